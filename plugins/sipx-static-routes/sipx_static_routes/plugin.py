@@ -1,0 +1,209 @@
+"""Static routes: where a domain's requests go, and whose requests its server may send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+from sipx import (
+    Accept,
+    Action,
+    Check,
+    DomainSet,
+    Finding,
+    Flow,
+    Incoming,
+    Proxy,
+    Refuse,
+    ResolveError,
+    Role,
+    RouteFacts,
+    Sender,
+    SenderKind,
+    Service,
+    Severity,
+    Targets,
+    Verdict,
+    decide_incoming,
+    hookimpl,
+    is_private,
+)
+from sipx.sip import Request, cached_uri
+from sipx.sip.message import from_host
+
+from sipx_static_routes.config import StaticRoutesConfig
+from sipx_static_routes.table import Row, RouteTable
+
+if TYPE_CHECKING:
+    import click
+
+REFRESH: Final = 5.0
+"""Seconds between two looks at the names of access servers; the resolver minds their TTL."""
+_VERDICTS: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChanged:
+    """An access server's name leads to other addresses now."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+class StaticRoutes:
+    """The plugin."""
+
+    Config = StaticRoutesConfig
+
+    def __init__(self, config: StaticRoutesConfig, proxy: Proxy) -> None:
+        self._config = config
+        self._proxy = proxy
+        self.table = RouteTable(config.route, proxy.domains)
+        self._verdicts: dict[tuple[str, str, str, bytes], Verdict | None] = {}
+
+    # ------------------------------------------------------------ inwards
+
+    @hookimpl
+    def authenticate_request(self, request: Request, flow: Flow) -> Verdict | None:
+        """By the address of an access server and the domain in From; see docs/trust.md."""
+        domain = from_host(request.lines[request.layout.from_])
+        key = (flow.transport, flow.address, flow.interface.name, domain)
+        try:
+            return self._verdicts[key]
+        except KeyError:
+            if len(self._verdicts) >= _VERDICTS:
+                self._verdicts.clear()
+            verdict = self._verdicts[key] = self.judge(flow, domain)
+            return verdict
+
+    def judge(self, flow: Flow, from_domain: bytes) -> Verdict | None:
+        """The decision for requests on ``flow`` with this From domain."""
+        rows = self.table.from_source(flow.transport, flow.address)
+        if not rows:
+            return None
+        decision = decide_incoming(self.facts(rows, flow, from_domain))
+        covering = [row for row in rows if from_domain in row.domains]
+        if decision.action is Action.REFUSE or not covering:
+            return Refuse(decision.status or 403, decision.reason)
+        local = any(row.local for row in covering)
+        named = [row for row in rows if row.local == local]
+        sender = Sender(
+            kind=SenderKind.UC_SERVER if local else SenderKind.PARTNER,
+            name=covering[0].domain,
+            domains=DomainSet([row.domain for row in named]),
+            trusted=decision.trusted,
+            row=decision.row,
+        )
+        return Accept(sender, authorise=decision.action is Action.CHALLENGE)
+
+    def facts(self, rows: tuple[Row, ...], flow: Flow, from_domain: bytes) -> Incoming:
+        """What the decision table asks about."""
+        return Incoming(
+            protocol=flow.transport,
+            role=Role(flow.interface.role),
+            routes=tuple(
+                RouteFacts(
+                    name=row.domain,
+                    covers=from_domain in row.domains,
+                    trusted=row.route.trusted,
+                    local=row.local,
+                    insecure_trust=row.route.insecure_trust is not None,
+                )
+                for row in rows
+            ),
+            from_ours=from_domain in self._proxy.domains,
+            peer_private=is_private(flow.address),
+            bind_private=is_private(flow.interface.bind),
+        )
+
+    # ------------------------------------------------------------ outwards
+
+    @hookimpl
+    def determine_targets(self, request: Request, sender: Sender) -> Targets | None:
+        """The route of the Request-URI's domain; the most specific pattern wins."""
+        row = self.table.towards(cached_uri(request.uri).host)
+        return None if row is None else row.targets
+
+    # ------------------------------------------------------------ names
+
+    @hookimpl
+    def services(self) -> Iterable[Service]:
+        """One task keeps the addresses of named servers."""
+        return [self.resolve_names] if self.table.names() else []
+
+    async def resolve_names(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """A name is resolved when the proxy starts and again whenever its TTL has ended."""
+        task_status.started()
+        while True:
+            for name in sorted(self.table.names()):
+                await self._resolve(name)
+            await trio.sleep(REFRESH)
+
+    async def _resolve(self, name: str) -> None:
+        try:
+            addresses = await self._proxy.resolver.addresses(name)
+        except ResolveError as error:
+            # A name server that fails proves nothing; a name that is gone proves nobody.
+            if error.kind not in ("servfail", "timeout") and self.table.learn(name, ()):
+                self._verdicts.clear()
+                self._proxy.log.warning("access server %s: %s", name, error)
+            return
+        if self.table.learn(name, addresses):
+            self._verdicts.clear()
+            self._proxy.report(RouteChanged(name, tuple(addresses)))
+
+    # ------------------------------------------------------------ command line
+
+    @hookimpl
+    def commands(self) -> Iterable[click.Command]:
+        """``sipx routes``."""
+        from sipx_static_routes.commands import routes
+
+        return [routes]
+
+    @hookimpl
+    def checks(self) -> Iterable[Check]:
+        """For ``sipx check routes``."""
+        return [Check("routes", self._findings)]
+
+    def _findings(self) -> Iterable[Finding]:
+        if not self.table.rows:
+            yield Finding("SIPX-R001", Severity.WARNING, "no static route is switched on")
+        listening = {
+            table.protocol for table in self._proxy.config.interface.values() if table.enabled
+        }
+        for row in self.table.rows:
+            route = row.route
+            if route.protocol not in listening:
+                yield Finding(
+                    "SIPX-R004",
+                    Severity.FAILURE,
+                    f"route {row.domain}: no enabled interface speaks {route.protocol}",
+                    f"add an [interface.NAME] with protocol = {route.protocol!r}",
+                )
+            if route.protocol == "mtls" and not route.trusted:
+                yield Finding(
+                    "SIPX-R005",
+                    Severity.OK,
+                    f"route {row.domain}: trusted (mtls), whatever its flag says",
+                )
+            if not route.trusted and route.protocol in ("udp", "tcp"):
+                yield Finding(
+                    "SIPX-R006",
+                    Severity.WARNING,
+                    f"route {row.domain} is not trustworthy: its requests are answered 403 until "
+                    "a plugin can authorise them",
+                    "trusted = true, if the server is in a network of your own",
+                )
+        for domain in sorted(self._proxy.domains):
+            if self.table.towards(domain) is None:
+                yield Finding(
+                    "SIPX-R002",
+                    Severity.WARNING,
+                    f"no route leads to a UC server of your domain {domain.decode()}",
+                    f'add [static-routes.route."{domain.decode()}"]',
+                )

@@ -1,0 +1,88 @@
+"""The routes as the proxy asks for them: by domain outwards, by address inwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sipx import DomainSet, DomainTable, NextHop, Target, Targets, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sipx_static_routes.config import RouteConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One route: ``domain`` is its pattern; ``local`` when it is one of our own domains."""
+
+    domain: str
+    route: RouteConfig
+    local: bool
+    targets: Targets
+    domains: DomainSet
+
+
+class RouteTable:
+    """All routes that are switched on, and the addresses their servers have now."""
+
+    def __init__(self, routes: Mapping[str, RouteConfig], own: frozenset[bytes]) -> None:
+        rows = {
+            domain: _row(domain, route, own) for domain, route in routes.items() if route.enabled
+        }
+        self._by_domain = DomainTable(rows)
+        self.rows = tuple(rows.values())
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._by_source: dict[tuple[str, str], tuple[Row, ...]] = {}
+        self._index()
+
+    def towards(self, domain: bytes) -> Row | None:
+        """The most specific route for a domain."""
+        return self._by_domain.match(domain)
+
+    def from_source(self, protocol: str, address: str) -> tuple[Row, ...]:
+        """The routes whose access server has this address now and speaks this protocol."""
+        return self._by_source.get((protocol, address), ())
+
+    def names(self) -> set[str]:
+        """The host names among the servers."""
+        return {s for row in self.rows for s in row.route.server if parse_address(s) is None}
+
+    def learn(self, name: str, addresses: Iterable[str]) -> bool:
+        """What a name resolves to now; True when that is news."""
+        found = tuple(sorted(addresses))
+        if self._addresses.get(name) == found:
+            return False
+        self._addresses[name] = found
+        self._index()
+        return True
+
+    def addresses_of(self, server: str) -> tuple[str, ...]:
+        """The addresses of a server as far as they are known."""
+        numeric = parse_address(server)
+        return self._addresses.get(server, ()) if numeric is None else (str(numeric),)
+
+    def _index(self) -> None:
+        found: dict[tuple[str, str], tuple[Row, ...]] = {}
+        for row in self.rows:
+            for server in row.route.server:
+                for address in self.addresses_of(server):
+                    key = (row.route.protocol, address)
+                    if row not in found.get(key, ()):
+                        found[key] = (*found.get(key, ()), row)
+        self._by_source = found
+
+
+def _row(domain: str, route: RouteConfig, own: frozenset[bytes]) -> Row:
+    hops = tuple(
+        NextHop(server, route.port, route.protocol, route.bind) for server in route.server
+    )
+    target = Target(hops=hops, trusted=route.trusted or route.protocol == "mtls", name=domain)
+    return Row(
+        domain,
+        route,
+        domain.encode() in own,
+        Targets(((target,),)),
+        DomainSet([domain]),
+    )

@@ -1,0 +1,181 @@
+"""SIP over UDP (RFC 3261 §18, RFC 3581): one socket per interface, one flow per peer address."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+from sipx import Config, Flow, Interface, Receiver, Size, Transport, hookimpl
+from sipx import Proxy as ProxyHandle
+
+BATCH: Final = 64
+"""Datagrams taken in one go before other tasks get their turn."""
+IDLE: Final = 300.0
+"""Seconds after which a silent peer's flow is forgotten; its next datagram makes a new one."""
+
+
+class UdpConfig(Config):
+    """The TOML table ``[udp]``."""
+
+    socket_buffer: Size = 4 << 20
+    """Bytes asked of the operating system for each direction; it may grant less."""
+    max_peers: int = 20_000
+    """Peer addresses remembered per interface; the one silent for longest makes room."""
+
+
+class UdpFlow(Flow):
+    """The way to one address and port through an interface's socket."""
+
+    __slots__ = ("_sendto", "_table", "_to")
+
+    def __init__(self, listener: UdpListener, to: tuple[str, int], now: float) -> None:
+        super().__init__(listener.interface, to[0], to[1], now, outbound=False)
+        self._sendto = listener.sock.sendto
+        self._table = listener
+        self._to = to
+
+    def send(self, data: bytes) -> bool:
+        """Send one datagram; a full socket buffer loses it, as the network might."""
+        try:
+            self._sendto(data, self._to)
+        except BlockingIOError:
+            self._table.lost += 1
+        except OSError:
+            return False
+        self.messages_out += 1
+        return True
+
+    def close(self, reason: str) -> None:
+        """Forget the peer."""
+        if not self.closed:
+            self.closed = True
+            self._table.forget(self, reason)
+
+    def overdue(self, now: float) -> str | None:
+        """An address that has been silent long is forgotten."""
+        return "idle" if now - self.last_in > IDLE else None
+
+
+class UdpListener:
+    """One bound socket and the flows behind it."""
+
+    def __init__(
+        self, interface: Interface, receiver: Receiver, sock: socket.socket, max_peers: int
+    ) -> None:
+        self.interface = interface
+        self.receiver = receiver
+        self.sock = sock
+        self.max_peers = max_peers
+        self.flows: dict[tuple[str, int], UdpFlow] = {}
+        self.lost = 0
+
+    def flow(self, address: tuple[str, int]) -> UdpFlow:
+        """The flow of a peer address, made when it is new."""
+        found = self.flows.get(address)
+        if found is None:
+            if len(self.flows) >= self.max_peers:
+                min(self.flows.values(), key=lambda flow: flow.last_in).close("too many peers")
+            found = self.flows[address] = UdpFlow(self, address, self.receiver.now())
+            self.receiver.opened(found)
+        return found
+
+    def forget(self, flow: UdpFlow, reason: str) -> None:
+        """A flow has ended."""
+        self.flows.pop((flow.address, flow.port), None)
+        self.receiver.closed(flow, reason)
+
+    async def serve(self) -> None:
+        """Take what has arrived, up to BATCH datagrams at a time, until cancelled."""
+        sock, receiver, flows = self.sock, self.receiver, self.flows
+        recvfrom, datagram, wait = sock.recvfrom, receiver.datagram, trio.lowlevel.wait_readable
+        while True:
+            await wait(sock)
+            receiver.batch_begins()
+            try:
+                for _ in range(BATCH):
+                    data, address = recvfrom(65535)
+                    flow = flows.get(address[:2] if len(address) > 2 else address)
+                    if flow is None:
+                        flow = self.flow((address[0].partition("%")[0], address[1]))
+                    datagram(data, flow)
+            except BlockingIOError:
+                pass  # drained: the usual end of a batch
+            except ConnectionError:
+                pass  # an ICMP error of an earlier datagram; the socket goes on
+            receiver.batch_ends()
+
+    def close(self) -> None:
+        """End all flows and the socket."""
+        for flow in list(self.flows.values()):
+            flow.close("the interface was closed")
+        self.sock.close()
+
+
+class UdpTransport:
+    """The transport ``udp``."""
+
+    name = "udp"
+    via = b"UDP"
+    reliable = False
+    secure = False
+    default_port = 5060
+
+    def __init__(self, config: UdpConfig) -> None:
+        self._config = config
+        self._listeners: dict[Interface, UdpListener] = {}
+
+    async def listen(
+        self,
+        interface: Interface,
+        receiver: Receiver,
+        *,
+        task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Bind and serve. Raises OSError."""
+        address = interface.listen_address
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        listener = UdpListener(interface, receiver, sock, self._config.max_peers)
+        try:
+            sock.setblocking(False)
+            size = self._config.socket_buffer
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address, interface.port))
+            self._listeners[interface] = listener
+            task_status.started(sock.getsockname()[:2])
+            await listener.serve()
+        finally:
+            self._listeners.pop(interface, None)
+            listener.close()
+
+    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
+        """UDP needs no connection: there always is a flow while the interface listens."""
+        listener = self._listeners.get(interface)
+        return None if listener is None else listener.flow((address, port))
+
+    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
+        """The same as ``flow_to``. Raises OSError when the interface is down."""
+        flow = self.flow_to(interface, address, port)
+        if flow is None:
+            raise OSError(f"interface {interface.name} is not listening")
+        await trio.lowlevel.checkpoint()
+        return flow
+
+
+class Udp:
+    """The plugin."""
+
+    Config = UdpConfig
+
+    def __init__(self, config: UdpConfig, proxy: ProxyHandle) -> None:
+        self._transport = UdpTransport(config)
+
+    @hookimpl
+    def transports(self) -> Iterable[Transport]:
+        """``udp``."""
+        return [self._transport]

@@ -1,0 +1,337 @@
+"""The kernel's tables of the configuration file: their keys, defaults and what they mean."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from sipx.config.domains import DomainName, canonical_domain
+from sipx.config.secrets import Secret
+from sipx.config.values import (
+    Bind,
+    Duration,
+    LocalPath,
+    NameServer,
+    PeerPort,
+    Port,
+    Size,
+    refuse,
+    show,
+)
+from sipx.sip.parser import (
+    MAX_BODY,
+    MAX_HEAD,
+    MAX_HEADER_LINES,
+    MAX_ROUTES,
+    MAX_START_LINE,
+    MAX_VIAS,
+    Limits,
+)
+
+CONFIG_VERSION: Final = 1
+SECURE: Final = frozenset({"tls", "mtls", "wss"})
+"""The protocols that need a certificate."""
+
+Protocol = Literal["udp", "tcp", "tls", "mtls", "ws", "wss"]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Wait = Annotated[Duration, Field(gt=0)]
+Bytes = Annotated[Size, Field(ge=1)]
+
+
+def _public_address(value: object) -> str:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str):
+        try:
+            return str(ip_address(value)) if ":" in value else canonical_domain(value)
+        except ValueError:
+            pass
+    raise refuse(f"{show(value)} is no address", 'an IP address, a host name, or "auto"')
+
+
+def _version(value: object) -> object:
+    if isinstance(value, int) and value != CONFIG_VERSION:
+        raise refuse(f"version {value} is not known to this sipx", f"{CONFIG_VERSION}")
+    return value
+
+
+def _network(value: object) -> str:
+    try:
+        return str(ip_network(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise refuse(f"{show(value)} is no network", 'a network such as "10.0.0.0/8"') from None
+
+
+Network = Annotated[str, BeforeValidator(_network)]
+
+
+def _once(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise refuse(f"'{value}' is given twice", "each name once")
+    return values
+
+
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise refuse("no domain is given", 'at least one, such as ["example.com"]')
+    return values
+
+
+def _table_name(value: str) -> str:
+    if not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value) or not value:
+        raise refuse(f"{show(value)} cannot be a name", "letters, digits, '-', '_' and '.'")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_table_name)]
+PublicAddress = Annotated[str, BeforeValidator(_public_address)]
+
+
+class Table(BaseModel):
+    """A table of the kernel; unknown keys are errors, the docstrings of its fields the help."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+class WanConfig(Table):
+    """[wan]: how the proxy is seen from outside."""
+
+    certificate: str | None = None
+    """The [certificate.NAME] of interfaces that name none themselves."""
+
+    use_public_address: bool = False
+    """Behind NAT: write the public address into Via, Contact and Record-Route."""
+
+    public_address: PublicAddress = "auto"
+    """An IP address, a host name, or "auto": what STUN finds."""
+
+    public_port: PeerPort | None = None
+    """The port that is written beside the public address; without it the interface's own."""
+
+
+class InterfaceConfig(Table):
+    """[interface.NAME]: one listener."""
+
+    enabled: bool = True
+    """False switches this listener off; its settings are kept."""
+
+    bind: Bind = "*"
+    """An address of this machine, or "*" for all."""
+
+    port: Port
+    """The port to listen on, 0 to 65535; 0 takes a free one."""
+
+    protocol: Protocol
+    """How messages arrive: udp, tcp, tls, mtls, ws or wss."""
+
+    certificate: str | None = None
+    """The [certificate.NAME] shown to peers; without it that of [wan]."""
+
+    role: Literal["wan", "lan"] = "wan"
+    """Which side it is on: "wan" towards partners, "lan" towards the UC servers."""
+
+    advertise: bool = True
+    """With wan.use_public_address: write the public address in place of this one's own."""
+
+
+class CertificateConfig(Table):
+    """[certificate.NAME]: a certificate with its key, as two PEM files or one PKCS #12 file."""
+
+    cert_file: LocalPath | None = None
+    """PEM file with the certificate first, then its chain."""
+
+    key_file: LocalPath | None = None
+    """PEM file with the private key; nobody else may be able to read it."""
+
+    pkcs12_file: LocalPath | None = None
+    """One file with certificate, chain and key, in place of the two others."""
+
+    pkcs12_password: Secret | None = None
+    """What the PKCS #12 file is locked with."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CertificateConfig:
+        allowed = "cert_file and key_file, or pkcs12_file"
+        pem = (self.cert_file, self.key_file)
+        if self.pkcs12_file is None:
+            if None in pem:
+                lacks = " and ".join(
+                    name
+                    for name, given in (("cert_file", pem[0]), ("key_file", pem[1]))
+                    if given is None
+                )
+                raise refuse(f"{lacks} missing", allowed)
+            if self.pkcs12_password is not None:
+                raise refuse("pkcs12_password without pkcs12_file", allowed)
+        elif pem != (None, None):
+            raise refuse("two certificates in one table", allowed)
+        return self
+
+
+class TrustConfig(Table):
+    """[trust]: which certificates of others are believed."""
+
+    ca: Literal["system"] | LocalPath = "system"
+    """Certification authorities: "system", a PEM file, or a directory of PEM files."""
+
+    extra_ca: tuple[LocalPath, ...] = ()
+    """PEM files of further authorities, such as a partner's own."""
+
+    min_tls: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that is spoken."""
+
+    networks: tuple[Network, ...] = ()
+    """Networks such as "10.0.0.0/8" that requests inside a dialog may be sent to, beyond the
+    addresses of the dialog's two ends and the public internet."""
+
+
+class DnsConfig(Table):
+    """[dns]: how names are resolved (RFC 3263)."""
+
+    servers: tuple[NameServer, ...] = ()
+    """Name servers, each an IP address with or without a port; empty: those of the system."""
+
+    timeout: Wait = 5.0
+    """How long one question may take."""
+
+    cache_max_ttl: Duration = 3600.0
+    """Answers are asked again after this time even if they claim to live longer."""
+
+
+class LogConfig(Table):
+    """[log]: what is written down."""
+
+    level: Literal["error", "warning", "info", "debug", "trace"] = "info"
+    """The least important level that is still written."""
+
+
+class ServiceConfig(Table):
+    """[service]: the running process."""
+
+    stop_timeout: Duration = 15.0
+    """How long transactions may take to finish when the proxy stops."""
+
+    control_socket: LocalPath | None = None
+    """The Unix socket that the command line talks to; without it one in the runtime directory."""
+
+    state_dir: LocalPath | None = None
+    """Where plugins keep what must survive a restart; without it the system's usual place."""
+
+
+class LimitsConfig(Table):
+    """[limits]: what one peer, or all together, may ask for at most."""
+
+    start_line: Bytes = MAX_START_LINE
+    """Bytes of the first line of a message."""
+
+    head: Bytes = MAX_HEAD
+    """Bytes of a message before its body."""
+
+    header_lines: Count = MAX_HEADER_LINES
+    """Header lines of a message."""
+
+    vias: Count = MAX_VIAS
+    """Via entries of a message."""
+
+    routes: Count = MAX_ROUTES
+    """Route entries of a message."""
+
+    body: Size = MAX_BODY
+    """Bytes of a body."""
+
+    first_message_timeout: Wait = 10.0
+    """How long a new connection may take until its first message is whole."""
+
+    head_timeout: Wait = 10.0
+    """How long the head of a message may take from its first byte."""
+
+    body_timeout: Wait = 10.0
+    """How long a body may take from the end of its head."""
+
+    idle_timeout: Wait = 600.0
+    """After this time without traffic a connection is closed."""
+
+    keepalive: Wait = 100.0
+    """How often connections opened by the proxy send a keepalive (RFC 5626 §4.4.1)."""
+
+    connect_timeout: Wait = 4.0
+    """How long opening a connection may take before the next hop is tried."""
+
+    max_connections: Count = 2000
+    """Connections at the same time."""
+
+    max_connections_per_address: Count = 200
+    """Connections at the same time from one address."""
+
+    write_queue: Bytes = 2**20
+    """Bytes that may wait to be written to one connection; more closes it."""
+
+    max_transactions: Count = 200_000
+    """Transactions at the same time; a new request beyond that gets 503."""
+
+    parked_requests: Count = 1000
+    """Requests that may wait for DNS, a connection or a plugin at the same time."""
+
+    udp_request_size: Bytes = 1300
+    """A larger request goes by a stream transport instead of UDP (RFC 3261 §18.1.1)."""
+
+    def messages(self) -> Limits:
+        """The part that the parser asks about."""
+        return Limits(
+            start_line=self.start_line,
+            head=self.head,
+            header_lines=self.header_lines,
+            vias=self.vias,
+            routes=self.routes,
+            body=self.body,
+        )
+
+
+class KernelConfig(Table):
+    """The configuration file without the tables of the plugins."""
+
+    config_version: Annotated[int, BeforeValidator(_version)] = CONFIG_VERSION
+    """The version of this file's format."""
+
+    domains: Annotated[tuple[DomainName, ...], AfterValidator(_once), AfterValidator(_some)]
+    """The presence domains served here."""
+
+    plugins: Annotated[tuple[str, ...], AfterValidator(_once)] = ()
+    """The plugins of this proxy, in the order in which they are asked."""
+
+    wan: WanConfig = WanConfig()
+    """How the proxy is seen from outside."""
+
+    interface: dict[Name, InterfaceConfig] = Field(default_factory=dict)
+    """The listeners, by name."""
+
+    certificate: dict[Name, CertificateConfig] = Field(default_factory=dict)
+    """Certificates with their keys, by name."""
+
+    trust: TrustConfig = TrustConfig()
+    """Which certificates of others are believed."""
+
+    dns: DnsConfig = DnsConfig()
+    """How names are resolved."""
+
+    log: LogConfig = LogConfig()
+    """What is written down."""
+
+    service: ServiceConfig = ServiceConfig()
+    """The running process."""
+
+    limits: LimitsConfig = LimitsConfig()
+    """What one peer, or all together, may ask for at most."""
+
+
+KERNEL_KEYS: Final = frozenset(KernelConfig.model_fields)
+"""Top-level keys that are the kernel's own; no plugin can have such a name."""

@@ -1,0 +1,115 @@
+"""Secret values: written out, or kept in a file or in the environment; never shown again."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import CoreSchema, core_schema
+
+from sipx.config.errors import did_you_mean
+from sipx.config.values import base_of, offline, refuse
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+    from pydantic.json_schema import JsonSchemaValue
+
+ALLOWED: Final = '"...", { file = "..." } or { env = "..." }'
+HIDDEN: Final = "**********"
+
+
+class Secret:
+    """A password or key. ``reveal()`` gives it; printing, dumping and comparing never do.
+
+    In TOML: ``"text"``, ``{ file = "relative/to/the/configuration" }`` (one line end at its end is
+    not part of the secret) or ``{ env = "NAME" }``. ``source`` says which, for people.
+    """
+
+    __slots__ = ("_value", "source")
+
+    def __init__(self, value: str, source: str = "the configuration file") -> None:
+        self._value = value
+        self.source = source
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret('{HIDDEN}')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            _secret,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: HIDDEN),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        one = {"additionalProperties": False, "type": "object"}
+        text = {"type": "string"}
+        return {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {**one, "properties": {"file": text}, "required": ["file"]},
+                {**one, "properties": {"env": text}, "required": ["env"]},
+            ]
+        }
+
+
+def _secret(value: object, info: ValidationInfo) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(_filled(value, "the secret is empty"))
+    if not isinstance(value, dict):
+        raise refuse("not a secret", ALLOWED)
+    for key in value:
+        if key not in ("file", "env"):
+            raise refuse(f"unknown key '{key}'", ALLOWED, did_you_mean(key, ("file", "env")))
+    if len(value) != 1:
+        raise refuse(f"a secret comes from one place, this one from {len(value)}", ALLOWED)
+    ((kind, name),) = value.items()
+    if not isinstance(name, str) or not name:
+        raise refuse(f"'{kind}' must be text that is not empty", ALLOWED)
+    if offline(info):
+        return Secret("", f"{kind} {name}")
+    return _from_file(name, info) if kind == "file" else _from_environment(name)
+
+
+def _from_file(name: str, info: ValidationInfo) -> Secret:
+    path = base_of(info) / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise refuse(f"the file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise refuse(f"the file {path} is not UTF-8 text") from error
+    value = text.removesuffix("\n").removesuffix("\r")
+    return Secret(_filled(value, f"the file {path} is empty"), f"file {name}")
+
+
+def _from_environment(name: str) -> Secret:
+    value = os.environ.get(name)
+    if value is None:
+        raise refuse(f"the environment variable {name} is not set")
+    return Secret(_filled(value, f"the environment variable {name} is empty"), f"env {name}")
+
+
+def _filled(value: str, otherwise: str) -> str:
+    if not value:
+        raise refuse(otherwise)
+    return value

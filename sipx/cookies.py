@@ -1,0 +1,116 @@
+"""Signed Record-Route cookies: how sipx knows its own dialogs again without keeping them.
+
+The user part of each Record-Route URI we write is a cookie: which two addresses the dialog runs
+between, until when it is valid, and a keyed hash over all that and the Call-ID. A request comes
+"within a dialog of ours" when it brings such a cookie back, not because it has a To tag (SEC-03):
+anybody can write a To tag.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import ipaddress
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+PREFIX: Final = b"sipx-"
+"""Every user part of ours starts so; a URI with it and our address but a bad hash is an attack."""
+
+LIFETIME: Final = 30 * 24 * 3600
+"""Seconds a cookie is valid: longer than dialogs live, short enough that keys can be retired."""
+
+_MAC: Final = 10
+_HEAD: Final = struct.Struct("!BBI")
+AUTHENTICATED: Final = 1
+"""Flag: the request that formed the dialog had been authorised by credentials (row 27)."""
+TRUSTED: Final = 2
+"""Flag: both ends are trusted, so that identity headers pass between them (RFC 3325)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """What a valid cookie says. ``addresses`` are the two ends: who asked, and who was asked."""
+
+    addresses: frozenset[str]
+    flags: int
+    expires: int
+
+
+class Cookies:
+    """Makes and checks cookies. ``wall`` gives seconds since 1970; keys are 16 bytes or more.
+
+    The first key signs; the others are still accepted, so that keys can be changed.
+    """
+
+    def __init__(self, keys: list[bytes], wall: Callable[[], float]) -> None:
+        if not keys or any(len(key) < 16 for key in keys):
+            raise ValueError("a cookie key needs at least 16 bytes")
+        self._keys = {self._key_id(key): key for key in reversed(keys)}
+        self._current = self._key_id(keys[0])
+        self._wall = wall
+        self._packed: dict[str, bytes] = {}
+
+    @staticmethod
+    def _key_id(key: bytes) -> int:
+        return blake2b(key, digest_size=1, person=b"sipx-key-id").digest()[0]
+
+    def make(self, call_id: bytes, near: str, far: str, flags: int = 0) -> bytes:
+        """The user part for the Record-Route of a dialog between two addresses."""
+        payload = b"".join(
+            (
+                _HEAD.pack(self._current, flags, int(self._wall()) + LIFETIME),
+                self._pack(near),
+                self._pack(far),
+            )
+        )
+        text = base64.urlsafe_b64encode(payload + self._mac(self._current, payload, call_id))
+        return PREFIX + text.rstrip(b"=")
+
+    def check(self, user: bytes | None, call_id: bytes) -> Cookie | None:
+        """What the cookie says, or None: forged, altered, expired, or of another dialog."""
+        if user is None or not user.startswith(PREFIX) or len(user) > 128:
+            return None
+        text = user[len(PREFIX) :]
+        try:
+            raw = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        payload, mac = raw[:-_MAC], raw[-_MAC:]
+        if len(payload) < _HEAD.size + 2:
+            return None
+        key_id, flags, expires = _HEAD.unpack_from(payload)
+        if key_id not in self._keys:
+            return None
+        if not hmac.compare_digest(mac, self._mac(key_id, payload, call_id)):
+            return None
+        if expires < self._wall():
+            return None
+        return Cookie(_unpack(payload[_HEAD.size :]), flags, expires)
+
+    def _mac(self, key_id: int, payload: bytes, call_id: bytes) -> bytes:
+        keyed = blake2b(payload, digest_size=_MAC, key=self._keys[key_id], person=b"sipx-dialog")
+        keyed.update(call_id)
+        return keyed.digest()
+
+    def _pack(self, address: str) -> bytes:
+        packed = self._packed.get(address)
+        if packed is None:
+            raw = ipaddress.ip_address(address).packed
+            packed = bytes((len(raw),)) + raw
+            if len(self._packed) > 4096:
+                self._packed.clear()
+            self._packed[address] = packed
+        return packed
+
+
+def _unpack(raw: bytes) -> frozenset[str]:
+    found = []
+    while raw:
+        size = raw[0]
+        found.append(str(ipaddress.ip_address(raw[1 : 1 + size])))
+        raw = raw[1 + size :]
+    return frozenset(found)

@@ -1,0 +1,182 @@
+"""Where messages enter: the kernel as the transports see it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sipx.arrival import note_source
+from sipx.events import Direction
+from sipx.flows import PONG
+from sipx.sip.errors import RemoteError
+from sipx.sip.message import Request
+from sipx.sip.parser import KeepAlive, Limits, parse_datagram
+from sipx.streams import StreamFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.flows import Flow, FlowTable
+    from sipx.hooks import Hooks
+    from sipx.journal import Journal
+    from sipx.plugin import StreamLimits
+    from sipx.sip.message import Response
+    from sipx.transactions import Transactions
+
+log = logging.getLogger("sipx.edge")
+
+
+class Edge:
+    """The Receiver of docs/hooks.md: bytes in, parsed messages to the transactions."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        limits: Limits,
+        stream_limits: StreamLimits,
+        max_connections: int,
+        max_connections_per_address: int,
+        flows: FlowTable,
+        transactions: Transactions,
+        hooks: Hooks,
+        journal: Journal,
+    ) -> None:
+        self.now = clock
+        self.limits = limits
+        self.stream_limits = stream_limits
+        self.max_connections = max_connections
+        self.max_connections_per_address = max_connections_per_address
+        self.flows = flows
+        self.transactions = transactions
+        self.timers = transactions.timers
+        self.hooks = hooks
+        self.journal = journal
+        self.draining = False
+        self.on_bug: Callable[[Exception], None] | None = None
+        self._connections: Counter[str] = Counter()
+
+    # ------------------------------------------------------------ batches
+
+    def batch_begins(self) -> None:
+        """Read the clock once for all that is about to be handled."""
+        self.timers.now = self.now()
+
+    def batch_ends(self) -> None:
+        """Write what stream flows have queued."""
+        if self.flows.dirty:
+            self.flows.flush()
+
+    def flush_later(self, write: Callable[[], None]) -> None:
+        """Call ``write`` at the end of the batch."""
+        self.flows.dirty.append(write)
+
+    # ------------------------------------------------------------ messages
+
+    def datagram(self, data: bytes, flow: Flow) -> None:
+        """One datagram: one message, or a keepalive, or nothing."""
+        try:
+            message = parse_datagram(data, self.limits)
+        except RemoteError as error:
+            if data.strip(b"\r\n\0"):
+                # Signs of smuggling are not worth an answer by UDP: its source may be forged.
+                self._malformed(error, flow, answer=not error.fatal)
+            return
+        self.deliver(message, flow)
+
+    def stream(self, data: bytes, flow: Flow) -> bool:
+        """Bytes of a connection; False: it cannot be trusted any more."""
+        assert isinstance(flow, StreamFlow)
+        parser = flow.parser
+        assert parser is not None
+        for item in parser.feed(data):
+            if isinstance(item, KeepAlive):
+                if item is KeepAlive.PING:
+                    # RFC 5626 §4.4.1: "it MUST immediately respond with a single CRLF".
+                    flow.send(PONG)
+                else:
+                    flow.ponged()
+            elif isinstance(item, RemoteError):
+                self._malformed(item, flow, answer=True)
+            else:
+                flow.progressed()
+                self.deliver(item, flow)
+        flow.heard(self.timers.now, parser.waiting_for)
+        return not parser.failed
+
+    def deliver(self, message: Request | Response, flow: Flow) -> None:
+        """A parsed message: to its transaction. A bug of ours costs this message only."""
+        flow.last_in = self.timers.now
+        flow.messages_in += 1
+        try:
+            if self.hooks.message_traced:
+                self.journal.trace(message, flow, Direction.IN)
+            if isinstance(message, Request):
+                line = message.lines[message.layout.via]
+                if message.sent_by != flow.exact_sent_by or b"rport" in line:
+                    flow = note_source(message, flow)
+                self.transactions.on_request(message, flow)
+            else:
+                self.transactions.on_response(message, flow)
+        except RemoteError as error:
+            self.journal.dropped(flow, error.reason)
+        except Exception as error:
+            log.exception("internal error while handling a message from %s", flow.name)
+            self.journal.drops["internal error"] += 1
+            if self.on_bug is not None:
+                self.on_bug(error)
+
+    def _malformed(self, error: RemoteError, flow: Flow, *, answer: bool) -> None:
+        self.journal.dropped(flow, error.reason)
+        if answer and error.reply is not None:
+            self.journal.answered(error.status)
+            flow.send(error.reply)
+
+    # ------------------------------------------------------------ flows
+
+    def admits(self, address: str) -> str | None:
+        """SEC-15: whether one more connection is welcome."""
+        if self.draining:
+            return "shutting down"
+        if sum(self._connections.values()) >= self.max_connections:
+            return "too many connections"
+        if self._connections[address] >= self.max_connections_per_address:
+            return f"too many connections from {address}"
+        return None
+
+    def opened(self, flow: Flow) -> None:
+        """Register a flow and ask who is at its other end."""
+        self.flows.add(flow)
+        if flow.reliable:
+            self._connections[flow.address] += 1
+        for hook in self.hooks.authenticate_peer:
+            try:
+                flow.peer = hook(flow)
+            except Exception as error:
+                self.journal.fault(hook, "authenticate_peer", error)
+            if flow.peer is not None:
+                break
+        self.journal.flow_opened(flow)
+
+    def closed(self, flow: Flow, reason: str) -> None:
+        """Forget a flow; what waits for an answer on it hears of it."""
+        if not self.flows.remove(flow):
+            return
+        if flow.reliable:
+            self._connections[flow.address] -= 1
+            if not self._connections[flow.address]:
+                del self._connections[flow.address]
+        log.debug("%s closed: %s", flow.name, reason)
+        self.transactions.flow_failed(flow)
+        self.journal.flow_closed(flow, reason)
+
+    def sweep(self) -> None:
+        """Close what is overdue; send keepalives."""
+        now = self.now()
+        self.timers.now = now
+        for flow in self.flows:
+            reason = flow.overdue(now)
+            if reason is not None:
+                flow.close(reason)
+        self.batch_ends()

@@ -1,0 +1,163 @@
+"""Flows: "a bidirectional stream of datagrams or a TCP connection between two hosts" (RFC 5626)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sipx.interfaces import host_port
+
+if TYPE_CHECKING:
+    from sipx.interfaces import Interface
+    from sipx.plugin import Peer
+    from sipx.sip.parser import StreamParser
+
+PING: Final = b"\r\n\r\n"
+PONG: Final = b"\r\n"
+
+
+class Flow(ABC):
+    """One way to one peer: a connection, or an address behind a UDP socket.
+
+    ``address`` and ``port`` are the peer's; ``outbound`` tells who opened it. ``peer`` is set by
+    the hook ``authenticate_peer``. Times are seconds of the kernel's clock. ``via_head`` and
+    ``plain_sent_by`` are the parts of messages that are the same for the whole flow.
+    """
+
+    __slots__ = (
+        "address",
+        "carries_requests",
+        "closed",
+        "exact_sent_by",
+        "id",
+        "interface",
+        "last_in",
+        "messages_in",
+        "messages_out",
+        "opened_at",
+        "outbound",
+        "parser",
+        "peer",
+        "plain_sent_by",
+        "port",
+        "reliable",
+        "secure",
+        "transport",
+        "via_head",
+    )
+
+    def __init__(
+        self, interface: Interface, address: str, port: int, now: float, *, outbound: bool
+    ) -> None:
+        transport = interface.transport
+        self.id = 0
+        self.interface = interface
+        self.transport = transport.name
+        self.reliable = transport.reliable
+        self.secure = transport.secure
+        self.address = address
+        self.port = port
+        self.outbound = outbound
+        self.opened_at = self.last_in = now
+        self.messages_in = self.messages_out = 0
+        self.carries_requests = False
+        """Whether requests went out here whose transactions must hear of its end."""
+        self.closed = False
+        self.peer: Peer | None = None
+        self.parser: StreamParser | None = None
+        self.via_head = interface.via_head()
+        self.plain_sent_by = b" %b:" % address.encode()
+        self.exact_sent_by = b" %b:%d " % (address.encode(), port)
+
+    @property
+    def name(self) -> str:
+        """``udp:192.0.2.1:5060``: how logs and records call it."""
+        return f"{self.transport}:{host_port(self.address, self.port).decode()}"
+
+    @abstractmethod
+    def send(self, data: bytes) -> bool:
+        """Send one message, or queue it until the end of the batch. False: the flow is dead."""
+
+    @abstractmethod
+    def close(self, reason: str) -> None:
+        """End it; the transport then reports it closed."""
+
+    def overdue(self, now: float) -> str | None:
+        """Why this flow has to be closed now, or None (SEC-15)."""
+        return None
+
+    def same_peer(self, other: Flow) -> bool:
+        """Whether a response on ``other`` may answer a request that went out here.
+
+        The connection itself, or one of the same kind from the same address: a peer whose
+        connection broke opens a new one (RFC 3261 §18.2.2).
+        """
+        return self is other or (
+            self.transport == other.transport and self.address == other.address
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatistics:
+    """How many flows there are."""
+
+    open: int
+    opened: int
+    closed: int
+
+
+class FlowTable:
+    """All flows, and the ones that have something to write at the end of a batch."""
+
+    def __init__(self, *, limit: int = 50_000) -> None:
+        self._flows: OrderedDict[int, Flow] = OrderedDict()
+        self._limit = limit
+        self._next = 1
+        self._opened = self._closed = 0
+        self.dirty: list[Callable[[], None]] = []
+        """Flushes due at the end of this batch; a stream flow appends its own once."""
+
+    def __iter__(self) -> Iterator[Flow]:
+        return iter(list(self._flows.values()))
+
+    def __len__(self) -> int:
+        return len(self._flows)
+
+    def add(self, flow: Flow) -> None:
+        """Give the flow its id. Beyond the limit the oldest idle datagram flow makes room."""
+        flow.id = self._next
+        self._next += 1
+        self._opened += 1
+        self._flows[flow.id] = flow
+        if len(self._flows) > self._limit:
+            for old in self._flows.values():
+                if not old.reliable:
+                    old.close("table full")
+                    break
+
+    def remove(self, flow: Flow) -> bool:
+        """Forget the flow; False when it was not there."""
+        if self._flows.pop(flow.id, None) is None:
+            return False
+        self._closed += 1
+        return True
+
+    def connections(self) -> int:
+        """How many of them are connections."""
+        return sum(flow.reliable for flow in self._flows.values())
+
+    def flush(self) -> None:
+        """Write what stream flows have queued: one send per connection and batch."""
+        dirty = self.dirty
+        while dirty:
+            due = dirty[:]
+            dirty.clear()
+            for write in due:
+                write()
+
+    def statistics(self) -> FlowStatistics:
+        """Counts since the start."""
+        return FlowStatistics(len(self._flows), self._opened, self._closed)

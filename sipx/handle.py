@@ -1,0 +1,72 @@
+"""The kernel as a plugin holds it: sipx.plugin.Proxy, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+    from sipx.config.model import KernelConfig
+    from sipx.flows import FlowTable
+    from sipx.kernel import Kernel
+    from sipx.plugin import Target
+    from sipx.resolver import Resolver
+    from sipx.sip.message import Request, Response
+
+
+class PluginHandle:
+    """One plugin's view of the kernel."""
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self._kernel = kernel
+        self._name = name
+        self.log: logging.LoggerAdapter[Any] = logging.LoggerAdapter(
+            logging.getLogger(f"sipx.plugin.{name}"), {"plugin": name}
+        )
+
+    @property
+    def config(self) -> KernelConfig:
+        """The kernel's tables, read only."""
+        return self._kernel.config
+
+    @property
+    def domains(self) -> frozenset[bytes]:
+        """The presence domains served here."""
+        return self._kernel.domains
+
+    @property
+    def flows(self) -> FlowTable:
+        """The table of flows."""
+        return self._kernel.flows
+
+    @property
+    def resolver(self) -> Resolver:
+        """The kernel's resolver."""
+        return self._kernel.resolver
+
+    @property
+    def random(self) -> random.Random:
+        """The kernel's source of randomness."""
+        return self._kernel.rng
+
+    @property
+    def state_dir(self) -> Path:
+        """A directory of this plugin's own. Raises OSError when it cannot be made."""
+        directory = self._kernel.state_directory / "plugins" / self._name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def now(self) -> float:
+        """Seconds of the kernel's clock."""
+        return self._kernel.clock()
+
+    def report(self, event: object) -> None:
+        """Hand an event to those who watch."""
+        self._kernel.report(self._name, event)
+
+    async def send_request(self, request: Request, target: Target) -> Response:
+        """Send a request of our own; see sipx.plugin.Proxy."""
+        return await self._kernel.user_agent.send_request(request, target)

@@ -1,0 +1,273 @@
+"""The hooks with their types: the one place that knows pluggy.
+
+pluggy keeps the register: which plugin has which hook, with which arguments. The calls are made
+here, in the order of the configuration (pluggy's own order is last registered, first asked, and
+would change when a plugin is switched on later).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+import pluggy
+
+from sipx import hookspecs
+from sipx.errors import PluginError
+
+if TYPE_CHECKING:
+    import logging
+
+    import click
+
+    from sipx.events import Direction, TransactionRecord
+    from sipx.flows import Flow
+    from sipx.forking import Branch
+    from sipx.plugin import (
+        Check,
+        Discovery,
+        InterfaceRequest,
+        Later,
+        LocationStore,
+        Peer,
+        Sender,
+        Service,
+        Target,
+        Targets,
+        Transport,
+        Verdict,
+    )
+    from sipx.sip.message import Request, Response
+
+T = TypeVar("T")
+
+COMPILED: Final = (*hookspecs.HOT, "authenticate_peer", "flow_opened", "flow_closed")
+"""The hooks that are kept as tuples of functions."""
+
+
+class Contribution(NamedTuple, Generic[T]):
+    """One thing that a plugin brings, with the name of the plugin."""
+
+    plugin: str
+    item: T
+
+
+class Hooks:
+    """All hooks of the registered plugins.
+
+    Hot hooks are attributes: tuples of functions with the positional arguments of the
+    specification, in the order of asking, empty when nobody implements the hook. They are made
+    anew by ``register`` and ``unregister``: read them each time, keep none. The other hooks are
+    methods. A plugin that breaks a hook's contract is named in a PluginError.
+    """
+
+    authenticate_peer: tuple[Callable[[Flow], Peer | None], ...]
+    flow_opened: tuple[Callable[[Flow], None], ...]
+    flow_closed: tuple[Callable[[Flow, str], None], ...]
+    validate_request: tuple[Callable[[Request, Flow], Response | None], ...]
+    authenticate_request: tuple[Callable[[Request, Flow], Verdict | Later[Verdict] | None], ...]
+    authorise_request: tuple[Callable[[Request, Flow], Verdict | None], ...]
+    determine_targets: tuple[
+        Callable[[Request, Sender], Targets | Later[Targets] | None],
+        ...,
+    ]
+    forward_request: tuple[Callable[[Request, Target], None], ...]
+    process_response: tuple[Callable[[Response, Branch], None], ...]
+    transaction_ended: tuple[Callable[[TransactionRecord], None], ...]
+    message_traced: tuple[Callable[[Request | Response, Flow, Direction], None], ...]
+
+    def __init__(self, order: Iterable[str] = ()) -> None:
+        """``order``: names of plugins, first asked first; others come after, as registered."""
+        self._order: list[str] = list(order)
+        self._manager = pluggy.PluginManager("sipx")
+        self._manager.add_hookspecs(hookspecs)
+        self._owners: dict[Callable[..., Any], str] = {}
+        self._compile()
+
+    # ------------------------------------------------------------ the set of plugins
+
+    def register(self, name: str, plugin: object) -> None:
+        """Add a plugin. Raises PluginError when the name is taken or a hook is not right."""
+        if self._manager.has_plugin(name):
+            raise PluginError(f"plugin '{name}': is registered already")
+        if name not in self._order:
+            self._order.append(name)
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+        except Exception as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            raise PluginError(f"plugin '{name}': {error}") from error
+        self._compile()
+
+    def unregister(self, name: str) -> object:
+        """Take a plugin away and return it. Raises KeyError."""
+        plugin = self._manager.get_plugin(name)
+        if plugin is None:
+            raise KeyError(name)
+        self._manager.unregister(name=name)
+        self._compile()
+        return plugin
+
+    def plugins(self) -> dict[str, object]:
+        """The registered plugins by name, in the order of asking."""
+        there = ((name, self._manager.get_plugin(name)) for name in self._order)
+        return {name: plugin for name, plugin in there if plugin is not None}
+
+    def implementations(self) -> dict[str, tuple[str, ...]]:
+        """The hooks of each plugin, in the order of asking."""
+        found: dict[str, list[str]] = {name: [] for name in self.plugins()}
+        for hook in vars(hookspecs):
+            if hasattr(self._manager.hook, hook):
+                for impl in self._impls(hook):
+                    found[impl.plugin_name].append(hook)
+        return {name: tuple(hooks) for name, hooks in found.items()}
+
+    def owner(self, function: Callable[..., Any]) -> str:
+        """The name of the plugin that a function of a hot hook belongs to. Raises KeyError."""
+        return self._owners[function]
+
+    # ------------------------------------------------------------ hooks that contribute
+
+    def transports(self) -> tuple[Transport, ...]:
+        """All transports. Two of one name are refused."""
+        found: dict[str, Contribution[Transport]] = {}
+        for given in self._contributions("transports"):
+            self._distinct(found, given.item.name, given, "transport")
+        return tuple(given.item for given in found.values())
+
+    def interfaces(self) -> tuple[Contribution[InterfaceRequest], ...]:
+        """The listeners that plugins add."""
+        return self._contributions("interfaces")
+
+    def discoveries(self) -> tuple[Discovery, ...]:
+        """The ways to find a domain's hops, in the order of asking."""
+        return tuple(given.item for given in self._contributions("discoveries"))
+
+    def location_store(self) -> LocationStore | None:
+        """The store of the first plugin that has one."""
+        for impl in self._impls("location_store"):
+            store: LocationStore | None = self._call(impl, "location_store")
+            if store is not None:
+                return store
+        return None
+
+    def services(self) -> tuple[Contribution[Service], ...]:
+        """What runs in the plugins' nurseries."""
+        found: tuple[Contribution[Service], ...] = self._contributions("services")
+        for given in found:
+            if not callable(given.item):
+                _close(given.item)
+                raise PluginError(
+                    f"plugin '{given.plugin}': hook 'services' gave {given.item!r}, which cannot "
+                    "be called; give the async function itself, without calling it"
+                )
+        return found
+
+    def log_handlers(self) -> tuple[logging.Handler, ...]:
+        """Handlers for the logger ``sipx``."""
+        return tuple(given.item for given in self._contributions("log_handlers"))
+
+    def commands(self) -> tuple[Contribution[click.Command], ...]:
+        """Subcommands of ``sipx``."""
+        return self._contributions("commands")
+
+    def checks(self) -> tuple[Contribution[Check], ...]:
+        """Checks for ``sipx check``."""
+        return self._contributions("checks")
+
+    def control_methods(self) -> dict[str, Contribution[Callable[..., object]]]:
+        """Methods of the control API by name. Two of one name are refused."""
+        found: dict[str, Contribution[Callable[..., object]]] = {}
+        for impl in self._impls("control_methods"):
+            methods = self._call(impl, "control_methods")
+            if not isinstance(methods, Mapping):
+                raise _broken(impl, "control_methods", methods, "a mapping of names to functions")
+            for name, function in methods.items():
+                given = Contribution(impl.plugin_name, function)
+                self._distinct(found, name, given, "control method")
+        return found
+
+    # ------------------------------------------------------------ below
+
+    def _impls(self, hook: str) -> list[pluggy.HookImpl]:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        impls = caller.get_hookimpls()
+        return sorted(impls, key=lambda impl: self._order.index(impl.plugin_name))
+
+    def _call(self, impl: pluggy.HookImpl, hook: str) -> Any:
+        try:
+            result = impl.function()
+        except Exception as error:
+            raise PluginError(
+                f"plugin '{impl.plugin_name}': hook '{hook}' raised {type(error).__name__}: {error}"
+            ) from error
+        if inspect.isawaitable(result):
+            raise _broken(impl, hook, result, "an answer now, nothing to be awaited")
+        return result
+
+    def _contributions(self, hook: str) -> tuple[Contribution[Any], ...]:
+        found: list[Contribution[Any]] = []
+        for impl in self._impls(hook):
+            result = self._call(impl, hook)
+            if not isinstance(result, Iterable) or isinstance(result, (str, bytes, Mapping)):
+                raise _broken(impl, hook, result, "a list or tuple, () for nothing")
+            try:
+                found += [Contribution(impl.plugin_name, item) for item in result]
+            except Exception as error:
+                raise PluginError(
+                    f"plugin '{impl.plugin_name}': hook '{hook}' raised "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        return tuple(found)
+
+    def _distinct(
+        self, found: dict[str, Contribution[T]], name: str, given: Contribution[T], what: str
+    ) -> None:
+        if name in found:
+            raise PluginError(
+                f"plugins '{found[name].plugin}' and '{given.plugin}' both bring the "
+                f"{what} '{name}'; take one of them out of plugins"
+            )
+        found[name] = given
+
+    def _compile(self) -> None:
+        self._owners = {}
+        for hook in COMPILED:
+            caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+            spec = caller.spec
+            assert spec is not None
+            functions = []
+            for impl in self._impls(hook):
+                function = _positional(impl, tuple(spec.argnames))
+                self._owners[function] = impl.plugin_name
+                functions.append(function)
+            setattr(self, hook, tuple(functions))
+
+
+def _positional(impl: pluggy.HookImpl, arguments: tuple[str, ...]) -> Callable[..., Any]:
+    """The implementation as a function of all arguments in order; itself when it is one."""
+    function: Callable[..., Any] = impl.function
+    if tuple(impl.argnames) == arguments and not impl.kwargnames:
+        return function
+    taken = tuple(arguments.index(name) for name in impl.argnames)
+    if len(taken) == 1:
+        only = taken[0]
+        return lambda *given: function(given[only])
+    return lambda *given: function(*[given[number] for number in taken])
+
+
+def _broken(impl: pluggy.HookImpl, hook: str, result: object, allowed: str) -> PluginError:
+    said = "a coroutine" if inspect.isawaitable(result) else repr(result)
+    _close(result)
+    return PluginError(
+        f"plugin '{impl.plugin_name}': hook '{hook}' returned {said}; allowed: {allowed}"
+    )
+
+
+def _close(result: object) -> None:
+    """A coroutine that nobody will await is ended without a warning."""
+    if inspect.iscoroutine(result):
+        result.close()

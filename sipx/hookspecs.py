@@ -1,0 +1,171 @@
+"""The hooks: when each is called, how often, what each answer means, and the RFC section.
+
+No hook is ``async def``. A hook answers now, or contributes an object that can wait. Hot hooks
+are on the way of every message: no I/O, well under 50 microseconds, called with positional
+arguments in the order written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import logging
+
+    import click
+
+    from sipx.events import Direction, TransactionRecord
+    from sipx.flows import Flow
+    from sipx.forking import Branch
+    from sipx.plugin import (
+        Check,
+        Discovery,
+        InterfaceRequest,
+        Later,
+        LocationStore,
+        Peer,
+        Sender,
+        Service,
+        Target,
+        Targets,
+        Transport,
+        Verdict,
+    )
+    from sipx.sip.message import Request, Response
+
+hookspec = pluggy.HookspecMarker("sipx")
+
+HOT = (
+    "validate_request",
+    "authenticate_request",
+    "authorise_request",
+    "determine_targets",
+    "forward_request",
+    "process_response",
+    "transaction_ended",
+    "message_traced",
+)
+"""Hooks that are compiled into tuples of functions of one signature."""
+
+
+@hookspec
+def transports() -> Iterable[Transport]:
+    """At start: the transports this plugin brings, each by its name (RFC 3261 §18)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def interfaces() -> Iterable[InterfaceRequest]:
+    """At start: listeners to add to the list of interfaces, beside the TOML tables."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def discoveries() -> Iterable[Discovery]:
+    """At start: ways to find the hops of a domain, asked in order; the kernel caches answers."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def location_store() -> LocationStore | None:
+    """At start: where bindings live (RFC 3261 §10); the first plugin that has a store wins."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def services() -> Iterable[Service]:
+    """At start: async functions for the plugin's own nursery, restarted when they fail."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def log_handlers() -> Iterable[logging.Handler]:
+    """At start: handlers for the logger ``sipx``, fed by a queue so that none blocks SIP."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def commands() -> Iterable[click.Command]:
+    """On the command line: subcommands of ``sipx``, listed under the plugin's name."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def checks() -> Iterable[Check]:
+    """For ``sipx check``: each check yields findings with a code, a text and a remedy."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def control_methods() -> Mapping[str, Callable[..., object]]:
+    """At start: methods for the control API, by name."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def authenticate_peer(flow: Flow) -> Peer | None:
+    """Once per flow, when it opens: who is at the other end, from its certificate or address."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def flow_opened(flow: Flow) -> None:
+    """Once per flow: it can be used now (RFC 5626 §3.1 says what a flow is). Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def flow_closed(flow: Flow, reason: str) -> None:
+    """Once per flow: it has ended, and why. Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def validate_request(request: Request, flow: Flow) -> Response | None:
+    """Hot, every request: a Response refuses it, None lets it on (RFC 3261 §16.3)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def authenticate_request(request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
+    """Hot, every request but CANCEL and ACK for us: who sends it; if nobody knows, 403."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def authorise_request(request: Request, flow: Flow) -> Verdict | None:
+    """Hot, where the verdict above asks for it: credentials or a live registration; else 403."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def determine_targets(request: Request, sender: Sender) -> Targets | Later[Targets] | None:
+    """Hot, requests outside dialogs: the target set (RFC 3261 §16.5); if nobody knows, 404."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def forward_request(request: Request, target: Target) -> None:
+    """Hot, once per branch: may edit this branch's own copy (RFC 3261 §16.6)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def process_response(response: Response, branch: Branch) -> None:
+    """Hot, every response that will be forwarded, our Via taken off (RFC 3261 §16.7)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def transaction_ended(record: TransactionRecord) -> None:
+    """Hot, once per request: a record shaped after SIP CLF (RFC 6872). Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def message_traced(message: Request | Response, flow: Flow, direction: Direction) -> None:
+    """Hot, every message at the edge, only if somebody implements it. Observers only."""
+    raise AssertionError("a specification is never called")

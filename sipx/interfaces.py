@@ -1,0 +1,187 @@
+"""Listeners: what is configured, what is really bound, and how peers see it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import psutil
+
+from sipx.resolver import Hop
+
+if TYPE_CHECKING:
+    from sipx.plugin import Transport
+
+
+class Status(Enum):
+    """What an interface does now."""
+
+    OFF = "off"
+    STARTING = "starting"
+    LISTENING = "listening"
+    FAILED = "failed"
+
+
+@dataclass(slots=True, eq=False)
+class Interface:
+    """One listener. ``bind`` is an address or ``*``; ``port`` as configured, 0 for any.
+
+    ``status`` and ``reason`` are what ``sipx status`` shows; ``address`` is what is bound, None
+    until then. ``advertised`` replaces the bound address in what is written into messages.
+    """
+
+    name: str
+    bind: str
+    port: int
+    transport: Transport
+    role: str = "wan"
+    enabled: bool = True
+    advertised: tuple[str, int] | None = None
+    status: Status = Status.OFF
+    reason: str = ""
+    address: tuple[str, int] | None = None
+    sent_by: bytes = b""
+
+    @property
+    def protocol(self) -> str:
+        """``udp``, ``tcp``, ..."""
+        return self.transport.name
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens on all addresses of one family."""
+        return self.bind in ("*", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+
+    @property
+    def listen_address(self) -> str:
+        """The address for bind(2): ``*`` means all IPv4 addresses."""
+        return "0.0.0.0" if self.bind == "*" else self.bind  # noqa: S104  # the operator's choice
+
+    def bound(self, address: tuple[str, int]) -> None:
+        """The listener is up on ``address``."""
+        self.address = address
+        self.status = Status.LISTENING
+        self.reason = ""
+        host, port = self.advertised or address
+        if self.wildcard and self.advertised is None:
+            host = primary_address(ipv6=self.listen_address == "::")
+        self.sent_by = host_port(host, port)
+
+    def failed(self, reason: str) -> None:
+        """The listener is not up, and why."""
+        self.address = None
+        self.status = Status.FAILED
+        self.reason = reason
+
+    def via_head(self) -> bytes:
+        """The start of a Via line of ours, up to and including the magic cookie."""
+        rport = b"" if self.transport.reliable else b";rport"
+        return b"Via: SIP/2.0/%b %b%b;branch=z9hG4bK" % (self.transport.via, self.sent_by, rport)
+
+    def reaches(self, address: str) -> bool:
+        """Whether it speaks the address family of ``address``."""
+        return (":" in address) == (":" in self.listen_address)
+
+    def own_hosts(self) -> set[tuple[bytes, int]]:
+        """All (host, port) under which peers may address this listener."""
+        if self.address is None:
+            return set()
+        port = self.address[1]
+        own = {(self.address[0].encode(), port)}
+        if self.wildcard:
+            family = socket.AF_INET6 if self.listen_address == "::" else socket.AF_INET
+            own |= {(a.encode(), port) for a in machine_addresses(family)}
+        if self.advertised is not None:
+            own.add((self.advertised[0].encode(), self.advertised[1]))
+        return own
+
+
+def host_port(host: str, port: int) -> bytes:
+    """``host:port`` as SIP writes it, with brackets for IPv6."""
+    return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
+
+
+def machine_addresses(family: socket.AddressFamily) -> list[str]:
+    """The addresses of this machine's network devices of one family, without scope ids."""
+    return [
+        item.address.split("%")[0]
+        for device in psutil.net_if_addrs().values()
+        for item in device
+        if item.family == family
+    ]
+
+
+def primary_address(*, ipv6: bool) -> str:
+    """The address this machine would use towards the world; loopback when it has no route.
+
+    Connecting a datagram socket sends nothing; the kernel only picks the source address.
+    """
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("2001:db8::1" if ipv6 else "192.0.2.1", 9))
+        except OSError:
+            return "::1" if ipv6 else "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+class Interfaces:
+    """The list of interfaces, and which of them leads to a hop."""
+
+    def __init__(self, interfaces: list[Interface]) -> None:
+        self.all = interfaces
+        self.own: frozenset[tuple[bytes, int]] = frozenset()
+        """(host, port) of every listener: what makes a URI "ours" (RFC 3261 §16.4)."""
+        self.own_sent_by: frozenset[bytes] = frozenset()
+        """Keys of our own Via sent-by values, as sipx.sip.parser.SentBy writes them."""
+
+    def refresh(self) -> None:
+        """Something was bound or lost: what is ours is gathered anew."""
+        own: set[tuple[bytes, int]] = set()
+        for interface in self.listening():
+            own |= interface.own_hosts()
+        self.own = frozenset(own)
+        self.own_sent_by = frozenset(b" %b:%d " % pair for pair in own)
+
+    def listening(self) -> list[Interface]:
+        """Those that are up."""
+        return [i for i in self.all if i.status is Status.LISTENING]
+
+    def named(self, name: str) -> Interface:
+        """The interface called ``name``. Raises KeyError."""
+        for interface in self.all:
+            if interface.name == name:
+                return interface
+        raise KeyError(name)
+
+    def at(self, host: bytes, port: int, transport: bytes) -> Interface | None:
+        """The interface that one of our own Record-Route URIs names."""
+        for interface in self.listening():
+            if interface.protocol.encode() == transport and (host, port) in interface.own_hosts():
+                return interface
+        return None
+
+    def towards(
+        self, hop: Hop, bind: str | None = None, near: Interface | None = None
+    ) -> Interface | None:
+        """The interface to send from: by transport, then ``bind``, else ``near``, else the first.
+
+        "mtls" serves a hop of "tls" too, and the other way round.
+        """
+        wanted = ("tls", "mtls") if hop.transport in ("tls", "mtls") else (hop.transport,)
+        fit = [
+            i
+            for i in self.listening()
+            if i.protocol in wanted and i.reaches(hop.address) and (bind in (None, i.bind))
+        ]
+        if not fit and bind is not None:
+            fit = [i for i in self.listening() if i.protocol in wanted and i.wildcard]
+        if near is not None and near in fit:
+            return near
+        return fit[0] if fit else None
+
+    def transports(self) -> tuple[str, ...]:
+        """The protocols that are up, in the order of the list."""
+        return tuple(dict.fromkeys(i.protocol for i in self.listening()))

@@ -1,0 +1,244 @@
+"""From a target to a flow: hops by configuration or RFC 3263, interfaces, connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from sipx.addresses import AddressFilter, parse_address
+from sipx.lookup import ResolveError
+from sipx.resolver import Hop, Question, question_of
+from sipx.sip.uri import cached_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.flows import Flow
+    from sipx.interfaces import Interface, Interfaces
+    from sipx.plugin import NextHop, Target
+    from sipx.resolver import Resolver
+
+RECHECK: Final = 1.0
+"""Seconds for which a hop known by name is used without asking the cache again."""
+NO_TCP: Final = 300.0
+"""Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
+
+
+class NoHop(Exception):
+    """There is no way to a target; ``status`` as docs/operations.md lists them, text for people."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+class Paths:
+    """Finds the hops of a target and a flow to each; remembers what is ready for use."""
+
+    def __init__(
+        self,
+        interfaces: Interfaces,
+        resolver: Resolver,
+        clock: Callable[[], float],
+        *,
+        connect_timeout: float,
+        networks: tuple[str, ...] = (),
+    ) -> None:
+        self.interfaces = interfaces
+        self.resolver = resolver
+        self.clock = clock
+        self.connect_timeout = connect_timeout
+        self.networks = networks
+        self._ready: dict[Target, tuple[Flow, tuple[Hop, ...], float]] = {}
+        self._connecting: dict[tuple[str, str, int], trio.Event] = {}
+        self._no_tcp: dict[tuple[str, int], float] = {}
+        self._filters: dict[frozenset[str], AddressFilter] = {}
+
+    def forget(self) -> None:
+        """Interfaces or routes changed: nothing is ready any more."""
+        self._ready.clear()
+        self._filters.clear()
+
+    # ------------------------------------------------------------ hops
+
+    def ready(self, target: Target) -> tuple[Flow, tuple[Hop, ...], float] | None:
+        """What the last request to this target used, if it can be used again."""
+        found = self._ready.get(target)
+        if found is not None and (found[0].closed or found[2] < self.clock()):
+            del self._ready[target]
+            return None
+        return found
+
+    def keep(self, target: Target, flow: Flow, hops: tuple[Hop, ...]) -> None:
+        """Remember the first hop of a configured target as ready."""
+        if not target.hops:
+            return
+        numeric = all(parse_address(hop.host) is not None for hop in target.hops)
+        if len(self._ready) > 4096:
+            self._ready.clear()
+        until = float("inf") if numeric else self.clock() + RECHECK
+        self._ready[target] = (flow, hops, until)
+
+    def hops_now(
+        self, target: Target, uri: bytes, permitted: frozenset[str] | None
+    ) -> tuple[Hop, ...] | None:
+        """The hops as far as they are known without waiting; None: ask ``hops``.
+
+        Raises NoHop.
+        """
+        try:
+            if not target.hops:
+                question = question_of(cached_uri(uri), self.interfaces.transports())
+                return self.resolver.cached(question, self._filter(permitted)) or None
+            hops: list[Hop] = []
+            for hop in target.hops:
+                known = self._configured_now(hop)
+                if known is None:
+                    return None
+                hops += known
+            return tuple(hops)
+        except ResolveError as error:
+            raise NoHop(_status_of(error), str(error)) from error
+
+    async def hops(
+        self, target: Target, uri: bytes, permitted: frozenset[str] | None
+    ) -> tuple[Hop, ...]:
+        """The hops, asking DNS where needed. Raises NoHop.
+
+        Of several configured servers one that cannot be resolved does not spoil the others.
+        """
+        if not target.hops:
+            question = question_of(cached_uri(uri), self.interfaces.transports())
+            try:
+                return await self.resolver.resolve(question, self._filter(permitted))
+            except ResolveError as error:
+                raise NoHop(_status_of(error), str(error)) from error
+        found: list[Hop] = []
+        failure: ResolveError | None = None
+        for hop in target.hops:
+            try:
+                found += await self._configured(hop)
+            except ResolveError as error:
+                failure = error
+        if not found and failure is not None:
+            raise NoHop(504, str(failure))
+        return tuple(found)
+
+    def _configured_now(self, hop: NextHop) -> tuple[Hop, ...] | None:
+        if hop.port is None or hop.transport is None:
+            return self.resolver.cached(self._question(hop))
+        if parse_address(hop.host) is not None:
+            return (Hop(hop.host, hop.port, hop.transport, hop.host),)
+        addresses = self.resolver.cached_addresses(hop.host)
+        if addresses is None:
+            return None
+        return tuple(Hop(a, hop.port, hop.transport, hop.host) for a in addresses)
+
+    async def _configured(self, hop: NextHop) -> tuple[Hop, ...]:
+        if hop.port is None or hop.transport is None:
+            return await self.resolver.resolve(self._question(hop))
+        if parse_address(hop.host) is not None:
+            return (Hop(hop.host, hop.port, hop.transport, hop.host),)
+        addresses = await self.resolver.addresses(hop.host)
+        return tuple(Hop(a, hop.port, hop.transport, hop.host) for a in addresses)
+
+    def _question(self, hop: NextHop) -> Question:
+        secure = hop.transport in ("tls", "mtls", "wss")
+        return Question(hop.host, hop.port, hop.transport, secure, self.interfaces.transports())
+
+    def _filter(self, permitted: frozenset[str] | None) -> AddressFilter | None:
+        """SEC-09: where data from outside may lead to."""
+        if permitted is None:
+            permitted = frozenset()
+        found = self._filters.get(permitted)
+        if found is None:
+            own = [
+                (host.decode(), port)
+                for host, port in self.interfaces.own
+                if parse_address(host.decode()) is not None
+            ]
+            if len(self._filters) > 1024:
+                self._filters.clear()
+            found = AddressFilter((*self.networks, *permitted), own)
+            self._filters[permitted] = found
+        return found
+
+    # ------------------------------------------------------------ flows
+
+    def flow_now(
+        self, hop: Hop, bind: str | None = None, near: Interface | None = None
+    ) -> Flow | None:
+        """A flow to a hop that can be used at once. Raises NoHop without a fitting interface."""
+        interface = self.interface_for(hop, bind, near)
+        return interface.transport.flow_to(interface, hop.address, hop.port)
+
+    def interface_for(self, hop: Hop, bind: str | None, near: Interface | None) -> Interface:
+        """The interface to reach a hop from. Raises NoHop."""
+        interface = self.interfaces.towards(hop, bind, near)
+        if interface is None:
+            at = f" on {bind}" if bind else ""
+            raise NoHop(503, f"no interface for {hop.transport}{at} is listening")
+        return interface
+
+    async def flow(
+        self, hop: Hop, bind: str | None = None, near: Interface | None = None
+    ) -> Flow:
+        """A flow to a hop, connecting if need be. Raises NoHop.
+
+        Requests that want the same connection wait for one attempt together.
+        """
+        interface = self.interface_for(hop, bind, near)
+        transport = interface.transport
+        key = (interface.name, hop.address, hop.port)
+        while True:
+            flow = transport.flow_to(interface, hop.address, hop.port)
+            if flow is not None:
+                return flow
+            under_way = self._connecting.get(key)
+            if under_way is None:
+                break
+            await under_way.wait()
+            flow = transport.flow_to(interface, hop.address, hop.port)
+            if flow is None:
+                raise NoHop(503, f"cannot connect to {hop.address} port {hop.port}")
+            return flow
+        done = self._connecting[key] = trio.Event()
+        try:
+            with trio.fail_after(self.connect_timeout):
+                return await transport.connect(interface, hop.address, hop.port)
+        except trio.TooSlowError:
+            raise NoHop(504, f"no answer from {hop.address} port {hop.port}") from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise NoHop(503, f"{hop.address} port {hop.port}: {why}") from error
+        finally:
+            del self._connecting[key]
+            done.set()
+
+    # ------------------------------------------------------------ RFC 3261 §18.1.1
+
+    def tcp_hop(self, hop: Hop) -> Hop | None:
+        """The same place by TCP, unless we have none or it refused lately."""
+        refused = self._no_tcp.get((hop.address, hop.port))
+        if refused is not None:
+            if refused > self.clock():
+                return None
+            del self._no_tcp[hop.address, hop.port]
+        stream = Hop(hop.address, hop.port, "tcp", hop.name)
+        return stream if self.interfaces.towards(stream) is not None else None
+
+    def refused_tcp(self, hop: Hop) -> None:
+        """Large requests to this hop go by UDP for a while."""
+        if len(self._no_tcp) > 4096:
+            self._no_tcp.clear()
+        self._no_tcp[hop.address, hop.port] = self.clock() + NO_TCP
+
+
+def _status_of(error: ResolveError) -> int:
+    if error.kind in ("servfail", "timeout"):
+        return 504
+    if error.kind == "filtered":
+        return 403
+    return 404

@@ -1,0 +1,403 @@
+"""What a plugin is made of: the marker for hooks, its configuration, and the types of the hooks.
+
+A plugin is a class with a ``Config`` (its TOML table) and hooks as methods marked with
+``@hookimpl``; there is no base class to inherit. See docs/writing-a-plugin.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import pluggy
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import logging
+    import random
+    from pathlib import Path
+
+    import trio
+
+    from sipx.flows import Flow, FlowTable
+    from sipx.interfaces import Interface
+    from sipx.resolver import Resolver
+    from sipx.sip.message import Request, Response
+    from sipx.sip.parser import Limits
+    from sipx.trust import SenderKind
+
+hookimpl = pluggy.HookimplMarker("sipx")
+"""Marks a method of a plugin as the implementation of the hook of the same name."""
+
+T = TypeVar("T")
+
+
+class Config(BaseModel):
+    """The TOML table of a plugin: its fields are the keys, their docstrings the help.
+
+    Unknown keys are errors. Every plugin's table also has ``enabled``: ``false`` switches the
+    plugin off and keeps its place and its settings.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+    )
+
+    enabled: bool = True
+    """False switches this off; settings and place are kept."""
+
+
+# ---------------------------------------------------------------- who a request comes from
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a flow, as ``authenticate_peer`` found out.
+
+    ``identities`` are the domains that its certificate proves (empty without one).
+    """
+
+    name: str
+    identities: frozenset[bytes] = frozenset()
+    profile: str = "address"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sender:
+    """Who a request is accepted from.
+
+    ``domains`` holds the domains that may stand in From; ``trusted`` decides whether identity
+    headers (RFC 3325) survive; ``row`` is the row of docs/trust.md that accepted it; ``name``
+    names the route or account.
+    """
+
+    kind: SenderKind
+    name: str
+    domains: Container[bytes]
+    trusted: bool
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accept:
+    """The sender is known. ``authorise``: only once ``authorise_request`` agrees."""
+
+    sender: Sender
+    authorise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Ask for credentials: 401 or 407 with these header lines (name, value)."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer with ``status``; ``why`` goes into the Warning header (399) and into the log."""
+
+    status: int
+    why: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Verdict = Accept | Challenge | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[T]):
+    """An answer that has to wait: the kernel parks the request and awaits ``fn()``.
+
+    If ``deadline`` seconds pass the request is denied with 504, if ``fn`` raises with 500.
+    """
+
+    fn: Callable[[], Awaitable[T]]
+    deadline: float = 5.0
+
+
+# ---------------------------------------------------------------- where a request goes to
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """One place a target can be reached at.
+
+    ``host`` is a numeric address or a name; without ``port`` and ``transport`` RFC 3263 decides.
+    ``bind`` chooses the interface by its address.
+    """
+
+    host: str
+    port: int | None = None
+    transport: str | None = None
+    bind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One member of a target set (RFC 3261 §16.5).
+
+    ``uri`` replaces the Request-URI (None keeps it). ``hops`` are tried in order until one
+    answers; empty means: where RFC 3263 leads from the URI. ``trusted`` says whether identity
+    headers may go there (RFC 3325). ``networks`` are the addresses (CIDR) that requests inside a
+    dialog with this target may be sent to besides the hops' own. ``name`` is for people.
+    """
+
+    uri: bytes | None = None
+    hops: tuple[NextHop, ...] = ()
+    trusted: bool = False
+    name: str = ""
+    networks: tuple[str, ...] = ()
+    flow: Flow | None = None
+    """A flow to use and no other (a registered connection)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """A target set: groups are tried one after the other, the targets of a group in parallel."""
+
+    groups: tuple[tuple[Target, ...], ...]
+
+
+# ---------------------------------------------------------------- what plugins contribute
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Deadlines of connections in seconds, and the bound of a write queue in bytes (SEC-15)."""
+
+    first_message: float = 10.0
+    head: float = 10.0
+    body: float = 10.0
+    idle: float = 600.0
+    keepalive: float = 100.0
+    pong: float = 10.0
+    write_queue: int = 1 << 20
+
+
+class Receiver(Protocol):
+    """The kernel as a transport sees it. Nothing here waits."""
+
+    @property
+    def limits(self) -> Limits:
+        """The sizes above which input is refused."""
+        ...
+
+    @property
+    def stream_limits(self) -> StreamLimits:
+        """The deadlines and bounds of connections."""
+        ...
+
+    def flush_later(self, write: Callable[[], None]) -> None:
+        """Call ``write`` at the end of this batch."""
+        ...
+
+    def now(self) -> float:
+        """Seconds of the kernel's clock."""
+        ...
+
+    def datagram(self, data: bytes, flow: Flow) -> None:
+        """One datagram came in on ``flow``."""
+        ...
+
+    def stream(self, data: bytes, flow: Flow) -> bool:
+        """Bytes came in on ``flow``; False: the stream is to be closed."""
+        ...
+
+    def batch_begins(self) -> None:
+        """Before the first message of a batch: the clock is read once for all of it."""
+        ...
+
+    def batch_ends(self) -> None:
+        """After a batch: what was queued on stream flows is written now."""
+        ...
+
+    def opened(self, flow: Flow) -> None:
+        """A flow came into being."""
+        ...
+
+    def closed(self, flow: Flow, reason: str) -> None:
+        """A flow ended; requests that wait for it fail as RFC 3261 §16.9 says."""
+        ...
+
+    def admits(self, address: str) -> str | None:
+        """None if one more connection from ``address`` is welcome, else why not."""
+        ...
+
+
+class Transport(Protocol):
+    """RFC 3261 §18: how messages of one protocol reach the network.
+
+    ``name`` is the protocol of the TOML files (``udp``); ``via`` what stands in a Via header
+    (``UDP``). ``reliable`` and ``secure`` steer timers and ``sips``.
+    """
+
+    name: str
+    via: bytes
+    reliable: bool
+    secure: bool
+    default_port: int
+
+    async def listen(
+        self,
+        interface: Interface,
+        receiver: Receiver,
+        *,
+        task_status: trio.TaskStatus[tuple[str, int]],
+    ) -> None:
+        """Serve ``interface`` until cancelled; ``started()`` with the address really bound.
+
+        Raises OSError when the address cannot be bound: the kernel shows that as the
+        interface's status and tries again.
+        """
+        ...
+
+    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
+        """A flow that is there already, or can be made without waiting; else None."""
+        ...
+
+    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
+        """Open a flow. Raises OSError; the kernel sets the deadline."""
+        ...
+
+
+class Discovery(Protocol):
+    """Federation discovery: from a domain to the places that serve it."""
+
+    name: str
+
+    async def discover(self, domain: bytes) -> Sequence[NextHop] | None:
+        """Hops in the order to be tried, or None: not mine to say. The kernel caches."""
+        ...
+
+
+class LocationStore(Protocol):
+    """Where bindings live (RFC 3261 §10); completed by the registrar's needs."""
+
+    name: str
+
+
+class Service(Protocol):
+    """An async function run in the plugin's own nursery, restarted when it fails."""
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run; call ``task_status.started()`` when ready."""
+        ...
+
+
+class Severity(Enum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result of a check: a stable code, what is so, and what to do about it."""
+
+    code: str
+    severity: Severity
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check for ``sipx check``: ``area`` groups and selects it, ``run`` makes the findings."""
+
+    area: str
+    run: Callable[[], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceRequest:
+    """A listener that a plugin adds to the list of interfaces."""
+
+    name: str
+    bind: str
+    port: int
+    protocol: str
+    role: str = "wan"
+    certificate: str | None = None
+
+
+class Proxy(Protocol):
+    """All that a plugin may hold of the kernel."""
+
+    @property
+    def config(self) -> Any:
+        """The kernel's configuration (sipx.config.model.KernelConfig), read only."""
+        ...
+
+    @property
+    def domains(self) -> frozenset[bytes]:
+        """The presence domains served here, canonical."""
+        ...
+
+    @property
+    def flows(self) -> FlowTable:
+        """The table of flows."""
+        ...
+
+    @property
+    def resolver(self) -> Resolver:
+        """The kernel's resolver with its cache."""
+        ...
+
+    @property
+    def state_dir(self) -> Path:
+        """A directory of the plugin's own for what must survive a restart; made on first use."""
+        ...
+
+    @property
+    def log(self) -> logging.LoggerAdapter[Any]:
+        """The plugin's logger, below ``sipx.plugin``."""
+        ...
+
+    @property
+    def random(self) -> random.Random:
+        """Randomness that tests can seed."""
+        ...
+
+    def now(self) -> float:
+        """Seconds of the kernel's clock."""
+        ...
+
+    def report(self, event: object) -> None:
+        """Hand an event (a frozen dataclass) to those who watch."""
+        ...
+
+    async def send_request(self, request: Request, target: Target) -> Response:
+        """Send a request as a user agent client and wait for its final response.
+
+        Via, Max-Forwards, CSeq and Call-ID are filled in where absent. Raises SendError when no
+        hop could be reached or the transaction timed out.
+        """
+        ...
+
+
+class SendError(Exception):
+    """A request of our own found no hop or no answer; ``status`` as RFC 3261 §8.1.3.1 maps it."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """What the registry knows of one installed plugin."""
+
+    name: str
+    distribution: str
+    version: str
+    hooks: tuple[str, ...] = field(default=())

@@ -1,0 +1,500 @@
+"""The proxy core: RFC 3261 §16, step by step, in its order and its words.
+
+    validate_request (§16.3)  ->  authenticate_request  ->  preprocess_route (§16.4)
+      ->  determine_targets (§16.5)  ->  forward (§16.6)
+    responses: Branch.on_response -> ResponseContext.received (§16.7) -> respond
+
+Each step is a plain call in the task that read the message. A request that must wait (for a name,
+a connection, a plugin's ``Later``) is parked in a task of the kernel and comes back to the step
+it left. This module is the only caller of the hot hooks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import trio
+
+from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies
+from sipx.forking import TIMER_C, AckBranch, AckContext, Branch, ResponseContext, warning
+from sipx.forwarding import Forwarder
+from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
+from sipx.sip import names
+from sipx.sip.errors import RemoteError
+from sipx.sip.headers import NameAddr
+from sipx.sip.message import Request, Response, from_host, max_forwards
+from sipx.sip.parser import read_via
+from sipx.sip.uri import SipUri, cached_uri
+from sipx.trust import SenderKind, method_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sipx.flows import Flow
+    from sipx.hooks import Hooks
+    from sipx.interfaces import Interface, Interfaces
+    from sipx.journal import Journal
+    from sipx.plugin import Verdict
+    from sipx.sip.transaction import ServerTransaction
+    from sipx.transactions import Transactions
+
+T = TypeVar("T")
+ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
+_HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
+_INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
+_IN_DIALOG: Final = Target(name="dialog")
+_IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
+
+
+class Refused(Exception):
+    """A step ends with a final response: ``status``, and ``why`` in words."""
+
+    def __init__(
+        self, status: int, why: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+        self.headers = headers
+
+
+class Park(Protocol):
+    """Run an async function in the kernel's nursery; False when too many are parked."""
+
+    def __call__(self, fn: Callable[..., Awaitable[None]], *args: Any) -> bool: ...
+
+
+class ProxyCore:
+    """The transaction user of a proxy (RFC 3261 §16)."""
+
+    def __init__(
+        self,
+        *,
+        domains: frozenset[bytes],
+        hooks: Hooks,
+        interfaces: Interfaces,
+        transactions: Transactions,
+        cookies: Cookies,
+        journal: Journal,
+        forwarder: Forwarder,
+        park: Park,
+    ) -> None:
+        self.domains = domains
+        self.hooks = hooks
+        self.interfaces = interfaces
+        self.transactions = transactions
+        self.timers = transactions.timers
+        self.cookies = cookies
+        self.journal = journal
+        self.forwarder = forwarder
+        self.park = park
+        self.draining = False
+
+    # ------------------------------------------------------------ requests
+
+    def on_request(self, request: Request, transaction: ServerTransaction, flow: Flow) -> None:
+        """A new request with its server transaction."""
+        try:
+            reply = self.validate_request(request, flow)
+            if reply is not None:
+                self.answer(request, transaction, flow, reply)
+                return
+            verdict = self.authenticate_request(request, flow)
+            if isinstance(verdict, Later):
+                self._wait_for(verdict, self._authenticated, request, transaction, flow)
+            else:
+                self._authenticated(verdict, request, transaction, flow)
+        except (RemoteError, Refused) as refusal:
+            self.refuse(request, transaction, flow, refusal)
+
+    def _authenticated(
+        self,
+        verdict: Verdict | None,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+    ) -> None:
+        sender = self.admit(verdict, request, flow)
+        context = ResponseContext(self, request, transaction, flow, sender)
+        context.started = self.timers.now
+        context.loop = loop_hash(request)
+        cookie = self.preprocess_route(request, context)
+        if cookie is not None:
+            context.permitted = cookie.addresses
+            context.add_branch(_IN_TRUSTED_DIALOG if cookie.flags & TRUSTED else _IN_DIALOG)
+            return
+        self.check_relay(request, sender)
+        targets = self.determine_targets(request, sender)
+        if isinstance(targets, Later):
+            self._wait_for(targets, self._targets_known, request, transaction, flow)
+        else:
+            self._targets_known(targets, request, transaction, flow)
+
+    def _targets_known(
+        self,
+        targets: Targets | None,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+    ) -> None:
+        context = transaction.context
+        assert isinstance(context, ResponseContext)
+        if targets is None:
+            raise self._nowhere(request)
+        groups = targets.groups
+        if len(groups) == 1 and len(groups[0]) == 1:
+            context.add_branch(groups[0][0])
+            return
+        self.forwarder.set_breadth(context, groups)
+        context.hunting = request.method in _HUNTED
+        if not context.next_group():
+            raise self._nowhere(request)
+
+    def _wait_for(
+        self,
+        later: Later[T],
+        go_on: Callable[[T, Request, ServerTransaction, Flow], None],
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+    ) -> None:
+        """Park a request until a plugin has its answer (docs/hooks.md, "Later")."""
+
+        async def wait() -> None:
+            try:
+                try:
+                    with trio.fail_after(later.deadline):
+                        answer = await later.fn()
+                except trio.TooSlowError:
+                    raise Refused(504, "a plugin did not answer in time") from None
+                except Exception as error:
+                    self.journal.fault(later.fn, "Later", error)
+                    raise Refused(500) from error
+                go_on(answer, request, transaction, flow)
+            except (RemoteError, Refused) as refusal:
+                self.refuse(request, transaction, flow, refusal)
+
+        if not self.park(wait):
+            raise Refused(503, "too many requests are waiting", ((b"Retry-After", b"5"),))
+
+    # ------------------------------------------------------------ §16.3
+
+    def validate_request(self, request: Request, flow: Flow) -> Response | None:
+        """§16.3; a response refuses the request. Raises RemoteError (416, 400)."""
+        # Item 1, reasonable syntax: the parser has seen to it. Item 2, the scheme: raises 416.
+        uri = cached_uri(request.uri)
+        layout = request.layout
+        # Item 3: "If the request contains a Max-Forwards header field with a field value of zero
+        # (0), the element MUST NOT forward the request." It may answer OPTIONS.
+        i = layout.max_forwards
+        to_us = uri.user is None and (uri.host, uri.port or 5060) in self.interfaces.own
+        if i >= 0 and max_forwards(request.lines[i])[0] == 0 and not to_us:
+            return request.reply(483)
+        if to_us:
+            reply = self._to_ourselves(request)
+            if reply is not None:
+                return reply
+        # Item 4, loops (RFC 5393 §4.2.2).
+        own = self.transactions.own_sent_by
+        if (
+            layout.vias > 1 or request.sent_by in own or b"," in request.lines[layout.via]
+        ) and self._loops(request, own):
+            return request.reply(482)
+        # Item 5: "If the request contains a Proxy-Require header field with one or more option-
+        # tags this element does not understand": all, we have none.
+        if layout.proxy_require >= 0:
+            tags = b", ".join(request.get_list(b"Proxy-Require"))
+            return request.reply(420, headers=((b"Unsupported", tags),))
+        # Item 6, authorisation, is authenticate_request. Before it: the plugins' own limits.
+        for hook in self.hooks.validate_request:
+            try:
+                reply = hook(request, flow)
+            except Exception as error:
+                self.journal.fault(hook, "validate_request", error)
+                return request.reply(500)
+            if reply is not None:
+                return reply
+        if self.draining and not self._within_dialog(request):
+            return request.reply(503, headers=((b"Retry-After", b"10"),))
+        return None
+
+    def _to_ourselves(self, request: Request) -> Response | None:
+        """A request whose Request-URI is this proxy: OPTIONS is answered, without details."""
+        if request.method == b"OPTIONS" and request.layout.route < 0:
+            return request.reply(200, headers=((b"Accept", b"*/*"),))
+        return None
+
+    def _loops(self, request: Request, own: frozenset[bytes]) -> bool:
+        """RFC 5393 §4.2.2: our own Via with the same hash means a loop, with another a spiral."""
+        suffix = b"." + loop_hash(request)
+        for value in request.get_list(b"Via"):
+            sent_by, branch = read_via(b":" + value)
+            if sent_by.key in own and branch.endswith(suffix):
+                return True
+        return False
+
+    def _within_dialog(self, request: Request) -> bool:
+        return request.layout.route >= 0 or request.to.tag is not None
+
+    # ------------------------------------------------------------ who sends it
+
+    def authenticate_request(
+        self, request: Request, flow: Flow
+    ) -> Verdict | Later[Verdict] | None:
+        """The first plugin that knows the sender decides; a plugin that raises denies."""
+        for hook in self.hooks.authenticate_request:
+            try:
+                verdict = hook(request, flow)
+            except Exception as error:
+                self.journal.fault(hook, "authenticate_request", error)
+                raise Refused(500) from error
+            if verdict is not None:
+                return verdict
+        return None
+
+    def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Sender:
+        """The verdict, then the From-domain check that follows every accepted sender."""
+        if isinstance(verdict, Accept):
+            if verdict.authorise:
+                verdict = self._authorise(verdict, request, flow)
+            sender = verdict.sender
+            if from_host(request.lines[request.layout.from_]) not in sender.domains:
+                raise Refused(403, f"{sender.name} may not use this From domain")
+            if sender.kind not in _INSIDE and (
+                refusal := method_refusal(request.method, flow.interface.role)
+            ):
+                raise Refused(405, refusal, ((b"Allow", ALLOW),))
+            return sender
+        if verdict is None:
+            raise Refused(403, "the sender is not known here")
+        if isinstance(verdict, Challenge):
+            raise Refused(verdict.status, "", verdict.headers)
+        raise Refused(verdict.status, verdict.why, verdict.headers)
+
+    def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
+        """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
+        for hook in self.hooks.authorise_request:
+            try:
+                verdict = hook(request, flow)
+            except Exception as error:
+                self.journal.fault(hook, "authorise_request", error)
+                raise Refused(500) from error
+            if isinstance(verdict, Accept):
+                return verdict
+            if isinstance(verdict, Challenge):
+                raise Refused(verdict.status, "", verdict.headers)
+            if isinstance(verdict, Refuse):
+                raise Refused(verdict.status, verdict.why, verdict.headers)
+        raise Refused(
+            403,
+            f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",
+        )
+
+    def check_relay(self, request: Request, sender: Sender) -> None:
+        """SEC-01: outside peers may reach our domains only."""
+        if sender.kind not in _INSIDE and cached_uri(request.uri).host not in self.domains:
+            raise Refused(403, "relaying denied")
+
+    # ------------------------------------------------------------ §16.4
+
+    def preprocess_route(
+        self, request: Request, context: ResponseContext | AckContext
+    ) -> Cookie | None:
+        """§16.4: our own Route values go; what a valid cookie among them says is returned.
+
+        A cookie of ours that does not check out, and a Route to somebody else outside a dialog of
+        ours, are refused: 403.
+        """
+        uri = cached_uri(request.uri)
+        user = uri.user
+        cookie: Cookie | None = None
+        if user is not None and user.startswith(PREFIX) and self._is_ours(uri):
+            # "If the Request-URI of the request contains a value this proxy previously placed into
+            # a Record-Route header field, the proxy MUST replace the Request-URI in the request
+            # with the last value from the Route header field, and remove that value".
+            cookie = self._checked(user, request)
+            routes = request.get_list(b"Route")
+            if not routes:
+                raise Refused(400, "a strict router has to leave a Route")
+            request.set_uri(NameAddr.parse(routes.pop()).uri)
+            set_routes(request, routes)
+        while request.layout.route >= 0:
+            # "If the first value in the Route header field indicates this proxy, the proxy MUST
+            # remove that value from the request."
+            routes = request.get_list(b"Route")
+            route = SipUri.parse(NameAddr.parse(routes[0]).uri)
+            if not self._is_ours(route):
+                break
+            if route.user is not None and route.user.startswith(PREFIX):
+                cookie = self._checked(route.user, request)
+                context.near = self._named(route)
+            set_routes(request, routes[1:])
+        if request.layout.route >= 0 and cookie is None:
+            raise Refused(403, "a Route to another host is not followed outside a dialog")
+        return cookie
+
+    def _is_ours(self, uri: SipUri) -> bool:
+        default = 5061 if uri.scheme == b"sips" else 5060
+        return (uri.host, uri.port or default) in self.interfaces.own
+
+    def _checked(self, user: bytes, request: Request) -> Cookie:
+        cookie = self.cookies.check(user, request.call_id)
+        if cookie is None:
+            raise Refused(403, "this Route was not written by this proxy for this dialog")
+        return cookie
+
+    def _named(self, route: SipUri) -> Interface | None:
+        transport = b"tls" if route.scheme == b"sips" else (route.transport or b"udp")
+        return self.interfaces.at(route.host, route.port or 5060, transport.lower())
+
+    # ------------------------------------------------------------ §16.5
+
+    def determine_targets(
+        self, request: Request, sender: Sender
+    ) -> Targets | Later[Targets] | None:
+        """§16.5: the first plugin that has a target set decides."""
+        for hook in self.hooks.determine_targets:
+            try:
+                targets = hook(request, sender)
+            except Exception as error:
+                self.journal.fault(hook, "determine_targets", error)
+                raise Refused(500) from error
+            if targets is not None:
+                return targets
+        return None
+
+    def _nowhere(self, request: Request) -> Refused:
+        if cached_uri(request.uri).host in self.domains:
+            return Refused(404, "nobody here knows this user")
+        return Refused(404, "no route to this domain")
+
+    # ------------------------------------------------------------ §16.6
+
+    def forward(self, branch: Branch | AckBranch) -> None:
+        """§16.6 for one branch, or as far as it gets without waiting (sipx.forwarding)."""
+        self.forwarder.forward(branch)
+
+    # ------------------------------------------------------------ responses
+
+    def respond(self, context: ResponseContext, response: Response, branch: Branch | None) -> None:
+        """§16.7 items 9 and 10: a response goes upstream."""
+        if branch is not None:
+            for hook in self.hooks.process_response:
+                try:
+                    hook(response, branch)
+                except Exception as error:
+                    self.journal.fault(hook, "process_response", error)
+        server = context.server
+        if context.flow.reliable and response.layout.content_length < 0:
+            response.add(b"Content-Length", b"%d" % len(response.body))
+        server.respond(response.status, response.encode())
+        if response.status >= 200:
+            self.journal.answered(response.status)
+            if self.hooks.transaction_ended:
+                self.journal.record(context, response, branch)
+        if self.hooks.message_traced:
+            self.journal.trace_out(response, context.flow)
+
+    def give_up(self, context: ResponseContext) -> None:
+        """RFC 4320 §4.2: silence instead of a 408."""
+        self.transactions.abandon(context.server)
+        self.journal.answered(0)
+        if self.hooks.transaction_ended:
+            self.journal.record(context, None, None)
+
+    def start_timer_c(self, context: ResponseContext) -> float:
+        """§16.6 item 11: Timer C MUST be larger than 3 minutes."""
+        timers = self.timers
+        delay = self.transactions.settings.c
+        timers.start(delay, context, TIMER_C)
+        return timers.now + delay
+
+    def answer(
+        self, request: Request, transaction: ServerTransaction, flow: Flow, response: Response
+    ) -> None:
+        """A final response of our own, outside any response context."""
+        transaction.respond(response.status, response.encode())
+        self.journal.answered(response.status)
+        if self.hooks.transaction_ended:
+            self.journal.record_own(request, response, flow, self.timers.now)
+        if self.hooks.message_traced:
+            self.journal.trace_out(response, flow)
+
+    def refuse(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+        refusal: RemoteError | Refused,
+    ) -> None:
+        """Turn an exception of a step into its response."""
+        if isinstance(refusal, RemoteError):
+            reply = request.reply(refusal.status, headers=warning(refusal.reason))
+        else:
+            headers = refusal.headers + (warning(refusal.why) if refusal.why else ())
+            reply = request.reply(refusal.status, headers=headers)
+        self.journal.refused(request, flow, reply.status, str(refusal))
+        self.answer(request, transaction, flow, reply)
+
+    # ------------------------------------------------------------ ACK and CANCEL
+
+    def on_ack(self, request: Request, flow: Flow) -> None:
+        """An ACK for a 2xx: routed like a request of its own, never answered, never challenged."""
+        try:
+            if self.validate_request(request, flow) is not None:
+                return
+            verdict = self.authenticate_request(request, flow)
+            if not isinstance(verdict, Accept):
+                return
+            sender = verdict.sender
+            if from_host(request.lines[request.layout.from_]) not in sender.domains:
+                return
+            ack = AckContext(self, request, flow, sender)
+            cookie = self.preprocess_route(request, ack)
+            if cookie is not None:
+                ack.permitted = cookie.addresses
+                ack.add_branch(_IN_DIALOG)
+                return
+            if verdict.authorise:
+                return
+            self.check_relay(request, sender)
+            targets = self.determine_targets(request, sender)
+            if isinstance(targets, Targets) and targets.groups:
+                ack.add_branch(targets.groups[0][0])
+        except (RemoteError, Refused) as refusal:
+            self.journal.refused(request, flow, 0, str(refusal))
+
+    def on_cancel(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        invite: ServerTransaction | None,
+        flow: Flow,
+    ) -> None:
+        """§16.10: our own 200, then CANCEL for every pending branch; 481 when nothing matches."""
+        if invite is None:
+            self.answer(request, transaction, flow, request.reply(481))
+            return
+        self.answer(request, transaction, flow, request.reply(200))
+        if isinstance(invite.context, ResponseContext):
+            invite.context.cancel()
+
+
+def loop_hash(request: Request) -> bytes:
+    """RFC 5393 §4.2.1: over all that decides where the request goes, and not the method.
+
+    The keyed hash of this process is enough: only we compare it, with what we wrote ourselves.
+    """
+    lines, layout = request.lines, request.layout
+    routes: object = None
+    if layout.route >= 0:
+        routes = tuple(lines[i] for i in layout.all(names.ROUTE))
+    seed = hash((request.uri, routes, lines[layout.call_id], request.cseq_number))
+    return b"%x" % (seed & 0xFFFFFFFFFFFF)
+
+
+def set_routes(request: Request, routes: list[bytes]) -> None:
+    """Replace the Route set."""
+    request.remove(b"Route")
+    for value in reversed(routes):
+        request.add_first(b"Route", value)

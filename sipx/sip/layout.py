@@ -1,0 +1,100 @@
+"""Where each header stands: found once for a sequence of names, then remembered.
+
+The programs of one peer write their headers in the same few orders. So the ids of a message's
+header lines, as a tuple, lead by one dict look-up to a Layout that knows the index of each
+header the proxy reads and has already been checked for duplicates (SEC-04).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sipx.sip import names
+from sipx.sip.errors import RemoteError
+
+_KEPT: Final = 4096
+
+
+class Layout:
+    """The order of the header lines of a message; -1 stands for "not there".
+
+    ``ids[i]`` is the id of header line ``i`` (see sipx.sip.names).
+    """
+
+    __slots__ = (
+        "_without_top_via",
+        "border",
+        "call_id",
+        "content_length",
+        "cseq",
+        "from_",
+        "ids",
+        "max_breadth",
+        "max_forwards",
+        "proxy_require",
+        "record_route",
+        "route",
+        "to",
+        "via",
+        "vias",
+    )
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+        self.via = self.find(names.VIA)
+        self.vias = ids.count(names.VIA)
+        self.from_ = self.find(names.FROM)
+        self.to = self.find(names.TO)
+        self.call_id = self.find(names.CALL_ID)
+        self.cseq = self.find(names.CSEQ)
+        self.max_forwards = self.find(names.MAX_FORWARDS)
+        self.content_length = self.find(names.CONTENT_LENGTH)
+        self.route = self.find(names.ROUTE)
+        self.record_route = self.find(names.RECORD_ROUTE)
+        self.proxy_require = self.find(names.PROXY_REQUIRE)
+        self.max_breadth = self.find(names.MAX_BREADTH)
+        self.border = not names.BORDER.isdisjoint(ids)
+        """Whether a header stands here that does not cross a border of trust."""
+        self._without_top_via: Layout | None = None
+
+    def find(self, header: int) -> int:
+        """The index of the first line of ``header``, -1 when there is none."""
+        try:
+            return self.ids.index(header)
+        except ValueError:
+            return -1
+
+    def all(self, header: int) -> list[int]:
+        """The indexes of all lines of ``header``, in order."""
+        return [i for i, found in enumerate(self.ids) if found == header]
+
+    def without_top_via(self) -> Layout:
+        """The layout of the same message after its first Via line has gone."""
+        rest = self._without_top_via
+        if rest is None:
+            rest = self._without_top_via = layout_of(
+                self.ids[: self.via] + self.ids[self.via + 1 :]
+            )
+        return rest
+
+
+_LAYOUTS: Final[dict[tuple[int, ...], Layout]] = {}
+
+
+def layout_of(ids: tuple[int, ...]) -> Layout:
+    """The Layout for a sequence of header ids.
+
+    Raises RemoteError when a header stands twice that may stand only once: one of two parsers
+    would believe the other one.
+    """
+    found = _LAYOUTS.get(ids)
+    if found is None:
+        for header in names.SINGLETONS:
+            if ids.count(header) > 1:
+                raise RemoteError(
+                    f"More than one {names.CANONICAL[header].decode()} header field", fatal=True
+                )
+        if len(_LAYOUTS) >= _KEPT:
+            _LAYOUTS.clear()
+        found = _LAYOUTS[ids] = Layout(ids)
+    return found

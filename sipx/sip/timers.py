@@ -1,0 +1,106 @@
+"""Timers of RFC 3261 §17 (Table 4) and its successors, and the queues that run them.
+
+All lengths of time are few and known, so a timer is an entry at the end of a queue for its
+length: starting one is an append, and one tick looks only at the heads of the queues. Nothing is
+ever cancelled; who is no longer interested when its turn comes does nothing (its state table has
+no row for the event).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+T1: Final = 0.5
+T2: Final = 4.0
+T4: Final = 5.0
+TICK: Final = 0.05
+"""How often a driver should call ``Timers.tick``, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerSettings:
+    """Seconds for each timer, by the letters of the RFCs.
+
+    A and E (and G) start at ``t1`` and double, E and G up to ``t2``; B, F, H, L, M and (on UDP)
+    J are 64 times ``t1``; D is "at least 32 seconds"; I and K are ``t4`` on UDP and zero on
+    streams; C is more than three minutes (§16.6 item 11). ``trying`` is the 200 ms after which
+    an INVITE gets a 100 (§17.2.1); ``late_trying`` the time from which a request other than
+    INVITE must get one (RFC 4320 §4.1: when Timer E has reached T2).
+    """
+
+    t1: float = T1
+    t2: float = T2
+    t4: float = T4
+    c: float = 185.0
+    d: float = 32.5
+    trying: float = 0.2
+
+    @property
+    def timeout(self) -> float:
+        """Timers B, F, H, J, L and M: 64*T1."""
+        return 64 * self.t1
+
+    @property
+    def late_trying(self) -> float:
+        """0.5 + 1 + 2 s with the default T1: Timer E is T2 from then on."""
+        return self.t1 + 2 * self.t1 + 4 * self.t1
+
+
+class Timed(Protocol):
+    """What can stand in a timer queue."""
+
+    def due(self, event: int, now: float) -> None:
+        """The time has come."""
+        ...
+
+
+class Timers:
+    """Queues of timers, one per length; ``now`` is set by the driver once per batch."""
+
+    __slots__ = ("_buckets", "_queues", "now")
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+        self._queues: dict[float, deque[tuple[float, Timed, int]]] = {}
+        self._buckets: dict[float, deque[tuple[float, list[bytes], dict[bytes, object]]]] = {}
+
+    def queue(self, delay: float) -> deque[tuple[float, Timed, int]]:
+        """The queue for a length of time; the hot path appends ``(due, who, event)`` itself."""
+        found = self._queues.get(delay)
+        if found is None:
+            found = self._queues[delay] = deque()
+        return found
+
+    def start(self, delay: float, who: Timed, event: int) -> None:
+        """Call ``who.due(event, now)`` in ``delay`` seconds."""
+        self.queue(delay).append((self.now + delay, who, event))
+
+    def forget_later(self, delay: float, key: bytes, table: dict[bytes, object]) -> None:
+        """Drop ``key`` from ``table`` in ``delay`` seconds; a quarter second shares one entry."""
+        buckets = self._buckets.get(delay)
+        if buckets is None:
+            buckets = self._buckets[delay] = deque()
+        due = self.now + delay
+        if buckets and due - buckets[-1][0] < 0.25 and buckets[-1][2] is table:
+            buckets[-1][1].append(key)
+        else:
+            buckets.append((due + 0.25, [key], table))
+
+    def tick(self, now: float) -> None:
+        """Fire all that is due, in the order in which it was started within each length."""
+        self.now = now
+        for queue in list(self._queues.values()):
+            while queue and queue[0][0] <= now:
+                _, who, event = queue.popleft()
+                who.due(event, now)
+        for buckets in self._buckets.values():
+            while buckets and buckets[0][0] <= now:
+                _, keys, table = buckets.popleft()
+                for key in keys:
+                    table.pop(key, None)
+
+    def pending(self) -> int:
+        """How many timers are queued."""
+        return sum(map(len, self._queues.values()))

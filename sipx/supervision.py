@@ -1,0 +1,82 @@
+"""Barriers: a service that fails is told of, shown as failed, and started again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.plugin import Service
+
+log = logging.getLogger("sipx.kernel")
+
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+"""Seconds before a failed service is started again: 1, 2, 4 ... 60."""
+
+
+@dataclass(slots=True)
+class ServiceState:
+    """What ``sipx status`` shows of a service."""
+
+    plugin: str
+    name: str
+    status: str = "starting"
+    error: str = ""
+    restarts: int = 0
+
+
+async def supervise(
+    service: Service,
+    state: ServiceState,
+    on_failure: Callable[[ServiceState, Exception], None],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a service in a nursery of its own; ``started()`` at its first success or failure."""
+    wait = FIRST_WAIT
+    first = True
+    while True:
+        began = trio.current_time()
+        try:
+            async with trio.open_nursery() as own:
+                await own.start(service)
+                state.status = "running"
+                if first:
+                    first = False
+                    task_status.started()
+            state.status = "ended"
+            return
+        except Exception as error:
+            # §3 of the architecture: nothing a plugin does may take the proxy with it. Cancelled
+            # is no Exception and passes.
+            state.status = "failed"
+            state.error = describe(error)
+            log.error(
+                "service %s of plugin %s failed; next try in %g s",
+                state.name,
+                state.plugin,
+                wait,
+                exc_info=error,
+            )
+            on_failure(state, error)
+        if first:
+            first = False
+            task_status.started()
+        if trio.current_time() - began > LONGEST_WAIT:
+            wait = FIRST_WAIT
+        await trio.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT)
+        state.restarts += 1
+
+
+def describe(error: BaseException) -> str:
+    """The innermost reason of an exception (group), in one line."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

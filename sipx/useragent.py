@@ -1,0 +1,119 @@
+"""Requests of our own (RFC 3261 §8.1): what plugins send with ``Proxy.send_request``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from sipx.paths import NoHop, Paths
+from sipx.plugin import SendError, Target
+from sipx.sip.transaction import ClientTransaction, request_within
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from sipx.flows import Flow
+    from sipx.sip.message import Request, Response
+    from sipx.transactions import Transactions
+
+
+class OwnRequest(ClientTransaction):
+    """A client transaction whose user waits for its final response."""
+
+    __slots__ = ("_sent", "_via", "done", "failure", "response")
+
+    def prepare(self, sent: Request, via: bytes) -> None:
+        """Remember what an ACK would be made of."""
+        self._sent = sent
+        self._via = via
+        self.done = trio.Event()
+        self.response: Response | None = None
+        self.failure = 0
+
+    def on_response(self, response: Response) -> None:
+        """Wake the caller with a final response."""
+        if response.status >= 200 and self.response is None:
+            self.response = response
+            self.done.set()
+
+    def on_timeout(self) -> None:
+        """§8.1.3.1: a timeout is treated as a 408."""
+        self.failure = 408
+        self.done.set()
+
+    def on_error(self) -> None:
+        """§8.1.3.1: a fatal transport error is treated as a 503."""
+        self.failure = 503
+        self.done.set()
+
+    def ack(self, response: Response) -> bytes:
+        """§17.1.1.3."""
+        return request_within(self._sent, self._via, b"ACK", response.lines[response.layout.to])
+
+
+class UserAgentClient:
+    """Sends requests of the proxy itself."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        paths: Paths,
+        rng: random.Random,
+        batch_begins: Callable[[], None],
+        batch_ends: Callable[[], None],
+    ) -> None:
+        self._transactions = transactions
+        self._paths = paths
+        self._rng = rng
+        self._batch_begins = batch_begins
+        self._batch_ends = batch_ends
+
+    async def send_request(self, request: Request, target: Target) -> Response:
+        """Send to the first hop that answers; see sipx.plugin.Proxy. Raises SendError."""
+        if target.uri is not None:
+            request.set_uri(target.uri)
+        self._complete(request)
+        try:
+            hops = await self._paths.hops(target, request.uri, None)
+        except NoHop as error:
+            raise SendError(error.why, error.status) from error
+        bind = target.hops[0].bind if target.hops else None
+        failure = SendError("the target has no hop", 503)
+        for hop in hops:
+            try:
+                flow = await self._paths.flow(hop, bind)
+            except NoHop as error:
+                failure = SendError(error.why, error.status)
+                continue
+            own = await self._try(request, flow)
+            if own.response is not None and own.response.status != 503:
+                return own.response
+            status = 503 if own.response is not None else own.failure
+            failure = SendError(f"{flow.name} did not serve the request", status)
+        raise failure
+
+    async def _try(self, request: Request, flow: Flow) -> OwnRequest:
+        key = b"z9hG4bK%x.0" % self._rng.getrandbits(64)
+        via = flow.via_head + key[7:]
+        data = b"\r\n".join([request.start, via, *request.lines, b"", request.body])
+        own = OwnRequest(self._transactions, key, request.method, data, flow)
+        own.prepare(request, via)
+        flow.carries_requests = True
+        self._batch_begins()
+        own.start()
+        self._batch_ends()
+        await own.done.wait()
+        return own
+
+    def _complete(self, request: Request) -> None:
+        """§8.1.1: what every request has to have."""
+        if request.get(b"Max-Forwards") is None:
+            request.add(b"Max-Forwards", b"70")
+        if request.get(b"Call-ID") is None:
+            request.add(b"Call-ID", b"%x" % self._rng.getrandbits(96))
+        if request.get(b"CSeq") is None:
+            request.add(b"CSeq", b"1 " + request.method)
+        cseq = request.cseq
+        request.cseq_number = b"%d" % cseq.number
