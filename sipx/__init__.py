@@ -1,66 +1,236 @@
 """sipx: a SIP federation proxy made of plugins. What stands here is all that a plugin may use.
 
-The protocol is in ``sipx.sip``; what tests need is in ``sipx.testing``.
+The protocol is in ``sipx.sip``; what tests need is in ``sipx.testing``. A name is imported when it
+is first asked for, so that a command that needs little starts fast.
 """
 
-from sipx.config.domains import ByDomain, DomainName, DomainPattern
-from sipx.config.model import KernelConfig
-from sipx.config.secrets import Secret
-from sipx.config.values import (
-    DirectoryPath,
-    Duration,
-    FilePath,
-    IPAddress,
-    PeerPort,
-    Port,
-    Size,
-    refuse,
-)
-from sipx.domains import DomainSet, DomainTable
-from sipx.errors import PluginError, SipxError, StartError
-from sipx.events import Direction, Fault, TransactionRecord
-from sipx.flows import Flow, FlowTable
-from sipx.forking import Branch
-from sipx.interfaces import Interface, Status
-from sipx.plugin import (
-    Accept,
-    Challenge,
-    Check,
-    Config,
-    Discovery,
-    Finding,
-    InterfaceRequest,
-    Later,
-    LocationStore,
-    NextHop,
-    Peer,
-    Proxy,
-    Receiver,
-    Refuse,
-    Sender,
-    SendError,
-    Service,
-    Severity,
-    StreamLimits,
-    Target,
-    Targets,
-    Transport,
-    Verdict,
-    hookimpl,
-)
-from sipx.addresses import is_private, parse_address
-from sipx.resolver import Hop, ResolveError, Resolver
-from sipx.streams import READ_SIZE, StreamFlow
-from sipx.trust import (
-    Action,
-    Certificate,
-    Incoming,
-    Role,
-    RouteFacts,
-    SenderKind,
-    config_refusals,
-    decide_incoming,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sipx.addresses import (
+        is_private,
+        parse_address,
+    )
+    from sipx.cli.command_line import (
+        CommandLine,
+        command_options,
+    )
+    from sipx.config.domains import (
+        ByDomain,
+        DomainName,
+        DomainPattern,
+    )
+    from sipx.config.model import (
+        KernelConfig,
+    )
+    from sipx.config.secrets import (
+        Secret,
+    )
+    from sipx.config.values import (
+        DirectoryPath,
+        Duration,
+        FilePath,
+        IPAddress,
+        PeerPort,
+        Port,
+        Size,
+        refuse,
+    )
+    from sipx.domains import (
+        DomainSet,
+        DomainTable,
+    )
+    from sipx.dry_run import (
+        DryRun,
+        Explained,
+        RequestError,
+    )
+    from sipx.errors import (
+        PluginError,
+        SipxError,
+        StartError,
+    )
+    from sipx.events import (
+        Direction,
+        Fault,
+        TransactionRecord,
+    )
+    from sipx.flows import (
+        Flow,
+        FlowTable,
+    )
+    from sipx.forking import (
+        Branch,
+    )
+    from sipx.interfaces import (
+        Interface,
+        Status,
+    )
+    from sipx.plugin import (
+        Accept,
+        Challenge,
+        Check,
+        Config,
+        Discovery,
+        Finding,
+        InterfaceRequest,
+        Later,
+        LocationStore,
+        NextHop,
+        Peer,
+        Proxy,
+        Receiver,
+        Refuse,
+        Sender,
+        SendError,
+        Service,
+        Severity,
+        StreamLimits,
+        Target,
+        Targets,
+        Transport,
+        Verdict,
+        hookimpl,
+    )
+    from sipx.resolver import (
+        Hop,
+        ResolveError,
+        Resolver,
+    )
+    from sipx.streams import (
+        READ_SIZE,
+        StreamFlow,
+    )
+    from sipx.trust import (
+        Action,
+        Certificate,
+        Incoming,
+        Role,
+        RouteFacts,
+        SenderKind,
+        config_refusals,
+        decide_incoming,
+    )
+
+_PLACES: Final = {
+    "sipx.addresses": (
+        "is_private",
+        "parse_address",
+    ),
+    "sipx.cli.command_line": (
+        "CommandLine",
+        "command_options",
+    ),
+    "sipx.config.domains": (
+        "ByDomain",
+        "DomainName",
+        "DomainPattern",
+    ),
+    "sipx.config.model": ("KernelConfig",),
+    "sipx.config.secrets": ("Secret",),
+    "sipx.config.values": (
+        "DirectoryPath",
+        "Duration",
+        "FilePath",
+        "IPAddress",
+        "PeerPort",
+        "Port",
+        "Size",
+        "refuse",
+    ),
+    "sipx.domains": (
+        "DomainSet",
+        "DomainTable",
+    ),
+    "sipx.dry_run": (
+        "DryRun",
+        "Explained",
+        "RequestError",
+    ),
+    "sipx.errors": (
+        "PluginError",
+        "SipxError",
+        "StartError",
+    ),
+    "sipx.events": (
+        "Direction",
+        "Fault",
+        "TransactionRecord",
+    ),
+    "sipx.flows": (
+        "Flow",
+        "FlowTable",
+    ),
+    "sipx.forking": ("Branch",),
+    "sipx.interfaces": (
+        "Interface",
+        "Status",
+    ),
+    "sipx.plugin": (
+        "Accept",
+        "Challenge",
+        "Check",
+        "Config",
+        "Discovery",
+        "Finding",
+        "InterfaceRequest",
+        "Later",
+        "LocationStore",
+        "NextHop",
+        "Peer",
+        "Proxy",
+        "Receiver",
+        "Refuse",
+        "SendError",
+        "Sender",
+        "Service",
+        "Severity",
+        "StreamLimits",
+        "Target",
+        "Targets",
+        "Transport",
+        "Verdict",
+        "hookimpl",
+    ),
+    "sipx.resolver": (
+        "Hop",
+        "ResolveError",
+        "Resolver",
+    ),
+    "sipx.streams": (
+        "READ_SIZE",
+        "StreamFlow",
+    ),
+    "sipx.trust": (
+        "Action",
+        "Certificate",
+        "Incoming",
+        "Role",
+        "RouteFacts",
+        "SenderKind",
+        "config_refusals",
+        "decide_incoming",
+    ),
+}
+_MODULE_OF: Final = {name: module for module, names in _PLACES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "READ_SIZE",
@@ -71,6 +241,7 @@ __all__ = [
     "Certificate",
     "Challenge",
     "Check",
+    "CommandLine",
     "Config",
     "Direction",
     "DirectoryPath",
@@ -79,7 +250,9 @@ __all__ = [
     "DomainPattern",
     "DomainSet",
     "DomainTable",
+    "DryRun",
     "Duration",
+    "Explained",
     "Fault",
     "FilePath",
     "Finding",
@@ -101,6 +274,7 @@ __all__ = [
     "Proxy",
     "Receiver",
     "Refuse",
+    "RequestError",
     "ResolveError",
     "Resolver",
     "Role",
@@ -122,6 +296,7 @@ __all__ = [
     "TransactionRecord",
     "Transport",
     "Verdict",
+    "command_options",
     "config_refusals",
     "decide_incoming",
     "hookimpl",

@@ -9,6 +9,7 @@ anybody can write a To tag.
 from __future__ import annotations
 
 import base64
+import binascii
 import hmac
 import ipaddress
 import struct
@@ -24,6 +25,7 @@ LIFETIME: Final = 30 * 24 * 3600
 """Seconds a cookie is valid: longer than dialogs live, short enough that keys can be retired."""
 
 _MAC: Final = 10
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _HEAD: Final = struct.Struct("!BBI")
 AUTHENTICATED: Final = 1
 """Flag: the request that formed the dialog had been authorised by credentials (row 27)."""
@@ -52,7 +54,7 @@ class Cookies:
         self._keys = {self._key_id(key): key for key in reversed(keys)}
         self._current = self._key_id(keys[0])
         self._wall = wall
-        self._packed: dict[str, bytes] = {}
+        self._payloads: dict[tuple[str, str, int, int], bytes] = {}
 
     @staticmethod
     def _key_id(key: bytes) -> int:
@@ -60,15 +62,23 @@ class Cookies:
 
     def make(self, call_id: bytes, near: str, far: str, flags: int = 0) -> bytes:
         """The user part for the Record-Route of a dialog between two addresses."""
-        payload = b"".join(
-            (
-                _HEAD.pack(self._current, flags, int(self._wall()) + LIFETIME),
-                self._pack(near),
-                self._pack(far),
+        hour = int(self._wall()) // 3600
+        key = (near, far, flags, hour)
+        payload = self._payloads.get(key)
+        if payload is None:
+            payload = b"".join(
+                (
+                    _HEAD.pack(self._current, flags, hour * 3600 + LIFETIME),
+                    _pack(near),
+                    _pack(far),
+                )
             )
-        )
-        text = base64.urlsafe_b64encode(payload + self._mac(self._current, payload, call_id))
-        return PREFIX + text.rstrip(b"=")
+            if len(self._payloads) >= 4096:
+                self._payloads.clear()
+            self._payloads[key] = payload
+        raw = payload + self._mac(self._current, payload, call_id)
+        text = binascii.b2a_base64(raw, newline=False)
+        return PREFIX + text.translate(_URL_SAFE, b"=")
 
     def check(self, user: bytes | None, call_id: bytes) -> Cookie | None:
         """What the cookie says, or None: forged, altered, expired, or of another dialog."""
@@ -92,19 +102,15 @@ class Cookies:
         return Cookie(_unpack(payload[_HEAD.size :]), flags, expires)
 
     def _mac(self, key_id: int, payload: bytes, call_id: bytes) -> bytes:
-        keyed = blake2b(payload, digest_size=_MAC, key=self._keys[key_id], person=b"sipx-dialog")
-        keyed.update(call_id)
-        return keyed.digest()
+        # The payload says its own length, so nothing can move between it and the Call-ID.
+        return blake2b(
+            payload + call_id, digest_size=_MAC, key=self._keys[key_id], person=b"sipx-dialog"
+        ).digest()
 
-    def _pack(self, address: str) -> bytes:
-        packed = self._packed.get(address)
-        if packed is None:
-            raw = ipaddress.ip_address(address).packed
-            packed = bytes((len(raw),)) + raw
-            if len(self._packed) > 4096:
-                self._packed.clear()
-            self._packed[address] = packed
-        return packed
+
+def _pack(address: str) -> bytes:
+    raw = ipaddress.ip_address(address).packed
+    return bytes((len(raw),)) + raw
 
 
 def _unpack(raw: bytes) -> frozenset[str]:

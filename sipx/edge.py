@@ -77,7 +77,7 @@ class Edge:
     def datagram(self, data: bytes, flow: Flow) -> None:
         """One datagram: one message, or a keepalive, or nothing."""
         try:
-            message = parse_datagram(data, self.limits)
+            message = parse_datagram(data, self.limits, flow.shapes)
         except RemoteError as error:
             if data.strip(b"\r\n\0"):
                 # Signs of smuggling are not worth an answer by UDP: its source may be forged.

@@ -13,6 +13,7 @@ from sipx.interfaces import host_port
 if TYPE_CHECKING:
     from sipx.interfaces import Interface
     from sipx.plugin import Peer
+    from sipx.sip.head import Shapes
     from sipx.sip.parser import StreamParser
 
 PING: Final = b"\r\n\r\n"
@@ -45,6 +46,7 @@ class Flow(ABC):
         "port",
         "reliable",
         "secure",
+        "shapes",
         "transport",
         "via_head",
     )
@@ -68,6 +70,8 @@ class Flow(ABC):
         self.closed = False
         self.peer: Peer | None = None
         self.parser: StreamParser | None = None
+        self.shapes: Shapes = {}
+        """What the parser learned from this peer's datagrams."""
         self.via_head = interface.via_head()
         self.plain_sent_by = b" %b:" % address.encode()
         self.exact_sent_by = b" %b:%d " % (address.encode(), port)

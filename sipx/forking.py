@@ -14,6 +14,8 @@ from sipx.sip.transaction import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx.flows import Flow
     from sipx.interfaces import Interface
     from sipx.plugin import Sender, Target
@@ -33,7 +35,8 @@ _HUNT_ON: Final = frozenset({404, 408, 430, 480, 503})
 class Core(Protocol):
     """What a response context needs of the proxy."""
 
-    def forward(self, branch: Branch | AckBranch) -> None:
+    @property
+    def forward(self) -> Callable[[Branch | AckBranch], None]:
         """Send the branch's copy to its next hop, now or when it has been found."""
         ...
 
@@ -349,6 +352,13 @@ class ResponseContext:
             best = self.request.reply(500, headers=_warnings_of(best))
         self.core.respond(self, best, source)
 
+    def release(self) -> None:
+        """Nothing will be asked of this context any more: let go of what it held together."""
+        self.branches = []
+        self.groups = []
+        self.server.context = None
+        self.request = _GONE
+
     # ------------------------------------------------------------ cancelling
 
     def cancel(self) -> None:
@@ -392,6 +402,10 @@ class ResponseContext:
                 branch.response = self.request.reply(408)
         self.groups.clear()
         self._maybe_answer()
+
+
+_GONE: Final = Request.build(b"NONE", b"sip:invalid", ())
+"""Stands for the request of a finished context; timers may still hold the context itself."""
 
 
 def best_response(responses: list[Response]) -> Response:

@@ -71,7 +71,7 @@ class Forwarder:
         try:
             flow: Flow | None
             if not branch.hops:
-                ready = self.paths.ready(target)
+                ready = self.paths.ready(target, self.timers.now)
                 if ready is not None:
                     branch.hops = ready[1]
                     self.launch(branch, ready[0])
@@ -211,7 +211,7 @@ class Forwarder:
         head[0] = copy.start
         # Item 8: Via, with a branch that is unique and carries the loop hash (RFC 5393 §4.2.1).
         self.sequence += 1
-        key = b"z9hG4bK%x.%b" % (self.sequence, context.loop)
+        key = b"z9hG4bK%xg%b" % (self.sequence, context.loop)
         head[1] = via = flow.via_head + key[7:]
         # Item 9: "If the request will be sent to the next hop using a stream-based transport and
         # the copy contains no Content-Length header field, the proxy MUST insert one".

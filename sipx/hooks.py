@@ -119,8 +119,8 @@ class Hooks:
     def implementations(self) -> dict[str, tuple[str, ...]]:
         """The hooks of each plugin, in the order of asking."""
         found: dict[str, list[str]] = {name: [] for name in self.plugins()}
-        for hook in vars(hookspecs):
-            if hasattr(self._manager.hook, hook):
+        for hook, function in vars(hookspecs).items():
+            if hasattr(function, "sipx_spec"):
                 for impl in self._impls(hook):
                     found[impl.plugin_name].append(hook)
         return {name: tuple(hooks) for name, hooks in found.items()}
@@ -138,9 +138,9 @@ class Hooks:
             self._distinct(found, given.item.name, given, "transport")
         return tuple(given.item for given in found.values())
 
-    def interfaces(self) -> tuple[Contribution[InterfaceRequest], ...]:
+    def interfaces(self) -> tuple[InterfaceRequest, ...]:
         """The listeners that plugins add."""
-        return self._contributions("interfaces")
+        return tuple(given.item for given in self._contributions("interfaces"))
 
     def discoveries(self) -> tuple[Discovery, ...]:
         """The ways to find a domain's hops, in the order of asking."""

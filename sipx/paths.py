@@ -63,10 +63,10 @@ class Paths:
 
     # ------------------------------------------------------------ hops
 
-    def ready(self, target: Target) -> tuple[Flow, tuple[Hop, ...], float] | None:
+    def ready(self, target: Target, now: float) -> tuple[Flow, tuple[Hop, ...], float] | None:
         """What the last request to this target used, if it can be used again."""
         found = self._ready.get(target)
-        if found is not None and (found[0].closed or found[2] < self.clock()):
+        if found is not None and (found[0].closed or found[2] < now):
             del self._ready[target]
             return None
         return found

@@ -22,7 +22,7 @@ from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Target
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.headers import NameAddr
-from sipx.sip.message import Request, Response, from_host, max_forwards
+from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.uri import SipUri, cached_uri
 from sipx.trust import SenderKind, method_refusal
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
+_OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 _INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 _IN_DIALOG: Final = Target(name="dialog")
@@ -87,6 +88,8 @@ class ProxyCore:
         self.cookies = cookies
         self.journal = journal
         self.forwarder = forwarder
+        self.forward = forwarder.forward
+        """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
         self.draining = False
 
@@ -118,11 +121,12 @@ class ProxyCore:
         context = ResponseContext(self, request, transaction, flow, sender)
         context.started = self.timers.now
         context.loop = loop_hash(request)
-        cookie = self.preprocess_route(request, context)
-        if cookie is not None:
-            context.permitted = cookie.addresses
-            context.add_branch(_IN_TRUSTED_DIALOG if cookie.flags & TRUSTED else _IN_DIALOG)
-            return
+        if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
+            cookie = self.preprocess_route(request, context)
+            if cookie is not None:
+                context.permitted = cookie.addresses
+                context.add_branch(_IN_TRUSTED_DIALOG if cookie.flags & TRUSTED else _IN_DIALOG)
+                return
         self.check_relay(request, sender)
         targets = self.determine_targets(request, sender)
         if isinstance(targets, Later):
@@ -183,6 +187,9 @@ class ProxyCore:
         """§16.3; a response refuses the request. Raises RemoteError (416, 400)."""
         # Item 1, reasonable syntax: the parser has seen to it. Item 2, the scheme: raises 416.
         uri = cached_uri(request.uri)
+        if uri.headers is not None:
+            # §19.1.1: header fields are "not allowed" in a Request-URI.
+            raise RemoteError("Header fields in the Request-URI")
         layout = request.layout
         # Item 3: "If the request contains a Max-Forwards header field with a field value of zero
         # (0), the element MUST NOT forward the request." It may answer OPTIONS.
@@ -226,7 +233,7 @@ class ProxyCore:
 
     def _loops(self, request: Request, own: frozenset[bytes]) -> bool:
         """RFC 5393 §4.2.2: our own Via with the same hash means a loop, with another a spiral."""
-        suffix = b"." + loop_hash(request)
+        suffix = b"g" + loop_hash(request)
         for value in request.get_list(b"Via"):
             sent_by, branch = read_via(b":" + value)
             if sent_by.key in own and branch.endswith(suffix):
@@ -258,7 +265,7 @@ class ProxyCore:
             if verdict.authorise:
                 verdict = self._authorise(verdict, request, flow)
             sender = verdict.sender
-            if from_host(request.lines[request.layout.from_]) not in sender.domains:
+            if request.from_domain not in sender.domains:
                 raise Refused(403, f"{sender.name} may not use this From domain")
             if sender.kind not in _INSIDE and (
                 refusal := method_refusal(request.method, flow.interface.role)
@@ -368,12 +375,6 @@ class ProxyCore:
             return Refused(404, "nobody here knows this user")
         return Refused(404, "no route to this domain")
 
-    # ------------------------------------------------------------ §16.6
-
-    def forward(self, branch: Branch | AckBranch) -> None:
-        """§16.6 for one branch, or as far as it gets without waiting (sipx.forwarding)."""
-        self.forwarder.forward(branch)
-
     # ------------------------------------------------------------ responses
 
     def respond(self, context: ResponseContext, response: Response, branch: Branch | None) -> None:
@@ -385,6 +386,7 @@ class ProxyCore:
                 except Exception as error:
                     self.journal.fault(hook, "process_response", error)
         server = context.server
+        request = context.request
         if context.flow.reliable and response.layout.content_length < 0:
             response.add(b"Content-Length", b"%d" % len(response.body))
         server.respond(response.status, response.encode())
@@ -394,6 +396,8 @@ class ProxyCore:
                 self.journal.record(context, response, branch)
         if self.hooks.message_traced:
             self.journal.trace_out(response, context.flow)
+        if context.done and request.method != b"INVITE":
+            context.release()
 
     def give_up(self, context: ResponseContext) -> None:
         """RFC 4320 §4.2: silence instead of a 408."""
@@ -447,7 +451,7 @@ class ProxyCore:
             if not isinstance(verdict, Accept):
                 return
             sender = verdict.sender
-            if from_host(request.lines[request.layout.from_]) not in sender.domains:
+            if request.from_domain not in sender.domains:
                 return
             ack = AckContext(self, request, flow, sender)
             cookie = self.preprocess_route(request, ack)

@@ -95,7 +95,7 @@ class UserAgentClient:
         raise failure
 
     async def _try(self, request: Request, flow: Flow) -> OwnRequest:
-        key = b"z9hG4bK%x.0" % self._rng.getrandbits(64)
+        key = b"z9hG4bK%xg0" % self._rng.getrandbits(64)
         via = flow.via_head + key[7:]
         data = b"\r\n".join([request.start, via, *request.lines, b"", request.body])
         own = OwnRequest(self._transactions, key, request.method, data, flow)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,7 +98,7 @@ def test_a_pattern_is_a_domain_all_below_one_or_all():
 
 @pytest.mark.parametrize("pattern", ["*.", "**", "a.*", "*.*", "*lab.example", "*.192.0.2.1", "*:"])
 def test_a_star_elsewhere_or_before_an_address_is_refused(pattern):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="domain"):
         canonical_pattern(pattern)
 
 
@@ -159,10 +157,7 @@ def test_a_table_lists_its_patterns_in_the_order_given():
 def test_what_is_longer_than_a_domain_name_matches_no_pattern():
     """SEC-19: the walk over the labels is bounded."""
     assert TABLE.match((b"a." * MAX_DOMAIN)[:MAX_DOMAIN]) == "any"
-    endless = b"a." * 500_000 + b"lab.example"
-    began = time.perf_counter()
-    assert TABLE.match(endless) is None
-    assert time.perf_counter() - began < 0.5
+    assert TABLE.match(b"a." * 500_000 + b"lab.example") is None
 
 
 def test_a_set_holds_what_its_patterns_cover():

@@ -15,6 +15,7 @@ from sipx.config.machine import interface_problems, machine_addresses
 from sipx.config.model import KERNEL_KEYS, InterfaceConfig, KernelConfig
 from sipx.config.values import kind, show
 from sipx.config.wording import Complaint, complaints, is_written
+from sipx.errors import PluginError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,11 @@ class _Check:
         classes, refused = self._registry.examine(listed)
         for problem in refused:
             self._add(
-                Complaint(("plugins", listed.index(problem.name)), problem.wrong, problem.remedy)
+                Complaint(
+                    ("plugins", self._values["plugins"].index(problem.name)),
+                    problem.wrong,
+                    problem.remedy,
+                )
             )
         plugins: dict[str, Config] = {}
         for name, cls in classes.items():
@@ -155,7 +160,13 @@ class _Check:
         rules = getattr(config, "problems", None)
         if not callable(rules):
             return
-        for path, wrong, remedy in rules(kernel):
+        try:
+            found = tuple(rules(kernel))
+        except Exception as error:
+            raise PluginError(
+                f"plugin '{name}': problems() of its Config raised {type(error).__name__}: {error}"
+            ) from error
+        for path, wrong, remedy in found:
             self._add(Complaint((name, *path), wrong, remedy), self._place_in_list(name))
 
     def _unknown_tables(self, listed: list[str]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from sipx.sip import names
-from sipx.sip.errors import RemoteError
 
 _KEPT: Final = 4096
 
@@ -25,16 +24,21 @@ class Layout:
         "_without_top_via",
         "border",
         "call_id",
+        "complete",
         "content_length",
         "cseq",
         "from_",
         "ids",
+        "lengths",
         "max_breadth",
         "max_forwards",
+        "met",
         "proxy_require",
         "record_route",
         "route",
+        "routes",
         "to",
+        "twice",
         "via",
         "vias",
     )
@@ -52,6 +56,14 @@ class Layout:
         self.route = self.find(names.ROUTE)
         self.record_route = self.find(names.RECORD_ROUTE)
         self.proxy_require = self.find(names.PROXY_REQUIRE)
+        self.met = 0
+        """How many messages were read the careful way with this layout."""
+        self.lengths = ids.count(names.CONTENT_LENGTH)
+        self.routes = ids.count(names.ROUTE) + ids.count(names.RECORD_ROUTE)
+        self.twice = next((i for i in names.SINGLETONS if ids.count(i) > 1), 0)
+        """A header that stands twice and may not: one of two parsers would believe the other."""
+        self.complete = min(self.via, self.from_, self.to, self.call_id, self.cseq) >= 0
+        """Whether the headers are there that every message has (RFC 3261 §8.1.1, §8.2.6)."""
         self.max_breadth = self.find(names.MAX_BREADTH)
         self.border = not names.BORDER.isdisjoint(ids)
         """Whether a header stands here that does not cross a border of trust."""
@@ -82,18 +94,9 @@ _LAYOUTS: Final[dict[tuple[int, ...], Layout]] = {}
 
 
 def layout_of(ids: tuple[int, ...]) -> Layout:
-    """The Layout for a sequence of header ids.
-
-    Raises RemoteError when a header stands twice that may stand only once: one of two parsers
-    would believe the other one.
-    """
+    """The Layout for a sequence of header ids."""
     found = _LAYOUTS.get(ids)
     if found is None:
-        for header in names.SINGLETONS:
-            if ids.count(header) > 1:
-                raise RemoteError(
-                    f"More than one {names.CANONICAL[header].decode()} header field", fatal=True
-                )
         if len(_LAYOUTS) >= _KEPT:
             _LAYOUTS.clear()
         found = _LAYOUTS[ids] = Layout(ids)

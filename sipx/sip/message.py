@@ -148,10 +148,9 @@ class Message:
         if name:
             if b"\r" in value or b"\n" in value or b"\0" in value:
                 raise LocalError("a header value cannot hold CR, LF or NUL")
-            prefix = name + b":"
-            known = names.SPELLINGS.get(prefix)
-            new = (names.learn(prefix) if known is None else known,)
-            self.lines[start:end] = [prefix + b" " + value]
+            known = names.SPELLINGS.get(name)
+            new = (names.learn(name) if known is None else known,)
+            self.lines[start:end] = [name + b": " + value]
             self.layout = layout_of(ids[:start] + new + ids[end:])
         else:
             del self.lines[start:end]
@@ -190,13 +189,15 @@ class Message:
 class Request(Message):
     """A request; ``uri`` is the Request-URI as received."""
 
-    __slots__ = ("branch", "cseq_number", "method", "sent_by", "uri")
+    __slots__ = ("branch", "cseq_number", "from_domain", "method", "sent_by", "uri")
 
     method: bytes
     uri: bytes
     branch: bytes
     sent_by: bytes
     cseq_number: bytes
+    from_domain: bytes
+    """The canonical host of the From URI, empty where it has none (tel:)."""
 
     @classmethod
     def build(
@@ -211,8 +212,10 @@ class Request(Message):
         request.start = method + b" " + uri + b" SIP/2.0"
         request.method = method
         request.uri = uri
-        request.branch = request.sent_by = request.cseq_number = b""
+        request.branch = request.sent_by = request.cseq_number = request.from_domain = b""
         _fill(request, headers, body)
+        if request.layout.from_ >= 0:
+            request.from_domain = address_host(request.lines[request.layout.from_])
         return request
 
     @property
@@ -234,6 +237,7 @@ class Request(Message):
         copy.branch = self.branch
         copy.sent_by = self.sent_by
         copy.cseq_number = self.cseq_number
+        copy.from_domain = self.from_domain
         copy.lines = self.lines.copy()
         copy.layout = self.layout
         copy.body = self.body
@@ -332,21 +336,22 @@ def _fill(message: Message, headers: Iterable[tuple[bytes, bytes]], body: bytes)
         message.add(b"Content-Length", b"%d" % len(body))
 
 
+_TAG_ONLY: Final = re.compile(rb">;tag=[-A-Za-z0-9.!%*_+`'~]+\Z")
 _HOSTS: Final[dict[bytes, bytes]] = {}
 _HOPS: Final[dict[bytes, tuple[int, bytes]]] = {}
 _KEPT: Final = 16384
 
 
-def from_host(line: bytes) -> bytes:
-    """The canonical host of the URI in a From (or To) line; empty for tel: and the like.
+def address_host(line: bytes) -> bytes:
+    """The canonical host of the URI in a From or To line; empty for tel: and the like.
 
-    Remembered by what stands before the closing bracket, where that alone decides: quotes
-    balanced, no escapes. Raises RemoteError.
+    Remembered by what stands before the closing bracket, where that alone decides (quotes
+    balanced, no escapes), and used where nothing but a tag follows. Raises RemoteError.
     """
     end = line.find(b">")
     key = line[:end]
     found = _HOSTS.get(key)
-    if found is None:
+    if found is None or (end + 1 != len(line) and not _TAG_ONLY.match(line, end)):
         address = NameAddr.parse(_value(line))
         try:
             found = cached_uri(address.uri).host

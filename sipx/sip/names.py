@@ -9,7 +9,7 @@ Facts, before the data structure:
 * Some headers steer who receives a message and where it ends: From, To, Call-ID, CSeq,
   Max-Forwards, Content-Length. A second one is a lie told to one of two parsers.
 
-So: one dict from the spelling received (colon included) to a small integer. A hit proves that
+So: one dict from the spelling received to a small integer. A hit proves that
 the name is a token and costs one look-up; a miss takes the slow way once per spelling.
 """
 
@@ -128,7 +128,7 @@ _KEPT: Final = 1024
 """Spellings remembered: enough for all honest traffic, and a bound for the other kind."""
 
 SPELLINGS: Final[dict[bytes, int]] = {}
-"""``b"Via:"`` to its id: what the parser asks for every line."""
+"""``b"Via"`` to its id: what the parser asks for every line."""
 
 
 def canonical(name: bytes) -> bytes:
@@ -144,18 +144,13 @@ def name_id(name: bytes) -> int:
     return FOREIGN_TRUST if found == OTHER and lower.startswith(_FOREIGN_TRUST) else found
 
 
-def learn(prefix: bytes) -> int:
-    """The id for a prefix ``name ":"`` in a spelling not met before.
-
-    Raises RemoteError when the name is no token. White space before the colon is the caller's
-    to remove first, so that such a spelling is never remembered.
-    """
-    name = prefix[:-1]
+def learn(name: bytes) -> int:
+    """The id for a name in a spelling not met before. Raises RemoteError when it is no token."""
     if not _TOKEN.match(name):
         raise RemoteError("Malformed header field name", fatal=True)
     found = name_id(name)
     if len(SPELLINGS) < _KEPT:
-        SPELLINGS[prefix] = found
+        SPELLINGS[name] = found
     return found
 
 
@@ -167,9 +162,9 @@ def _seed() -> None:
         "Referred-By Replaces Reply-To RSeq Server Session-Expires SIP-ETag SIP-If-Match Subject "
         "Unsupported User-Agent Warning"
     )
-    for name in (*common.encode().split(), *CANONICAL[1:], *COMPACT):
+    for name in (*common.encode().split(), *filter(None, CANONICAL), *COMPACT):
         for spelling in (name, name.lower(), name.upper()):
-            SPELLINGS[spelling + b":"] = name_id(name)
+            SPELLINGS[spelling] = name_id(name)
 
 
 _seed()

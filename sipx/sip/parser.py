@@ -13,40 +13,30 @@ topmost Via, CSeq, Content-Length.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
-from sipx.sip.headers import Via, digits, split_list
+from sipx.sip.head import (
+    DEFAULT_LIMITS,
+    FORBIDDEN,
+    MAX_BODY,
+    MAX_CONTENT_LENGTH_DIGITS,
+    MAX_HEAD,
+    MAX_HEADER_LINES,
+    MAX_ROUTES,
+    MAX_START_LINE,
+    MAX_VIAS,
+    Limits,
+    Shapes,
+    read_head,
+)
+from sipx.sip.headers import Via, split_list
 from sipx.sip.layout import Layout, layout_of
-from sipx.sip.message import REASONS, Message, Request, Response, has_tag
-from sipx.sip.names import SPELLINGS
+from sipx.sip.message import REASONS, Message, Request, Response, address_host, has_tag
 
-MAX_START_LINE: Final = 8 * 1024
-MAX_HEAD: Final = 64 * 1024
-MAX_HEADER_LINES: Final = 256
-MAX_VIAS: Final = 70
-MAX_ROUTES: Final = 20
-MAX_BODY: Final = 256 * 1024
-MAX_CONTENT_LENGTH_DIGITS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a message may be (SEC-06); sizes in bytes. The TOML table [limits] sets them."""
-
-    start_line: int = MAX_START_LINE
-    head: int = MAX_HEAD
-    header_lines: int = MAX_HEADER_LINES
-    vias: int = MAX_VIAS
-    routes: int = MAX_ROUTES
-    body: int = MAX_BODY
-
-
-DEFAULT_LIMITS: Final = Limits()
-
+T = TypeVar("T")
 
 class KeepAlive(Enum):
     """What stands between messages on a stream (RFC 5626 §4.4.1)."""
@@ -55,13 +45,14 @@ class KeepAlive(Enum):
     PONG = "single CRLF"
 
 
-# Deleting CR and LF as well as all that is forbidden leaves a head shorter by exactly two bytes
-# per line when it is clean: one pass over the bytes finds every control character and every bare
-# CR or LF. HTAB is the one control character that may stand (as white space).
-_FORBIDDEN: Final = bytes(c for c in range(32) if c != 9) + b"\x7f"
 _METHOD: Final = re.compile(rb"[-A-Za-z0-9.!%*_+`'~]+\Z")
 _STATUS: Final = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ")
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
+_PLAIN: Final = re.compile(rb"([-A-Za-z0-9.!%*_+`'~]+)(?:;received=[0-9]+(?:\.[0-9]+){3})?\Z")
+"""What may follow a start of a Via that was seen before: a branch, and what a server adds."""
+_MANY: Final = 1024
+"""A Via line shorter than this holds no more values than any limit allows."""
+_OPEN: Final = re.compile(rb'[",]|received', re.IGNORECASE)
 _EMPTY_LINE: Final = b"\r\n\r\n"
 
 
@@ -74,109 +65,76 @@ class SentBy:
 
     __slots__ = ("host", "key", "port", "transport")
 
-    def __init__(self, value: bytes) -> None:
-        via = Via.parse(value)
+    def __init__(self, via: Via) -> None:
         self.transport = via.transport
         self.host = via.host
         self.port = via.port
         self.key = b" %b:%d " % (via.host, via.port or 0)
 
 
-_SENT_BYS: Final[dict[bytes, SentBy]] = {}
-_SENT_BYS_KEPT: Final = 8192
+_VIAS: Final[dict[bytes, SentBy]] = {}
+_CSEQS: Final[dict[bytes, tuple[bytes, bytes]]] = {}
+_LENGTHS: Final[dict[bytes, int]] = {}
+_KEPT: Final = 8192
+"""What stands in few spellings is parsed once per spelling; each memo has this bound."""
 
 
-def sent_by_of(prefix: bytes) -> SentBy:
-    """The SentBy for ``b" SIP/2.0/UDP host:port"``. Raises RemoteError."""
-    found = _SENT_BYS.get(prefix)
-    if found is None:
-        found = SentBy(prefix)
-        if len(_SENT_BYS) >= _SENT_BYS_KEPT:
-            _SENT_BYS.clear()
-        _SENT_BYS[prefix] = found
-    return found
+def _remember(memo: dict[bytes, T], key: bytes, value: T) -> None:
+    if len(memo) >= _KEPT:
+        memo.clear()
+    memo[key] = value
 
 
 def read_via(line: bytes) -> tuple[SentBy, bytes]:
     """The SentBy and the branch (empty when there is none) of the first value of a Via line."""
-    colon = line.find(b":") + 1
-    if b'"' in line or b"," in line:
-        return _read_via_slowly(split_list(line[colon:])[0])
-    end = line.find(b";", colon)
-    if end < 0:
-        return sent_by_of(line[colon:]), b""
-    start = line.find(b";branch=", end)
-    if start < 0:
-        return _read_via_slowly(line[colon:])
-    stop = line.find(b";", start + 8)
-    branch = line[start + 8 :] if stop < 0 else line[start + 8 : stop]
-    if b" " in branch or b"\t" in branch:
-        return _read_via_slowly(line[colon:])
-    return sent_by_of(line[colon:end]), branch
+    start, found, rest = line.partition(b";branch=")
+    sent_by = _VIAS.get(start)
+    if sent_by is not None:
+        if rest.isalnum():
+            return sent_by, rest
+        plain = _PLAIN.match(rest)
+        if plain is not None:
+            return sent_by, plain[1]
+    return _read_via_slowly(line, start, found)
 
 
-def _read_via_slowly(value: bytes) -> tuple[SentBy, bytes]:
+def _read_via_slowly(line: bytes, start: bytes, found: bytes) -> tuple[SentBy, bytes]:
+    value = split_list(line[line.find(b":") + 1 :])[0]
     via = Via.parse(value)
-    return SentBy(value), via.branch or b""
+    sent_by = SentBy(via)
+    if found and via.branch is not None and not _OPEN.search(start):
+        # Nothing is open at the end of ``start``, so it means the same in every line.
+        _remember(_VIAS, start, sent_by)
+    return sent_by, via.branch or b""
 
 
-def read_head(head: bytes, limits: Limits) -> tuple[bytes, list[bytes], Layout]:
-    """Start line, header lines and their Layout, from the bytes before the empty line.
-
-    Raises RemoteError.
-    """
-    if len(head) > limits.head:
-        raise RemoteError("Message head too large", 513, fatal=True)
-    lines = head.split(b"\r\n")
-    start = lines.pop(0)
-    if len(head.translate(None, _FORBIDDEN)) + 2 * len(lines) != len(head):
-        raise RemoteError("Control character or bare line break in the message head", fatal=True)
-    known = SPELLINGS.get
-    ids = [known(line[: line.find(b":") + 1]) for line in lines]
-    if None in ids:
-        lines, unusual = _read_unusual_lines(lines, limits)
-        layout = layout_of(unusual)
-    else:
-        layout = layout_of(tuple(ids))  # type: ignore[arg-type]  # None was ruled out above
-    if len(lines) > limits.header_lines:
-        raise RemoteError("Too many header fields")
-    if len(start) > limits.start_line:
-        raise RemoteError("Request-URI too long", 414)
-    return start, lines, layout
+def _read_cseq(line: bytes) -> tuple[bytes, bytes]:
+    """Number and method of a CSeq line; the method is a token. Raises RemoteError."""
+    found = _CSEQS.get(line)
+    if found is None:
+        parts = line[line.find(b":") + 1 :].split()
+        if len(parts) != 2 or not parts[0].isdigit() or len(parts[0]) > 10:
+            raise RemoteError("Malformed CSeq")
+        if int(parts[0]) >= 1 << 31 or not _METHOD.match(parts[1]):
+            raise RemoteError("Malformed CSeq")
+        found = (parts[0], parts[1])
+        _remember(_CSEQS, line, found)
+    return found
 
 
-def _read_unusual_lines(
-    lines: list[bytes], limits: Limits
-) -> tuple[list[bytes], tuple[int, ...]]:
-    """The slow way: unfold lines, remove white space before colons, learn new names."""
-    plain: list[bytes] = []
-    folded: list[bytes] = []
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):
-            if not plain:
-                raise RemoteError("White space before the first header field", fatal=True)
-            folded.append(line.strip(b" \t"))
-            continue
-        if folded:
-            plain[-1] = b" ".join((plain[-1].rstrip(b" \t"), *folded))
-            folded.clear()
-        plain.append(line)
-        if len(plain) > limits.header_lines:
-            raise RemoteError("Too many header fields")
-    if folded:
-        plain[-1] = b" ".join((plain[-1].rstrip(b" \t"), *folded))
-    ids: list[int] = []
-    for i, line in enumerate(plain):
-        colon = line.find(b":")
-        if colon < 0:
-            raise RemoteError("Header field without a colon", fatal=True)
-        prefix = line[: colon + 1]
-        if line[colon - 1 : colon] in (b" ", b"\t"):
-            prefix = line[:colon].rstrip(b" \t") + b":"
-            plain[i] = prefix + line[colon + 1 :]
-        known = SPELLINGS.get(prefix)
-        ids.append(names.learn(prefix) if known is None else known)
-    return plain, tuple(ids)
+def _read_length(line: bytes) -> int:
+    """The number in a Content-Length line. Raises RemoteError."""
+    found = _LENGTHS.get(line)
+    if found is None:
+        text = line[line.find(b":") + 1 :].strip(b" \t")
+        if not text.isdigit() or len(text) > MAX_CONTENT_LENGTH_DIGITS:
+            raise RemoteError("Malformed Content-Length", fatal=True)
+        found = int(text)
+        if found >= 1 << 31:
+            # Honest messages are not that long; 2**32 + 32 is somebody counting on 32 bits.
+            raise RemoteError("Malformed Content-Length", fatal=True)
+        _remember(_LENGTHS, line, found)
+    return found
 
 
 def _content_length(lines: list[bytes], layout: Layout, limits: Limits) -> int:
@@ -184,12 +142,8 @@ def _content_length(lines: list[bytes], layout: Layout, limits: Limits) -> int:
     i = layout.content_length
     if i < 0:
         return -1
-    line = lines[i]
-    text = line[line.find(b":") + 1 :].strip(b" \t")
-    if not text.isdigit() or len(text) > MAX_CONTENT_LENGTH_DIGITS:
-        raise RemoteError("Malformed Content-Length", fatal=True)
-    length = int(text)
-    if layout.ids.count(names.CONTENT_LENGTH) > 1:
+    length = _read_length(lines[i])
+    if layout.lengths > 1:
         _drop_equal_content_lengths(lines, layout, length)
     if length > limits.body:
         raise RemoteError("Message body too large", 513, fatal=True)
@@ -199,8 +153,7 @@ def _content_length(lines: list[bytes], layout: Layout, limits: Limits) -> int:
 def _drop_equal_content_lengths(lines: list[bytes], layout: Layout, length: int) -> None:
     """Two equal Content-Lengths are let pass once; anything else is an attempt at smuggling."""
     where = layout.all(names.CONTENT_LENGTH)
-    second = lines[where[1]]
-    if len(where) > 2 or second[second.find(b":") + 1 :].strip(b" \t") != b"%d" % length:
+    if len(where) > 2 or _read_length(lines[where[1]]) != length:
         raise RemoteError("Conflicting Content-Length header fields", fatal=True)
 
 
@@ -208,22 +161,23 @@ def make_message(
     start: bytes, lines: list[bytes], layout: Layout, body: bytes, limits: Limits
 ) -> Request | Response:
     """A message from a head that was read and its body. Raises RemoteError."""
-    if layout.ids.count(names.CONTENT_LENGTH) == 2:
+    if layout.lengths == 2:
         last = layout.all(names.CONTENT_LENGTH)[1]
         del lines[last]
         layout = layout_of(layout.ids[:last] + layout.ids[last + 1 :])
-    if layout.via < 0 or layout.cseq < 0 or layout.from_ < 0 or layout.to < 0 or layout.call_id < 0:
+    if layout.twice:
+        raise RemoteError(f"More than one {names.CANONICAL[layout.twice].decode()} header field")
+    if not layout.complete:
         raise RemoteError("Missing mandatory header field")
-    if layout.vias > limits.vias:
-        raise RemoteError("Too many Via header fields")
-    if layout.route >= 0 and len(layout.all(names.ROUTE)) > limits.routes:
-        raise RemoteError("Too many Route header fields")
-    line = lines[layout.cseq]
-    cseq = line[line.find(b":") + 1 :].split()
-    if len(cseq) != 2 or not cseq[0].isdigit() or len(cseq[0]) > 10 or int(cseq[0]) >= 1 << 31:
-        raise RemoteError("Malformed CSeq")
+    if layout.vias > 1 or len(lines[layout.via]) > _MANY:
+        _count(lines, layout, (names.VIA,), limits.vias)
+    if layout.routes:
+        _count(lines, layout, (names.ROUTE,), limits.routes)
+        _count(lines, layout, (names.RECORD_ROUTE,), limits.routes)
+    cseq = _read_cseq(lines[layout.cseq])
     sent_by, branch = read_via(lines[layout.via])
-    if start.startswith(b"SIP/2.0 "):
+    if start.startswith(b"SIP/") or start[:4].upper() == b"SIP/":
+        start = start[:8].upper() + start[8:]
         status = _STATUS.match(start)
         if status is None:
             raise RemoteError("Malformed status line")
@@ -239,12 +193,14 @@ def make_message(
         return response
     parts = start.split(b" ")
     if len(parts) != 3 or parts[2] != b"SIP/2.0" or not parts[1]:
-        raise _bad_start_line(parts)
+        # RFC 3261 §7.1: "The SIP-Version string is case-insensitive, but implementations MUST
+        # send upper-case."
+        if len(parts) != 3 or parts[2].upper() != b"SIP/2.0" or not parts[1]:
+            raise _bad_start_line(parts)
+        start = start[:-7] + b"SIP/2.0"
     method = parts[0]
     if method != cseq[1]:
         raise RemoteError("CSeq method does not match the request method")
-    if not _METHOD.match(method):
-        raise RemoteError("Malformed method")
     request = Request.__new__(Request)
     request.start = start
     request.lines = lines
@@ -255,29 +211,42 @@ def make_message(
     request.branch = branch
     request.sent_by = sent_by.key
     request.cseq_number = cseq[0]
+    request.from_domain = address_host(lines[layout.from_])
+    address_host(lines[layout.to])
     return request
 
 
+def _count(lines: list[bytes], layout: Layout, headers: tuple[int, ...], most: int) -> None:
+    """SEC-06: no more than ``most`` values of a header, however they stand in lines."""
+    for header in headers:
+        values = 0
+        for i in layout.all(header):
+            values += 1 if b"," not in lines[i] else len(split_list(lines[i]))
+        if values > most:
+            raise RemoteError(f"Too many {names.CANONICAL[header].decode()} header fields")
+
+
 def _bad_start_line(parts: list[bytes]) -> RemoteError:
-    if _VERSION.match(parts[-1]) and parts[-1].upper() != b"SIP/2.0" and len(parts) == 3:
+    if _VERSION.match(parts[-1]) and len(parts) == 3:
         return RemoteError("Version Not Supported", 505)
     return RemoteError("Malformed request line")
 
 
-def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
-    """The message in one datagram.
+def parse_datagram(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, shapes: Shapes | None = None
+) -> Request | Response:
+    """The message in one datagram; ``shapes`` is what was learned from the same peer before.
 
     RFC 3261 §18.3: bytes beyond Content-Length are discarded, a body that is shorter is an
     error; without a Content-Length the body ends with the datagram. Raises RemoteError, with its
     ``reply`` set where the sender can be told.
     """
-    end = data.find(_EMPTY_LINE)
-    if end < 0:
-        raise RemoteError("No empty line after the message head", fatal=True)
-    head = data[:end]
+    end = len(data)
     try:
-        start, lines, layout = read_head(head, limits)
-        body = data[end + 4 :]
+        start, lines, layout, end = read_head(data, 0, limits, {} if shapes is None else shapes)
+        if end < 0:
+            raise RemoteError("No empty line after the message head", fatal=True)
+        body = data[end:]
         length = _content_length(lines, layout, limits)
         if length != len(body):
             if length > len(body):
@@ -288,7 +257,7 @@ def parse_datagram(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Re
                 raise RemoteError("Message body too large", 513)
         return make_message(start, lines, layout, body, limits)
     except RemoteError as error:
-        error.reply = error_reply(head, error)
+        error.reply = error_reply(data, error)
         raise
 
 
@@ -299,15 +268,15 @@ class StreamParser:
     ``waiting_for`` says what an unfinished message lacks: "" (nothing begun), "head" or "body".
     """
 
-    __slots__ = ("_blank", "_buffer", "_head", "_limits", "_need", "_searched", "failed")
+    __slots__ = ("_blank", "_buffer", "_head", "_limits", "_searched", "_shapes", "failed")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._buffer = b""
         self._searched = 0
         self._blank = 0
-        self._need = -1
-        self._head: tuple[bytes, list[bytes], Layout, bytes] | None = None
+        self._head: tuple[bytes, list[bytes], Layout, int] | None = None
+        self._shapes: Shapes = {}
         self.failed = False
 
     @property
@@ -324,7 +293,6 @@ class StreamParser:
             return out
         buffer = self._buffer + data if self._buffer else data
         at, end = 0, len(buffer)
-        head = b""
         try:
             while at < end:
                 if self._head is None:
@@ -334,47 +302,52 @@ class StreamParser:
                             break
                         at = self._skip_blank(buffer, at, out)
                         continue
-                    stop = buffer.find(_EMPTY_LINE, max(at, self._searched))
+                    stop = self._read_head(buffer, at)
                     if stop < 0:
-                        if end - at > self._limits.head:
-                            raise RemoteError("Message head too large", 513, fatal=True)
-                        self._searched = max(0, end - at - 3)
                         break
-                    head = buffer[at:stop]
-                    self._searched = self._blank = 0
-                    self._read_head(head)
-                    at = stop + 4
-                if end - at < self._need:
-                    break
+                    at = stop
                 assert self._head is not None
-                start, lines, layout, head = self._head
-                body = buffer[at : at + self._need]
-                at += self._need
+                start, lines, layout, length = self._head
+                if end - at < length:
+                    break
+                body = buffer[at : at + length]
+                at += length
                 self._head = None
                 try:
                     out.append(make_message(start, lines, layout, body, self._limits))
                 except RemoteError as error:
                     # The framing held, so the stream goes on behind this one message.
-                    error.reply = error_reply(head, error)
+                    error.reply = error_reply(b"\r\n".join((start, *lines)), error)
                     out.append(error)
         except RemoteError as error:
             self.failed = True
             error.fatal = True
-            error.reply = error_reply(head, error)
+            # Only a head that is there as a whole is answered: the same for every cut.
+            stop = buffer.find(_EMPTY_LINE, at, at + self._limits.head + len(_EMPTY_LINE))
+            if stop >= 0 and buffer[at] not in b"\r\n":
+                error.reply = error_reply(buffer[at:stop], error)
             out.append(error)
             self._buffer = b""
             return out
         self._buffer = buffer[at:]
         return out
 
-    def _read_head(self, head: bytes) -> None:
-        start, lines, layout = read_head(head, self._limits)
-        length = _content_length(lines, layout, self._limits)
+    def _read_head(self, buffer: bytes, at: int) -> int:
+        """Read the head at ``at``; where it ends, -1 when it is not complete."""
+        limits = self._limits
+        start, lines, layout, stop = read_head(buffer, at, limits, self._shapes, self._searched)
+        if stop < 0:
+            if len(buffer) - at > limits.head:
+                raise RemoteError("Message head too large", 513, fatal=True)
+            self._searched = max(0, len(buffer) - at - 3)
+            return stop
+        self._searched = self._blank = 0
+        length = _content_length(lines, layout, limits)
         if length < 0:
             # RFC 3261 §18.3: on a stream "the Content-Length header field indicates the size".
             raise RemoteError("Content-Length is required on a stream", fatal=True)
-        self._head = (start, lines, layout, head)
-        self._need = length
+        self._head = (start, lines, layout, length)
+        return stop
 
     def _skip_blank(
         self, buffer: bytes, at: int, out: list[Request | Response | KeepAlive | RemoteError]
@@ -393,9 +366,9 @@ def error_reply(head: bytes, error: RemoteError) -> bytes | None:
     RFC 3261 §8.2.6.2 needs Via, From, To, Call-ID and CSeq; ACK is never answered, and neither
     is a response. Nothing of the request is repeated but these lines, and only clean ones.
     """
-    lines = head.split(b"\r\n")
+    lines = head.partition(_EMPTY_LINE)[0].split(b"\r\n", MAX_HEADER_LINES)
     start = lines.pop(0)
-    if start.startswith((b"SIP/", b"ACK ")):
+    if start.startswith(b"ACK ") or start[:4].upper() == b"SIP/":
         return None
     vias: list[bytes] = []
     single: dict[int, bytes] = {}
@@ -409,14 +382,14 @@ def error_reply(head: bytes, error: RemoteError) -> bytes | None:
         colon = line.find(b":")
         known = names.name_id(line[:colon].rstrip(b" \t")) if colon > 0 else names.OTHER
         if known in (names.VIA, names.FROM, names.TO, names.CALL_ID, names.CSEQ):
-            if len(line.translate(None, _FORBIDDEN)) != len(line):
+            if len(line.translate(None, FORBIDDEN)) != len(line):
                 return None
             plain = names.CANONICAL[known] + b":" + line[colon + 1 :]
             if known == names.VIA:
                 vias.append(plain)
             else:
                 single.setdefault(known, plain)
-    if not vias or len(vias) > MAX_VIAS or len(single) < 4:
+    if not vias or sum(1 + via.count(b",") for via in vias) > MAX_VIAS or len(single) < 4:
         return None
     try:
         read_via(vias[0])
@@ -443,6 +416,12 @@ def error_reply(head: bytes, error: RemoteError) -> bytes | None:
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "MAX_BODY",
+    "MAX_HEAD",
+    "MAX_HEADER_LINES",
+    "MAX_ROUTES",
+    "MAX_START_LINE",
+    "MAX_VIAS",
     "KeepAlive",
     "Limits",
     "Message",

@@ -66,16 +66,13 @@ class Timers:
         self._queues: dict[float, deque[tuple[float, Timed, int]]] = {}
         self._buckets: dict[float, deque[tuple[float, list[bytes], dict[bytes, object]]]] = {}
 
-    def queue(self, delay: float) -> deque[tuple[float, Timed, int]]:
-        """The queue for a length of time; the hot path appends ``(due, who, event)`` itself."""
-        found = self._queues.get(delay)
-        if found is None:
-            found = self._queues[delay] = deque()
-        return found
-
     def start(self, delay: float, who: Timed, event: int) -> None:
         """Call ``who.due(event, now)`` in ``delay`` seconds."""
-        self.queue(delay).append((self.now + delay, who, event))
+        try:
+            queue = self._queues[delay]
+        except KeyError:
+            queue = self._queues[delay] = deque()
+        queue.append((self.now + delay, who, event))
 
     def forget_later(self, delay: float, key: bytes, table: dict[bytes, object]) -> None:
         """Drop ``key`` from ``table`` in ``delay`` seconds; a quarter second shares one entry."""

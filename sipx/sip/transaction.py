@@ -91,6 +91,14 @@ class FlowLike(Protocol):
         ...
 
 
+class Context(Protocol):
+    """What the user keeps with a server transaction."""
+
+    def release(self) -> None:
+        """The transaction has ended; let go of everything, this transaction's ``context`` too."""
+        ...
+
+
 class Layer(Protocol):
     """What the machines need around them."""
 
@@ -258,10 +266,10 @@ class ServerTransaction:
         self.sent_by = request.sent_by
         self.request: Request | None = request
         self.flow = flow
+        self.interval: float
+        self.deadline: float
         self.last = b""
-        self.context: object = None
-        self.interval = 0.0
-        self.deadline = 0.0
+        self.context: Context | None = None
         settings = layer.settings
         layer.servers[key] = self
         if request.method == b"INVITE":
@@ -379,7 +387,8 @@ def _linger_i(txn: ServerTransaction, data: bytes) -> None:
 
 def _forget_server(txn: ServerTransaction, data: bytes) -> None:
     txn.last = b""
-    txn.context = None
+    if txn.context is not None:
+        txn.context.release()
     txn.request = None
     txn.layer.servers.pop(txn.key, None)
 
@@ -468,7 +477,7 @@ def server_key(request: Request) -> bytes:
     method = request.method
     if method == b"ACK":
         method = b"INVITE"
-    if request.branch.startswith(b"z9hG4bK"):
+    if len(request.branch) > 7 and request.branch.startswith(b"z9hG4bK"):
         return request.branch + request.sent_by + method
     lines, layout = request.lines, request.layout
     return b"\0".join(

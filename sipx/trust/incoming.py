@@ -131,8 +131,8 @@ def _tls_identity(facts: Incoming, protocol: str) -> Decision | None:
     if protocol not in ("tls", "mtls"):
         return None
     if facts.certificate is Certificate.BAD:
-        alert = facts.fault.value
-        why = f"the certificate of the peer did not pass ({alert.replace('_', ' ')})"
+        alert, words = facts.fault.value
+        why = f"the certificate of the peer did not pass: {words}"
         return Decision(2 if protocol == "mtls" else 11, Action.CLOSE, why, alert=alert)
     if protocol == "mtls" and facts.certificate is Certificate.NONE:
         why = "the peer showed no certificate, and this interface asks for one"

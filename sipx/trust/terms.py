@@ -34,13 +34,19 @@ class Certificate(Enum):
 
 
 class CertificateFault(Enum):
-    """Why a certificate is bad; the value is the TLS alert that says so (RFC 8446 §6.2)."""
+    """Why a certificate is bad: the TLS alert that says so (RFC 8446 §6.2), and words."""
 
-    UNKNOWN_CA = "unknown_ca"
-    EXPIRED = "certificate_expired"
-    REVOKED = "certificate_revoked"
-    WRONG_PURPOSE = "unsupported_certificate"
-    NO_NAME = "bad_certificate"
+    UNKNOWN_CA = ("unknown_ca", "no authority that is trusted here issued it")
+    EXPIRED = ("certificate_expired", "it has expired")
+    NOT_YET_VALID = ("certificate_expired", "it is not valid yet")
+    REVOKED = ("certificate_revoked", "it was revoked")
+    WRONG_PURPOSE = ("unsupported_certificate", "its extended key usage forbids this use")
+    NO_NAME = ("bad_certificate", "it names no domain or server")
+
+    @property
+    def alert(self) -> str:
+        """The name of the TLS alert."""
+        return self.value[0]
 
 
 class RegistrarAuth(Enum):

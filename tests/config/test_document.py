@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from sipx.config import document as document_module
 from sipx.config.document import PRIVATE, Document, dotted
 from sipx.config.errors import ConfigError
 from sipx.errors import SipxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = """\
 # the proxy of the laboratory

@@ -9,7 +9,6 @@ import pytest
 from sipx.config import ConfigError, Document, Secret, check
 from sipx.registry import Registry
 
-
 SOURCE = """
 from sipx.plugin import Config, hookimpl
 from sipx.config import Secret

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +31,6 @@ from sipx import (
     is_private,
 )
 from sipx.sip import Request, cached_uri
-from sipx.sip.message import from_host
 
 from sipx_static_routes.config import StaticRoutesConfig
 from sipx_static_routes.table import Row, RouteTable
@@ -68,7 +67,7 @@ class StaticRoutes:
     @hookimpl
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | None:
         """By the address of an access server and the domain in From; see docs/trust.md."""
-        domain = from_host(request.lines[request.layout.from_])
+        domain = request.from_domain
         key = (flow.transport, flow.address, flow.interface.name, domain)
         try:
             return self._verdicts[key]
@@ -92,7 +91,7 @@ class StaticRoutes:
         sender = Sender(
             kind=SenderKind.UC_SERVER if local else SenderKind.PARTNER,
             name=covering[0].domain,
-            domains=DomainSet([row.domain for row in named]),
+            domains=_domains(named),
             trusted=decision.trusted,
             row=decision.row,
         )
@@ -207,3 +206,10 @@ class StaticRoutes:
                     f"no route leads to a UC server of your domain {domain.decode()}",
                     f'add [static-routes.route."{domain.decode()}"]',
                 )
+
+
+def _domains(rows: list[Row]) -> Container[bytes]:
+    """The From domains that these rows allow; a plain set where no pattern is among them."""
+    if any("*" in row.domain for row in rows):
+        return DomainSet([row.domain for row in rows])
+    return frozenset(row.domain.encode() for row in rows)

@@ -1,0 +1,219 @@
+"""``sipx check``: findings by area, each with a code, what is so, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from sipx.cli.command_line import CommandLine, command_options
+from sipx.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from click.shell_completion import CompletionItem
+
+    from sipx.config.load import Settings
+    from sipx.dry_run import DryRun
+    from sipx.plugin import Check, Finding
+
+OWN_AREAS: Final = ("config", "ports", "plugins")
+_MARKS: Final = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow")}
+
+
+class Found(NamedTuple):
+    """A finding and the area it is in."""
+
+    area: str
+    finding: Finding
+
+
+def _areas(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from sipx.cli.completion import items
+
+    return items((*OWN_AREAS, "routes"), incomplete)
+
+
+@click.command()
+@click.argument("area", nargs=-1, shell_complete=_areas)
+@click.option("--only", multiple=True, metavar="AREA", shell_complete=_areas, help="Like AREA.")
+@click.option(
+    "--skip", multiple=True, metavar="AREA", shell_complete=_areas, help="All but this area."
+)
+@click.option("--strict", is_flag=True, help="Warnings count as failures.")
+@command_options
+@click.pass_obj
+def check(
+    line: CommandLine,
+    area: tuple[str, ...],
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    strict: bool,
+) -> None:
+    """Look for what is wrong before a partner does.
+
+    Areas are config, ports, plugins and those of the plugins, such as routes; without AREA all of
+    them. Nothing is sent and nothing is changed. The exit code is 0 when nothing failed, 1 when
+    something did, and 3 when the configuration file is not valid.
+    """
+    from sipx.config import ConfigError, load
+
+    path = line.config_path()
+    wanted = _Wanted((*area, *only), skip)
+    try:
+        settings = load(path, line.registry)
+    except ConfigError as error:
+        # The plugins' own areas are known only from a valid file.
+        found = [Found("config", finding) for finding in _problems(error)]
+        _tell(line, path, found, strict)
+        raise click.exceptions.Exit(ExitCode.CONFIGURATION) from None
+    code = _tell(line, path, _findings(line, settings, wanted), strict)
+    raise click.exceptions.Exit(code)
+
+
+class _Wanted:
+    """Which areas were asked for; `known` refuses names that are none."""
+
+    def __init__(self, only: Sequence[str], skip: Sequence[str]) -> None:
+        self._only = only
+        self._skip = skip
+
+    def __contains__(self, area: str) -> bool:
+        return (not self._only or area in self._only) and area not in self._skip
+
+    def known(self, areas: Iterable[str]) -> None:
+        """Raises UsageError for an area that does not exist."""
+        from sipx.config.errors import did_you_mean
+
+        there = list(dict.fromkeys((*OWN_AREAS, *areas)))
+        for name in (*self._only, *self._skip):
+            if name not in there:
+                meant = did_you_mean(name, there)
+                said = f"there is no area '{name}'; known: {', '.join(there)}"
+                raise click.UsageError(f"{said}; {meant}" if meant else said)
+
+
+# ---------------------------------------------------------------- the findings
+
+
+def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Found]:
+    from sipx.cli.ports import port_findings
+    from sipx.dry_run import DryRun
+    from sipx.errors import PluginError, StartError
+    from sipx.plugin import Finding, Severity
+
+    found: list[Found] = []
+    if "config" in wanted:
+        text = f"{settings.path} is valid"
+        found.append(Found("config", Finding("SIPX-C001", Severity.OK, text)))
+    try:
+        with DryRun.of(settings, line.registry) as dry:
+            checks = dry.hooks.checks()
+            wanted.known(check.item.area for check in checks)
+            if "ports" in wanted:
+                found += [Found("ports", f) for f in port_findings(dry.interfaces)]
+            if "plugins" in wanted:
+                found += [Found("plugins", f) for f in _plugin_findings(line, settings, dry)]
+            for given in checks:
+                if given.item.area in wanted:
+                    found += [Found(given.item.area, f) for f in _run(given.plugin, given.item)]
+    except (PluginError, StartError) as error:
+        remedy = "mend that, then check again: the areas after it were not looked at"
+        failure = Finding("SIPX-P004", Severity.FAILURE, str(error), remedy)
+        found.append(Found("plugins", failure))
+    return found
+
+
+def _problems(error: Any) -> Iterator[Finding]:
+    from sipx.plugin import Finding, Severity
+
+    for problem in error.problems:
+        remedy = "; ".join(part for part in (problem.allowed, problem.hint) if part)
+        place = [str(part) for part in (problem.file, problem.line, problem.column) if part]
+        key = f"{problem.key}: " if problem.key else ""
+        text = f"{':'.join(place)}: {key}{problem.wrong}"
+        yield Finding("SIPX-C002", Severity.FAILURE, text, remedy)
+
+
+def _plugin_findings(line: CommandLine, settings: Settings, dry: DryRun) -> Iterator[Finding]:
+    from sipx.plugin import Finding, Severity
+
+    running = dry.hooks.plugins()
+    for info in line.registry.installed():
+        said = f"{info.name} {info.version} ({info.distribution})"
+        if info.name in running:
+            yield Finding("SIPX-P001", Severity.OK, f"{said} is switched on")
+        elif info.name in settings.plugins:
+            text = f"{said} is listed, but switched off"
+            yield Finding("SIPX-P002", Severity.OK, text, f"[{info.name}] enabled = true")
+        else:
+            text = f"{said} is installed, but not listed in plugins"
+            yield Finding("SIPX-P003", Severity.OK, text)
+
+
+def _run(plugin: str, check: Check) -> list[Finding]:
+    """The findings of a plugin's check; one that breaks is a finding itself."""
+    from sipx.plugin import Finding, Severity
+
+    try:
+        return list(check.run())
+    except Exception as error:  # a plugin's check may fail in any way
+        text = f"the check of plugin {plugin} broke: {type(error).__name__}: {error}"
+        return [Finding("SIPX-P005", Severity.FAILURE, text, "report it to the plugin's author")]
+
+
+# ---------------------------------------------------------------- telling them
+
+
+def _tell(line: CommandLine, path: Path, found: list[Found], strict: bool) -> int:
+    """Print the findings and the verdict; the exit code."""
+    severities = [item.finding.severity.value for item in found]
+    failures, warnings = severities.count("failure"), severities.count("warning")
+    bad = bool(failures or (strict and warnings))
+    verdict = "failures" if bad else "warnings" if warnings else "ok"
+    data = {
+        "config": str(path.absolute()),
+        "findings": [
+            {
+                "area": item.area,
+                "code": item.finding.code,
+                "severity": item.finding.severity.value,
+                "text": item.finding.text,
+                "remedy": item.finding.remedy,
+            }
+            for item in found
+        ],
+        "failures": failures,
+        "warnings": warnings,
+        "verdict": verdict,
+    }
+    line.result(data, [*_lines(found), _verdict(verdict, failures, warnings)])
+    return ExitCode.BAD_ANSWER if bad else ExitCode.DONE
+
+
+def _lines(found: list[Found]) -> Iterator[str]:
+    last = ""
+    for item in found:
+        if item.area != last:
+            last = item.area
+            yield click.style(item.area, bold=True)
+        finding = item.finding
+        mark, color = _MARKS.get(finding.severity.value, ("FAILURE", "red"))
+        yield f"  {click.style(mark, fg=color)}  {finding.code}  {finding.text}"
+        if finding.remedy:
+            yield f"                      {finding.remedy}"
+
+
+def _verdict(verdict: str, failures: int, warnings: int) -> str:
+    if verdict == "ok":
+        return click.style("All checks passed.", fg="green")
+    told = [
+        f"{count} {what}{'s' if count > 1 else ''}"
+        for count, what in ((failures, "failure"), (warnings, "warning"))
+        if count
+    ]
+    color = "red" if verdict == "failures" else "yellow"
+    end = "see above" if verdict == "failures" else "it will run"
+    return click.style(f"{' and '.join(told)}; {end}.", fg=color)

@@ -1,0 +1,206 @@
+"""What every command has: its configuration file, its two outputs, and the options for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from sipx.cli import config_file
+from sipx.cli.exits import ExitCode, Failed, failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sipx.cli.plugin_commands import Listed
+    from sipx.config.load import Settings
+    from sipx.dry_run import DryRun
+    from sipx.registry import Registry
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class CommandLine:
+    """What a command holds; commands get it with ``@click.pass_obj``.
+
+    Results go to stdout (``result``), everything else to stderr (``say``).
+    """
+
+    def __init__(self) -> None:
+        self.config: Path | None = None
+        """The file of ``--config``."""
+        self.json = False
+        """Whether one JSON document is wanted instead of text."""
+        self.color = "auto"
+        """``auto``, ``always`` or ``never``."""
+        self.plugin_commands: list[Listed] | None = None
+        """The commands of plugins, once they were looked for."""
+        self._registry: Registry | None = None
+
+    # ------------------------------------------------------------ configuration
+
+    @property
+    def registry(self) -> Registry:
+        """The installed plugins."""
+        if self._registry is None:
+            from sipx.registry import Registry
+
+            self._registry = Registry()
+        return self._registry
+
+    def config_path(self, *, aloud: bool = False) -> Path:
+        """The configuration file, said on stderr where nobody named it. Exit code 3 without."""
+        found = config_file.find(self.config)
+        if found is None:
+            raise Failed(config_file.not_found(), ExitCode.CONFIGURATION)
+        if aloud or found.by != "--config":
+            self.say(f"using {found.path.absolute()}")
+        return found.path
+
+    def settings(self, *, aloud: bool = False) -> Settings:
+        """The valid configuration; every problem in it on stderr and exit code 3 otherwise."""
+        from sipx.config import ConfigError, load
+
+        path = self.config_path(aloud=aloud)
+        try:
+            return load(path, self.registry)
+        except ConfigError as error:
+            raise failure_of(error) from error
+
+    def configured(self) -> dict[str, Any]:
+        """The values of the configuration file as they are written, {} where it cannot be read.
+
+        For help, completion and lists: a broken file must not break those.
+        """
+        import tomllib
+
+        found = config_file.find(self.config)
+        if found is None:
+            return {}
+        try:
+            return tomllib.loads(found.path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            self.say(f"{found.path} is not read: {error}")
+            return {}
+
+    @contextmanager
+    def dry_run(self) -> Iterator[DryRun]:
+        """The proxy of the configuration file, made but not started. Exit codes 3 and 6."""
+        from sipx.dry_run import DryRun
+
+        settings = self.settings()
+        with DryRun.of(settings, self.registry) as dry:
+            yield dry
+
+    # ------------------------------------------------------------ output
+
+    def result(self, data: object, text: str | Iterable[str]) -> None:
+        """The answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
+        if self.json:
+            click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=_plain))
+            return
+        click.echo(text if isinstance(text, str) else "\n".join(text))
+
+    def say(self, text: str) -> None:
+        """Something beside the answer, on stderr."""
+        click.echo(f"sipx: {text}", err=True)
+
+    def wants_color(self, stream: TextIO) -> bool:
+        """Whether a stream gets colours: only a terminal does, unless somebody says otherwise."""
+        wanted = wanted_color(self.color)
+        return stream.isatty() if wanted is None else wanted
+
+    def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
+        """An exception to be raised: the command ends with a sentence and an exit code."""
+        return Failed(text, ExitCode(code))
+
+
+def wanted_color(option: str) -> bool | None:
+    """What ``--color``, NO_COLOR, FORCE_COLOR and TERM say, in this order; None: ask the stream."""
+    if option != "auto":
+        return option == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return False if os.environ.get("TERM") == "dumb" else None
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: bytes of SIP as text, sets as lists, the rest as it is shown."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
+
+
+# ---------------------------------------------------------------- options of every command
+
+
+def _set_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    line = ctx.ensure_object(CommandLine)
+    if value is not None:
+        line.config = value
+
+
+def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    line = ctx.ensure_object(CommandLine)
+    line.json = line.json or value
+
+
+def _set_color(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    line = ctx.ensure_object(CommandLine)
+    if value is not None:
+        line.color = value
+    ctx.color = wanted_color(line.color)
+
+
+def command_options(function: F) -> F:
+    """Give a command ``--config``, ``--json`` and ``--color``; they act on its CommandLine."""
+    for option in (
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            callback=_set_color,
+            expose_value=False,
+            help="Colours: on a terminal, always, or never.",
+        ),
+        click.option(
+            "--json",
+            is_flag=True,
+            callback=_set_json,
+            expose_value=False,
+            help="One JSON document on stdout.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            is_eager=True,
+            callback=_set_config,
+            expose_value=False,
+            help="The configuration file.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def columns(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table; a column is as wide as its widest entry."""
+    table = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (list(heads), *table)
+    ]
+
+
+def stderr_is_terminal() -> bool:
+    """Whether somebody reads stderr as it appears."""
+    return sys.stderr.isatty()

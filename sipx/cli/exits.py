@@ -1,0 +1,131 @@
+"""How a command ends: exit codes, and the way from an exception to words and a code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import time
+import traceback
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command; docs/operations.md lists them."""
+
+    DONE = 0
+    BAD_ANSWER = 1
+    WRONG_USE = 2
+    CONFIGURATION = 3
+    UNREACHABLE = 4
+    NOT_PERMITTED = 5
+    NOT_STARTED = 6
+    INTERNAL = 70
+    TRY_LATER = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Failed(click.ClickException):
+    """A command ends with words on stderr and an exit code."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click takes it from the instance as well
+
+    def show(self, file: object = None) -> None:
+        """One line each for several things that are wrong, after the name of the program."""
+        label = click.style("sipx:", fg="red", bold=True)
+        for line in self.message.splitlines() or [""]:
+            click.echo(f"{label} {line}", err=True)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in an exception group, at any depth; the exception itself if it is none."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def failure_of(error: BaseException) -> Failed:
+    """The failure that an exception means to the user; a bug leaves a report behind."""
+    from sipx.config.errors import ConfigError
+    from sipx.errors import PluginError, SipxError
+
+    found = list(leaves(error))
+    for one in found:
+        if isinstance(one, Failed):
+            return one
+    words = "\n".join(dict.fromkeys(str(one) for one in found))
+    if found and all(isinstance(one, (ConfigError, PluginError)) for one in found):
+        return Failed(words, ExitCode.CONFIGURATION)
+    if found and all(isinstance(one, SipxError) for one in found):
+        return Failed(words, ExitCode.NOT_STARTED)
+    if found and all(isinstance(one, KeyboardInterrupt) for one in found):
+        return Failed("interrupted", ExitCode.INTERRUPTED)
+    return _bug(error, found)
+
+
+def _bug(error: BaseException, found: list[BaseException]) -> Failed:
+    first = next((one for one in found if not isinstance(one, KeyboardInterrupt)), error)
+    said = f"internal error: {type(first).__name__}: {first}"
+    report = _report(error)
+    try:
+        place = _written(report)
+    except OSError as failure:
+        click.echo(report, err=True)
+        return Failed(
+            f"{said}\nthe report above could not be written: {failure.strerror}", ExitCode.INTERNAL
+        )
+    return Failed(f"{said}\na report was written to {place}", ExitCode.INTERNAL)
+
+
+def _report(error: BaseException) -> str:
+    from sipx.cli.version import versions
+    from sipx.logs import masked
+
+    found = versions()
+    lines = [
+        f"sipx internal error, {time.strftime('%Y-%m-%d %H:%M:%S %z')}",
+        "",
+        *(f"{name}: {version}" for name, version in found.items()),
+        f"command: {' '.join(sys.argv[1:2])}",
+        "",
+        *traceback.format_exception(error),
+    ]
+    return masked("\n".join(line.rstrip("\n") for line in lines)) + "\n"
+
+
+def _written(report: str) -> Path:
+    """Write a report that only its owner can read; where nothing else may be written, in /tmp."""
+    from sipx.state import state_directory
+
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-"
+    directory = state_directory(None) / "reports"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return _file(report, name, directory)
+    except OSError:
+        return _file(report, f"sipx-{name}", None)
+
+
+def _file(report: str, name: str, directory: Path | None) -> Path:
+    handle, path = tempfile.mkstemp(prefix=name, suffix=".txt", dir=directory)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(report)
+    return Path(path)
+
+
+def is_closed_pipe(error: BaseException) -> bool:
+    """Whether the reader of our output went away: no failure of ours."""
+    return isinstance(error, OSError) and error.errno == errno.EPIPE

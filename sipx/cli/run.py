@@ -1,0 +1,201 @@
+"""``sipx run``: the kernel under trio, its signals, and what is said when it has started."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sipx.cli.command_line import CommandLine, columns, command_options
+from sipx.cli.exits import ExitCode, Failed, failure_of
+
+if TYPE_CHECKING:
+    import trio
+
+    from sipx.config.load import Settings
+    from sipx.kernel import Kernel
+    from sipx.logs import Logs
+
+GC_THRESHOLD = (50_000, 20, 100)
+"""Allocations until a look at the youngest objects, and how much rarer the older ones' turns are."""
+
+
+@click.command()
+@command_options
+@click.pass_obj
+def run(line: CommandLine) -> None:
+    """Run the proxy in the foreground.
+
+    TERM and INT (Ctrl-C) let what is under way finish, within service.stop_timeout, and end with
+    exit code 0; a second one ends at once. The log goes to stderr; with --json the start summary
+    is one document on stdout. Where no interface at all can listen, nothing is started: exit
+    code 6, or 5 where only the right to do it is missing. Where some can, the others are tried
+    again and again.
+    """
+    settings = line.settings(aloud=True)
+    import trio
+
+    from sipx.logs import Logs
+
+    text = sys.stderr.isatty()
+    logs = Logs(
+        settings.kernel.log.level, sys.stderr, text=text, color=line.wants_color(sys.stderr)
+    )
+    with logs:
+        try:
+            trio.run(partial(_serve, line, settings, logs))
+        except Failed:
+            raise
+        except (Exception, BaseExceptionGroup) as error:
+            raise failure_of(error) from error
+
+
+async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
+    """From the first plugin to the last transaction. Raises Failed."""
+    import trio
+
+    from sipx.kernel import Kernel
+
+    kernel = Kernel(settings, line.registry)
+    logs.add(kernel.hooks.log_handlers())
+    ends = _Ends(line, kernel)
+    async with trio.open_nursery() as nursery:
+        ends.scope = nursery.cancel_scope
+        await nursery.start(ends.listen)
+        await nursery.start(ends.run_kernel)
+        failure = _nothing_listens(kernel)
+        if failure is None:
+            _tell_start(line, settings, kernel)
+            _settle_memory()
+        else:
+            ends.failure = failure
+            nursery.cancel_scope.cancel()
+    if ends.failure is not None:
+        raise ends.failure
+
+
+class _Ends:
+    """How the process comes to its end: the kernel stops, or a signal wants it to."""
+
+    def __init__(self, line: CommandLine, kernel: Kernel) -> None:
+        self.line = line
+        self.kernel = kernel
+        self.failure: Failed | None = None
+        self.scope: trio.CancelScope | None = None
+
+    async def run_kernel(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run the kernel; when it has ended, all is over."""
+        await self.kernel.run(task_status=task_status)
+        self._end()
+
+    async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """The first TERM or INT drains, the second ends at once."""
+        import trio
+
+        asked = False
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if asked:
+                    interrupted = number == signal.SIGINT
+                    code = ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
+                    self.failure = Failed("ended before everything was finished", code)
+                    self._end()
+                    return
+                asked = True
+                hint = "; once more ends at once" if number == signal.SIGINT else ""
+                self.line.say(f"stopping, what is under way may finish{hint}")
+                self.kernel.stop()
+
+    def _end(self) -> None:
+        assert self.scope is not None
+        self.scope.cancel()
+
+
+def _nothing_listens(kernel: Kernel) -> Failed | None:
+    """Why the process is of no use: none of its interfaces listens."""
+    enabled = [interface for interface in kernel.interfaces.all if interface.enabled]
+    if kernel.interfaces.listening():
+        return None
+    if not enabled:
+        return Failed(
+            "no interface is switched on: add an [interface.NAME] or set enabled = true",
+            ExitCode.NOT_STARTED,
+        )
+    words = [
+        f"interface {i.name}: cannot listen on {i.bind} port {i.port} ({i.protocol}): {i.reason}"
+        for i in enabled
+    ]
+    denied = {os.strerror(errno.EACCES), os.strerror(errno.EPERM)}
+    if all(interface.reason in denied for interface in enabled):
+        words.append(
+            "ports below 1024 need a right: take a higher port, or give the process "
+            "CAP_NET_BIND_SERVICE"
+        )
+        return Failed("\n".join(words), ExitCode.NOT_PERMITTED)
+    words.append("no interface can listen; `sipx check ports` tells who has the addresses")
+    return Failed("\n".join(words), ExitCode.NOT_STARTED)
+
+
+def _settle_memory() -> None:
+    """What is there after the start stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
+
+
+# ---------------------------------------------------------------- the start summary
+
+
+def _tell_start(line: CommandLine, settings: Settings, kernel: Kernel) -> None:
+    """Say what runs now: JSON on stdout, or text on stderr, where the log goes."""
+    found = summary(settings, kernel)
+    if line.json:
+        line.result(found, "")
+        sys.stdout.flush()
+        return
+    rows = [
+        (
+            i["name"],
+            i["status"],
+            i["protocol"],
+            f"{i['address'] or i['bind']} port {i['port']}",
+            i["reason"],
+        )
+        for i in found["interfaces"]
+    ]
+    for text in (
+        f"domains: {', '.join(found['domains'])}",
+        f"plugins: {', '.join(found['plugins']) or 'none'}",
+        *columns(("interface", "status", "protocol", "address", ""), rows),
+    ):
+        line.say(text)
+
+
+def summary(settings: Settings, kernel: Kernel) -> dict[str, Any]:
+    """What runs: the file, the domains, the plugins, and each interface with its status."""
+    return {
+        "config": str(settings.path.absolute()),
+        "pid": os.getpid(),
+        "domains": list(settings.kernel.domains),
+        "plugins": list(kernel.hooks.plugins()),
+        "interfaces": [
+            {
+                "name": interface.name,
+                "protocol": interface.protocol,
+                "role": interface.role,
+                "bind": interface.bind,
+                "status": interface.status.value,
+                "reason": interface.reason,
+                "address": interface.address[0] if interface.address else None,
+                "port": interface.address[1] if interface.address else interface.port,
+            }
+            for interface in kernel.interfaces.all
+        ],
+    }

@@ -1,0 +1,344 @@
+"""What the proxy would do with a request: every decision is made, and nothing is sent but DNS.
+
+The real kernel is made of the real configuration, its interfaces are taken for bound, and its
+proxy core is asked step by step (RFC 3261 §16), as it is for a request that arrives.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from sipx.flows import Flow
+from sipx.interfaces import host_port
+from sipx.kernel import Kernel
+from sipx.paths import NoHop
+from sipx.plugin import Accept, Later, Sender, Verdict
+from sipx.proxy import Refused
+from sipx.sip.errors import RemoteError
+from sipx.sip.message import Request
+from sipx.sip.parser import parse_datagram
+from sipx.sip.uri import cached_uri
+from sipx.trust import SenderKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sipx.config.load import Settings
+    from sipx.hooks import Hooks
+    from sipx.interfaces import Interface
+    from sipx.plugin import Target, Targets
+    from sipx.registry import Registry
+    from sipx.resolver import Hop
+
+T = TypeVar("T")
+_SECURE = ("tls", "mtls", "wss")
+
+
+class RequestError(ValueError):
+    """What was asked about is no SIP request; the text is for people."""
+
+
+class DryFlow(Flow):
+    """A flow that nothing is behind."""
+
+    __slots__ = ()
+
+    def send(self, data: bytes) -> bool:
+        """Nothing is sent."""
+        return False
+
+    def close(self, reason: str) -> None:
+        """It never was open."""
+        self.closed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a request is received on one interface. ``status`` 0: accepted, as ``sender``.
+
+    ``row`` is the row of docs/trust.md that accepted it, 0 where none did.
+    """
+
+    interface: str
+    protocol: str
+    status: int
+    why: str
+    sender: Sender | None
+    flow: Flow
+
+    @property
+    def row(self) -> int:
+        """The row of the trust table."""
+        return self.sender.row if self.sender is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class HopWay:
+    """A hop, and the interface it is reached from; or ``refused``: why it is not tried."""
+
+    address: str
+    port: int
+    transport: str
+    name: str
+    interface: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetWay:
+    """One target with its hops in the order to be tried. ``status`` 0: it can be reached."""
+
+    name: str
+    group: int
+    hops: tuple[HopWay, ...]
+    status: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """A question that was asked, the answer in words, and how long it holds (seconds)."""
+
+    name: str
+    type: str
+    text: str
+    ttl: float
+    temporary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The fate of a request. ``status`` 0: it is forwarded; else it is answered so, and why."""
+
+    method: str
+    uri: str
+    from_uri: str
+    arrivals: tuple[Arrival, ...]
+    status: int
+    why: str
+    targets: tuple[TargetWay, ...]
+    dns: tuple[DnsAnswer, ...]
+
+
+class DryRun:
+    """The proxy of a configuration, made but not running."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._clock = kernel.clock
+
+    @classmethod
+    @contextmanager
+    def of(cls, settings: Settings, registry: Registry) -> Iterator[DryRun]:
+        """Make it. Raises PluginError and StartError. Its state directory is a temporary one."""
+        with tempfile.TemporaryDirectory(prefix="sipx-dry-") as directory:
+            service = settings.kernel.service.model_copy(update={"state_dir": Path(directory)})
+            config = settings.kernel.model_copy(update={"service": service})
+            kernel = Kernel(replace(settings, kernel=config), registry, clock=time.monotonic)
+            for interface in kernel.interfaces.all:
+                if interface.enabled:
+                    port = interface.port or interface.transport.default_port
+                    interface.bound((interface.listen_address, port))
+            kernel.interfaces.refresh()
+            kernel.transactions.own_sent_by = kernel.interfaces.own_sent_by
+            yield cls(kernel)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The hooks of the plugins that are switched on."""
+        return self._kernel.hooks
+
+    @property
+    def interfaces(self) -> tuple[Interface, ...]:
+        """The interfaces that are switched on."""
+        return tuple(interface for interface in self._kernel.interfaces.all if interface.enabled)
+
+    def plugin(self, name: str) -> object | None:
+        """The plugin of this name, None when it is not listed or switched off."""
+        return self._kernel.hooks.plugins().get(name)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """What a host name resolves to. Raises ResolveError; the question is told by `explain`."""
+        return await self._kernel.resolver.addresses(host)
+
+    def flow(self, interface: Interface, address: str, port: int) -> Flow:
+        """A flow from a peer, over which nothing ever goes."""
+        return DryFlow(interface, address, port, self._clock(), outbound=False)
+
+    async def explain(
+        self,
+        uri: str,
+        *,
+        method: str = "MESSAGE",
+        source: tuple[str, int] | None = None,
+        from_uri: str | None = None,
+        interface: str | None = None,
+    ) -> Explained:
+        """The fate of a request to ``uri``.
+
+        ``source`` is the address and port it comes from; None takes an accepted UC server for
+        granted. Without ``interface`` all that speak the source's address family are told, and
+        the first that accepts the request counts. Raises RequestError.
+        """
+        domain = min(self._kernel.domains).decode()
+        from_uri = from_uri or f"sip:explain@{domain}"
+        request = _request(method, uri, from_uri, source or ("192.0.2.1", 5060))
+        arrivals: tuple[Arrival, ...] = ()
+        targets: tuple[TargetWay, ...] = ()
+        status, why = 0, ""
+        try:
+            if source is None:
+                sender = _granted(self._kernel.domains)
+            else:
+                arrivals = await self._arrivals(request, source, interface)
+                accepted = [a for a in arrivals if a.sender is not None]
+                if not accepted:
+                    told = arrivals[0] if arrivals else None
+                    raise Refused(*((told.status, told.why) if told else (0, _NOBODY)))
+                assert accepted[0].sender is not None
+                sender = accepted[0].sender
+            targets = await self._targets(request, sender)
+            if targets and not any(target.status == 0 for target in targets):
+                status, why = targets[0].status, targets[0].why
+        except Refused as refusal:
+            status, why = refusal.status or 403, refusal.why
+        except RemoteError as refusal:
+            status, why = refusal.status, refusal.reason
+        return Explained(method, uri, from_uri, arrivals, status, why, targets, self._dns())
+
+    # ------------------------------------------------------------ inwards
+
+    async def _arrivals(
+        self, request: Request, source: tuple[str, int], wanted: str | None
+    ) -> tuple[Arrival, ...]:
+        return tuple(
+            [
+                await self._arrival(request, interface, source)
+                for interface in self.interfaces
+                if wanted in (None, interface.name) and interface.reaches(source[0])
+            ]
+        )
+
+    async def _arrival(
+        self, request: Request, interface: Interface, source: tuple[str, int]
+    ) -> Arrival:
+        flow = self.flow(interface, *source)
+        core = self._kernel.proxy
+        status, why = 0, ""
+        sender: Sender | None = None
+        try:
+            reply = core.validate_request(request, flow)
+            if reply is not None:
+                raise Refused(reply.status, reply.reason.decode("utf-8", "replace"))
+            verdict: Verdict | None = await _answer(core.authenticate_request(request, flow))
+            row = verdict.sender.row if isinstance(verdict, Accept) else 0
+            try:
+                sender = core.admit(verdict, request, flow)
+            except Refused as refusal:
+                if not row:
+                    raise
+                raise Refused(refusal.status, f"{refusal.why} (row {row})") from None
+            core.check_relay(request, sender)
+            why = f"{sender.name} is accepted as {sender.kind.value}"
+        except Refused as refusal:
+            status, why, sender = refusal.status, refusal.why or "refused", None
+        except RemoteError as refusal:
+            status, why, sender = refusal.status, refusal.reason, None
+        return Arrival(interface.name, interface.protocol, status, why, sender, flow)
+
+    # ------------------------------------------------------------ outwards
+
+    async def _targets(self, request: Request, sender: Sender) -> tuple[TargetWay, ...]:
+        core = self._kernel.proxy
+        found: Targets | None = await _answer(core.determine_targets(request, sender))
+        if found is None or not any(found.groups):
+            ours = cached_uri(request.uri).host in self._kernel.domains
+            raise Refused(404, "nobody here knows this user" if ours else "no route to this domain")
+        return tuple(
+            [
+                await self._target(target, number, request)
+                for number, group in enumerate(found.groups, 1)
+                for target in group
+            ]
+        )
+
+    async def _target(self, target: Target, group: int, request: Request) -> TargetWay:
+        uri = target.uri or request.uri
+        if target.flow is not None:
+            flow = target.flow
+            way = HopWay(flow.address, flow.port, flow.transport, target.name, flow.interface.name)
+            return TargetWay(target.name, group, (way,))
+        try:
+            hops = await self._kernel.paths.hops(target, uri, None)
+        except NoHop as failure:
+            return TargetWay(target.name, group, (), failure.status, failure.why)
+        bind = target.hops[0].bind if target.hops else None
+        ways = tuple(self._way(hop, bind, uri) for hop in hops)
+        refused = [way.refused for way in ways]
+        if all(refused):
+            secure = uri.startswith(b"sips:") and _NEEDS_TLS in refused
+            return TargetWay(target.name, group, ways, 416 if secure else 503, refused[0])
+        return TargetWay(target.name, group, ways)
+
+    def _way(self, hop: Hop, bind: str | None, uri: bytes) -> HopWay:
+        name, refused = "", ""
+        try:
+            name = self._kernel.paths.interface_for(hop, bind, None).name
+        except NoHop as failure:
+            refused = failure.why
+        if uri.startswith(b"sips:") and hop.transport not in _SECURE:
+            refused = _NEEDS_TLS
+        return HopWay(hop.address, hop.port, hop.transport, hop.name, name, refused)
+
+    def _dns(self) -> tuple[DnsAnswer, ...]:
+        now = self._clock()
+        return tuple(
+            DnsAnswer(a.name, a.type, a.text, round(a.expires - now, 1), a.is_temporary)
+            for a in self._kernel.resolver.answers()
+        )
+
+
+_NEEDS_TLS = "a sips URI needs TLS on every hop"
+_NOBODY = "no interface that is switched on could receive this"
+
+
+async def _answer(given: T | Later[T] | None) -> T | None:
+    """What a hook said, at once or later."""
+    if not isinstance(given, Later):
+        return given
+    try:
+        with trio.fail_after(given.deadline):
+            answer: T = await given.fn()
+            return answer
+    except trio.TooSlowError:
+        raise Refused(504, "a plugin did not answer in time") from None
+
+
+def _granted(domains: frozenset[bytes]) -> Sender:
+    """The sender that nobody asked to be judged: one of our own UC servers."""
+    return Sender(SenderKind.UC_SERVER, "a UC server of ours", domains, trusted=True)
+
+
+def _request(method: str, uri: str, from_uri: str, source: tuple[str, int]) -> Request:
+    text = (
+        f"{method} {uri} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {host_port(*source).decode()};branch=z9hG4bKexplain\r\n"
+        f"Max-Forwards: 70\r\nFrom: <{from_uri}>;tag=explain\r\nTo: <{uri}>\r\n"
+        f"Call-ID: explain@sipx.invalid\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+    )
+    try:
+        request = parse_datagram(text.encode())
+        if isinstance(request, Request):
+            cached_uri(request.uri)
+            cached_uri(request.from_.uri)
+            return request
+    except RemoteError as error:
+        raise RequestError(f"{method} {uri} from {from_uri}: {error.reason}") from error
+    raise RequestError(f"{method} {uri} is no request")
