@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""sipx as a target of the bench: a temporary configuration, and the kernel as `sipx run` runs it.
+"""sipx as a target of the bench: a temporary configuration, and `sipx run`.
 
 The load generator is both ends: its client claims to be in a.example, and the request URI names
 the address of its server. So a.example is the domain served here, with its UC server at the
@@ -9,17 +9,10 @@ client's address, and the server's address is a partner domain.
 from __future__ import annotations
 
 import argparse
-import gc
-import logging
-import signal
 import tempfile
 from pathlib import Path
 
-import trio
-
-from sipx.config import load
-from sipx.kernel import Kernel
-from sipx.registry import Registry
+from sipx.cli.root import sipx
 
 CONFIGURATION = """\
 config_version = 1
@@ -36,8 +29,12 @@ bind = "{ip}"
 port = {port}
 protocol = "tcp"
 
+[log]
+level = "{log_level}"
+
 [service]
 state_dir = "{state}"
+stop_timeout = "1s"
 
 [limits]
 max_transactions = 1000000  # 32 s of finished transactions at full speed
@@ -62,30 +59,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--uas", required=True, metavar="HOST:PORT", help="where requests go")
     parser.add_argument("--ip", default="127.0.0.1", help="the proxy's and the client's address")
     parser.add_argument("--protocol", choices=["udp", "tcp"], default="udp")
-    parser.add_argument("--log-level", default="WARNING")
-    parser.add_argument("--no-freeze", dest="freeze", action="store_false", help="leave gc alone")
+    parser.add_argument("--log-level", default="warning")
     return parser.parse_args()
-
-
-async def run(kernel: Kernel, *, freeze: bool) -> None:
-    """Run until SIGTERM or SIGINT."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(kernel.run)
-            for one in kernel.interfaces.all:
-                print(one.name, one.status, one.address, one.reason, flush=True)
-            if freeze:
-                # What exists now lives as long as the process: collections need not look at it.
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(50_000, 20, 100)
-            async for _ in signals:
-                nursery.cancel_scope.cancel()
 
 
 def main() -> None:
     args = arguments()
-    logging.basicConfig(level=args.log_level)
     uas_ip, _, uas_port = args.uas.rpartition(":")
     with tempfile.TemporaryDirectory(prefix="sipx-bench-target.") as folder:
         file = Path(folder, "sipx.toml")
@@ -94,15 +73,14 @@ def main() -> None:
                 ip=args.ip,
                 port=args.port,
                 state=Path(folder, "state"),
+                log_level=args.log_level,
                 uac_port=args.port + 1000,
                 uas_ip=uas_ip,
                 uas_port=uas_port,
                 protocol=args.protocol,
             )
         )
-        registry = Registry()
-        kernel = Kernel(load(file, registry), registry)
-        trio.run(lambda: run(kernel, freeze=args.freeze))
+        sipx(["run", "--config", str(file)], prog_name="sipx")
 
 
 if __name__ == "__main__":

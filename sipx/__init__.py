@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from sipx.plugin import (
         Accept,
+        Bound,
         Challenge,
         Check,
         Config,
@@ -171,6 +172,7 @@ _PLACES: Final = {
     ),
     "sipx.plugin": (
         "Accept",
+        "Bound",
         "Challenge",
         "Check",
         "Config",
@@ -236,6 +238,7 @@ __all__ = [
     "READ_SIZE",
     "Accept",
     "Action",
+    "Bound",
     "Branch",
     "ByDomain",
     "Certificate",

@@ -13,10 +13,12 @@ import binascii
 import hmac
 import ipaddress
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PREFIX: Final = b"sipx-"
 """Every user part of ours starts so; a URI with it and our address but a bad hash is an attack."""

@@ -19,7 +19,7 @@ from sipx.flows import Flow
 from sipx.interfaces import host_port
 from sipx.kernel import Kernel
 from sipx.paths import NoHop
-from sipx.plugin import Accept, Later, Sender, Verdict
+from sipx.plugin import Accept, Later, Sender
 from sipx.proxy import Refused
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sipx.config.load import Settings
     from sipx.hooks import Hooks
     from sipx.interfaces import Interface
-    from sipx.plugin import Target, Targets
+    from sipx.plugin import Target
     from sipx.registry import Registry
     from sipx.resolver import Hop
 
@@ -237,7 +237,9 @@ class DryRun:
             reply = core.validate_request(request, flow)
             if reply is not None:
                 raise Refused(reply.status, reply.reason.decode("utf-8", "replace"))
-            verdict: Verdict | None = await _answer(core.authenticate_request(request, flow))
+            verdict = core.authenticate_request(request, flow)
+            if isinstance(verdict, Later):
+                verdict = await _later(verdict)
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
             try:
                 sender = core.admit(verdict, request, flow)
@@ -257,7 +259,9 @@ class DryRun:
 
     async def _targets(self, request: Request, sender: Sender) -> tuple[TargetWay, ...]:
         core = self._kernel.proxy
-        found: Targets | None = await _answer(core.determine_targets(request, sender))
+        found = core.determine_targets(request, sender)
+        if isinstance(found, Later):
+            found = await _later(found)
         if found is None or not any(found.groups):
             ours = cached_uri(request.uri).host in self._kernel.domains
             raise Refused(404, "nobody here knows this user" if ours else "no route to this domain")
@@ -309,14 +313,11 @@ _NEEDS_TLS = "a sips URI needs TLS on every hop"
 _NOBODY = "no interface that is switched on could receive this"
 
 
-async def _answer(given: T | Later[T] | None) -> T | None:
-    """What a hook said, at once or later."""
-    if not isinstance(given, Later):
-        return given
+async def _later(given: Later[T]) -> T:
+    """What a plugin says that has to wait for its answer."""
     try:
         with trio.fail_after(given.deadline):
-            answer: T = await given.fn()
-            return answer
+            return await given.fn()
     except trio.TooSlowError:
         raise Refused(504, "a plugin did not answer in time") from None
 

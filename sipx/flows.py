@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sipx.interfaces import host_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sipx.interfaces import Interface
     from sipx.plugin import Peer
     from sipx.sip.head import Shapes

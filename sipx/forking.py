@@ -134,7 +134,17 @@ class Branch(ClientTransaction):
 class AckContext:
     """An ACK on its way to the far end: forwarded once, without a transaction (§16.11 alike)."""
 
-    __slots__ = ("breadth", "core", "done", "flow", "loop", "near", "permitted", "request", "sender")
+    __slots__ = (
+        "breadth",
+        "core",
+        "done",
+        "flow",
+        "loop",
+        "near",
+        "permitted",
+        "request",
+        "sender",
+    )
 
     def __init__(self, core: Core, request: Request, flow: Flow, sender: Sender) -> None:
         self.core = core

@@ -107,9 +107,7 @@ class Forwarder:
             if not branch.hops:
                 uri = next_uri(context.request)
                 branch.hops = await self.paths.hops(target, uri, context.permitted)
-            flow = await self.paths.flow(
-                branch.hops[branch.index], _bind(target), context.near
-            )
+            flow = await self.paths.flow(branch.hops[branch.index], _bind(target), context.near)
         except NoHop as error:
             failure = error
         self.batch_begins()
@@ -244,9 +242,7 @@ class Forwarder:
             lines.append(_record_route(scheme, cookie, near.interface))
         return lines
 
-    def set_breadth(
-        self, context: ResponseContext, groups: tuple[tuple[Target, ...], ...]
-    ) -> None:
+    def set_breadth(self, context: ResponseContext, groups: tuple[tuple[Target, ...], ...]) -> None:
         """RFC 5393 §5.3.3: the branches of a fork share the Max-Breadth of the request.
 
         A parallel group that is wider than that is tried one after the other instead, which is
@@ -307,9 +303,7 @@ def _guard_identity(copy: Request, source_trusted: bool, target_trusted: bool) -
     for i in reversed(range(len(copy.lines))):
         header = copy.layout.ids[i]
         if header in names.BORDER and not (
-            source_trusted and target_trusted
-            if header != names.P_ASSERTED_IDENTITY
-            else kept
+            source_trusted and target_trusted if header != names.P_ASSERTED_IDENTITY else kept
         ):
             copy.drop_line(i)
 

@@ -7,13 +7,13 @@ arguments in the order written here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable, Iterable, Mapping
 
     import click
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from sipx.resolver import Hop
-
 if TYPE_CHECKING:
     from sipx.plugin import Transport
+    from sipx.resolver import Hop
 
 
 class Status(Enum):

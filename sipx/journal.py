@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from sipx.events import Direction, Fault, TransactionRecord
 from sipx.sip.errors import RemoteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx.flows import Flow
     from sipx.forking import Branch, ResponseContext
     from sipx.hooks import Hooks

@@ -14,19 +14,17 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from sipx.config.model import KernelConfig
 from sipx.cookies import Cookies
 from sipx.edge import Edge
 from sipx.errors import StartError
 from sipx.flows import FlowTable
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
-from sipx.interfaces import Interface, Interfaces, Status, machine_addresses
+from sipx.interfaces import Interface, Interfaces, Status, host_port, machine_addresses
 from sipx.journal import Journal
 from sipx.lookup import DnsSettings
 from sipx.paths import Paths
@@ -40,7 +38,10 @@ from sipx.transactions import Transactions
 from sipx.useragent import UserAgentClient
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sipx.config.load import Settings
+    from sipx.config.model import KernelConfig
     from sipx.events import Fault
     from sipx.registry import Registry
 
@@ -89,7 +90,11 @@ class Kernel:
         self.interfaces = Interfaces([])
         dns = self.config.dns
         self.resolver = Resolver(
-            DnsSettings(dns.servers, timeout=dns.timeout, cache_max_ttl=dns.cache_max_ttl),
+            DnsSettings(
+                tuple(host_port(s.host, s.port).decode() for s in dns.servers),
+                timeout=dns.timeout,
+                cache_max_ttl=dns.cache_max_ttl,
+            ),
             clock=clock,
             rng=self.rng,
         )
@@ -377,7 +382,7 @@ class _Unforgiven(BaseException):
 
 
 class _Bound:
-    """The task status a transport gets: notes the address, starts the kernel's next step once."""
+    """What a transport reports to: notes the address, starts the kernel's next step once."""
 
     def __init__(
         self, kernel: Kernel, interface: Interface, task_status: trio.TaskStatus[None]

@@ -25,7 +25,7 @@ NO_TCP: Final = 300.0
 """Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
 
 
-class NoHop(Exception):
+class NoHop(Exception):  # noqa: N818  # an outcome, told upstream as a response
     """There is no way to a target; ``status`` as docs/operations.md lists them, text for people."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -182,9 +182,7 @@ class Paths:
             raise NoHop(503, f"no interface for {hop.transport}{at} is listening")
         return interface
 
-    async def flow(
-        self, hop: Hop, bind: str | None = None, near: Interface | None = None
-    ) -> Flow:
+    async def flow(self, hop: Hop, bind: str | None = None, near: Interface | None = None) -> Flow:
         """A flow to a hop, connecting if need be. Raises NoHop.
 
         Requests that want the same connection wait for one attempt together.

@@ -6,7 +6,6 @@ A plugin is a class with a ``Config`` (its TOML table) and hooks as methods mark
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import logging
     import random
+    from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
     from pathlib import Path
 
     import trio
@@ -232,6 +232,14 @@ class Receiver(Protocol):
         ...
 
 
+class Bound(Protocol):
+    """Where a transport says that it listens."""
+
+    def started(self, value: tuple[str, int]) -> None:
+        """The address and port that are really bound."""
+        ...
+
+
 class Transport(Protocol):
     """RFC 3261 §18: how messages of one protocol reach the network.
 
@@ -250,7 +258,7 @@ class Transport(Protocol):
         interface: Interface,
         receiver: Receiver,
         *,
-        task_status: trio.TaskStatus[tuple[str, int]],
+        task_status: Bound,
     ) -> None:
         """Serve ``interface`` until cancelled; ``started()`` with the address really bound.
 

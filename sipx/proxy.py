@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import trio
 
 from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies
-from sipx.forking import TIMER_C, AckBranch, AckContext, Branch, ResponseContext, warning
-from sipx.forwarding import Forwarder
+from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sipx.flows import Flow
+    from sipx.forwarding import Forwarder
     from sipx.hooks import Hooks
     from sipx.interfaces import Interface, Interfaces
     from sipx.journal import Journal
@@ -47,7 +47,7 @@ _IN_DIALOG: Final = Target(name="dialog")
 _IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
     """A step ends with a final response: ``status``, and ``why`` in words."""
 
     def __init__(
@@ -245,9 +245,7 @@ class ProxyCore:
 
     # ------------------------------------------------------------ who sends it
 
-    def authenticate_request(
-        self, request: Request, flow: Flow
-    ) -> Verdict | Later[Verdict] | None:
+    def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """The first plugin that knows the sender decides; a plugin that raises denies."""
         for hook in self.hooks.authenticate_request:
             try:

@@ -24,7 +24,16 @@ class StreamFlow(Flow):
     is closed.
     """
 
-    __slots__ = ("_began", "_ping_sent", "_queued", "_size", "_spoke", "pongs", "receiver", "waiting")
+    __slots__ = (
+        "_began",
+        "_ping_sent",
+        "_queued",
+        "_size",
+        "_spoke",
+        "pongs",
+        "receiver",
+        "waiting",
+    )
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from sipx.sip.transaction import (
@@ -20,6 +19,8 @@ from sipx.sip.transaction import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx.flows import Flow
     from sipx.sip.message import Request, Response
     from sipx.sip.timers import Timers, TimerSettings
@@ -50,9 +51,7 @@ class User(Protocol):
 class Transactions:
     """The two tables. ``strays`` counts responses that matched nothing (and were dropped)."""
 
-    def __init__(
-        self, settings: TimerSettings, timers: Timers, *, limit: int = 200_000
-    ) -> None:
+    def __init__(self, settings: TimerSettings, timers: Timers, *, limit: int = 200_000) -> None:
         self.settings = settings
         self.timers = timers
         self.limit = limit
@@ -132,9 +131,7 @@ class Transactions:
             self.strays += 1
             return
         status = response.status
-        found.event(
-            PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE, response
-        )
+        found.event(PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE, response)
 
     def flow_failed(self, flow: Flow) -> None:
         """§17.1.4: what waits for a response on a connection that ended learns of it."""

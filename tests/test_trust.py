@@ -154,6 +154,7 @@ def test_row_11_an_offered_certificate_must_pass():
 def test_row_12_a_trusted_tls_route_outside_a_private_network_is_accepted_with_a_warning():
     decision = decide_incoming(tls(TRUSTED))
     assert (decision.row, decision.action, decision.warn) == (12, ACCEPT, None)
+    assert decide_incoming(replace(tls(TRUSTED), bind_private=False)).warn is None
     outside = decide_incoming(replace(tls(TRUSTED), peer_private=False))
     assert outside.action is ACCEPT
     assert "outside a private network" in (outside.warn or "")

@@ -66,6 +66,7 @@ def test_out_row_2_a_user_whom_nobody_knows_is_404_and_never_looked_for_outside(
 
 def test_out_row_3_a_blocked_domain_is_refused_even_with_a_route():
     assert way(replace(by("mtls"), blocked=True)) == (3, NO, 403)
+    assert way(replace(SERVER, ours=True, blocked=True)) == (2, NO, 404)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import trio
-from sipx import Config, LocalPath, Proxy, Service, TransactionRecord, hookimpl
+
+from sipx import Config, DirectoryPath, Proxy, Service, TransactionRecord, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class CallRecordsConfig(Config):
     """The TOML table [call-records]."""
 
-    path: LocalPath
-    """The file that lines are appended to."""
+    directory: DirectoryPath
+    """Where the file `requests.log` is written."""
     queue: int = 1000
     """Records that may wait to be written; more are counted and lost."""
 
@@ -23,7 +27,7 @@ class CallRecords:
     Config = CallRecordsConfig
 
     def __init__(self, config: CallRecordsConfig, proxy: Proxy) -> None:
-        self._path = config.path
+        self._path = config.directory / "requests.log"
         self._put, self._take = trio.open_memory_channel[TransactionRecord](config.queue)
         self.lost = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import trio
+
 from sipx import Config, FilePath, Later, Proxy, Sender, Target, Targets, hookimpl
 from sipx.sip import Request, cached_uri
 

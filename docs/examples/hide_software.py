@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sipx import Branch, Config, Proxy, Target, hookimpl
-from sipx.sip import Request, Response
+
+if TYPE_CHECKING:
+    from sipx.sip import Request, Response
+
+
+class HideSoftwareConfig(Config):
+    """The TOML table [hide-software]; it has no keys but `enabled`."""
 
 
 class HideSoftware:
     """Take the names of programs out of messages for partners that are not trusted."""
 
-    Config = Config
+    Config = HideSoftwareConfig
 
-    def __init__(self, config: Config, proxy: Proxy) -> None:
+    def __init__(self, config: HideSoftwareConfig, proxy: Proxy) -> None:
         pass
 
     @hookimpl

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sipx import Config, Flow, Proxy, Size, hookimpl
-from sipx.sip import Request, Response
+
+if TYPE_CHECKING:
+    from sipx.sip import Request, Response
 
 
 class SizeLimitConfig(Config):

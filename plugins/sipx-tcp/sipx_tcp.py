@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
+
 from sipx import (
     READ_SIZE,
+    Bound,
     Config,
     Flow,
     Interface,
@@ -19,6 +20,9 @@ from sipx import (
     hookimpl,
 )
 from sipx import Proxy as ProxyHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ACCEPTED_AT_ONCE: Final = 64
 _OVERLOAD: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
@@ -129,9 +133,7 @@ class TcpListener:
         self.flows: set[TcpFlow] = set()
         self.by_peer: dict[tuple[str, int], TcpFlow] = {}
 
-    def begin(
-        self, sock: socket.socket, address: str, port: int, *, outbound: bool
-    ) -> TcpFlow:
+    def begin(self, sock: socket.socket, address: str, port: int, *, outbound: bool) -> TcpFlow:
         """A connection is there: make it a flow and read it."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -195,7 +197,7 @@ class TcpTransport:
         interface: Interface,
         receiver: Receiver,
         *,
-        task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+        task_status: Bound = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Bind and serve. Raises OSError."""
         address = interface.listen_address

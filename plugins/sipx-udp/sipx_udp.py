@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
-from sipx import Config, Flow, Interface, Receiver, Size, Transport, hookimpl
+
+from sipx import Bound, Config, Flow, Interface, Receiver, Size, Transport, hookimpl
 from sipx import Proxy as ProxyHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BATCH: Final = 64
 """Datagrams taken in one go before other tasks get their turn."""
@@ -150,7 +153,7 @@ class UdpTransport:
         interface: Interface,
         receiver: Receiver,
         *,
-        task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED,
+        task_status: Bound = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Bind and serve. Raises OSError."""
         address = interface.listen_address

@@ -115,6 +115,16 @@ class CommandLine:
         wanted = wanted_color(self.color)
         return stream.isatty() if wanted is None else wanted
 
+    @staticmethod
+    def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+        """Lines of a table; a column is as wide as its widest entry."""
+        lines = [list(heads), *(list(row) for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in lines
+        ]
+
     def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
         """An exception to be raised: the command ends with a sentence and an exit code."""
         return Failed(text, ExitCode(code))
@@ -189,16 +199,6 @@ def command_options(function: F) -> F:
     ):
         function = option(function)
     return function
-
-
-def columns(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table; a column is as wide as its widest entry."""
-    table = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *table, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (list(heads), *table)
-    ]
 
 
 def stderr_is_terminal() -> bool:

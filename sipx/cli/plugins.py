@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sipx.cli.command_line import CommandLine, columns, command_options
+from sipx.cli.command_line import CommandLine, command_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,37 +23,29 @@ def plugins() -> None:
 @click.pass_obj
 def list_(line: CommandLine) -> None:
     """All installed plugins, and those that are listed without being installed."""
+    from sipx.plugin import PluginInfo
+
     listed, off = _listed(line)
-    found: list[dict[str, Any]] = []
     installed = line.registry.installed()
-    for info in installed:
-        found.append(
-            {
-                "name": info.name,
-                "distribution": info.distribution,
-                "version": info.version,
-                "installed": True,
-                "listed": info.name in listed,
-                "enabled": info.name in listed and info.name not in off,
-            }
-        )
     have = {info.name for info in installed}
-    for name in listed:
-        if name not in have:
-            found.append(
-                {
-                    "name": name,
-                    "distribution": None,
-                    "version": None,
-                    "installed": False,
-                    "listed": True,
-                    "enabled": name not in off,
-                }
-            )
+    missing = [PluginInfo(name, "", "") for name in listed if name not in have]
+    found: list[dict[str, Any]] = [
+        {
+            "name": info.name,
+            "distribution": info.distribution or None,
+            "version": info.version or None,
+            "installed": info.name in have,
+            "listed": info.name in listed,
+            "enabled": info.name in listed and info.name not in off,
+        }
+        for info in (*installed, *missing)
+    ]
     order = {name: number for number, name in enumerate(listed)}
     found.sort(key=lambda plugin: (order.get(plugin["name"], len(order)), plugin["name"]))
     rows = [(p["name"], p["version"] or "-", p["distribution"] or "-", _state(p)) for p in found]
-    line.result({"plugins": found}, columns(("plugin", "version", "distribution", "state"), rows))
+    line.result(
+        {"plugins": found}, line.table(("plugin", "version", "distribution", "state"), rows)
+    )
 
 
 def _state(plugin: dict[str, Any]) -> str:

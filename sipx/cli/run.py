@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import os
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sipx.cli.command_line import CommandLine, columns, command_options
+from sipx.cli.command_line import CommandLine, command_options, stderr_is_terminal
 from sipx.cli.exits import ExitCode, Failed, failure_of
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from sipx.kernel import Kernel
     from sipx.logs import Logs
 
-GC_THRESHOLD = (50_000, 20, 100)
-"""Allocations until a look at the youngest objects, and how much rarer the older ones' turns are."""
+log = logging.getLogger("sipx.run")
+
+GC_THRESHOLD: Final = (50_000, 20, 100)
+"""Allocations until the collector looks at the youngest objects, and how rarely at older ones."""
 
 
 @click.command()
@@ -43,7 +46,7 @@ def run(line: CommandLine) -> None:
 
     from sipx.logs import Logs
 
-    text = sys.stderr.isatty()
+    text = stderr_is_terminal()
     logs = Logs(
         settings.kernel.log.level, sys.stderr, text=text, color=line.wants_color(sys.stderr)
     )
@@ -64,7 +67,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
 
     kernel = Kernel(settings, line.registry)
     logs.add(kernel.hooks.log_handlers())
-    ends = _Ends(line, kernel)
+    ends = _Ends(kernel)
     async with trio.open_nursery() as nursery:
         ends.scope = nursery.cancel_scope
         await nursery.start(ends.listen)
@@ -83,8 +86,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
 class _Ends:
     """How the process comes to its end: the kernel stops, or a signal wants it to."""
 
-    def __init__(self, line: CommandLine, kernel: Kernel) -> None:
-        self.line = line
+    def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.failure: Failed | None = None
         self.scope: trio.CancelScope | None = None
@@ -109,8 +111,7 @@ class _Ends:
                     self._end()
                     return
                 asked = True
-                hint = "; once more ends at once" if number == signal.SIGINT else ""
-                self.line.say(f"stopping, what is under way may finish{hint}")
+                log.info("stopping: what is under way may finish; a second signal ends at once")
                 self.kernel.stop()
 
     def _end(self) -> None:
@@ -154,11 +155,14 @@ def _settle_memory() -> None:
 
 
 def _tell_start(line: CommandLine, settings: Settings, kernel: Kernel) -> None:
-    """Say what runs now: JSON on stdout, or text on stderr, where the log goes."""
+    """Say what runs now: JSON on stdout; else on stderr for people, or as a line of the log."""
     found = summary(settings, kernel)
     if line.json:
         line.result(found, "")
         sys.stdout.flush()
+        return
+    if not stderr_is_terminal():
+        log.info("started", extra=_in_words(found))
         return
     rows = [
         (
@@ -173,9 +177,23 @@ def _tell_start(line: CommandLine, settings: Settings, kernel: Kernel) -> None:
     for text in (
         f"domains: {', '.join(found['domains'])}",
         f"plugins: {', '.join(found['plugins']) or 'none'}",
-        *columns(("interface", "status", "protocol", "address", ""), rows),
+        *line.table(("interface", "status", "protocol", "address", ""), rows),
     ):
         line.say(text)
+
+
+def _in_words(found: dict[str, Any]) -> dict[str, str]:
+    """The summary as the fields of a log line."""
+    interfaces = (
+        f"{i['name']} {i['status']} {i['protocol']} {i['address'] or i['bind']} port {i['port']}"
+        + (f" ({i['reason']})" if i["reason"] else "")
+        for i in found["interfaces"]
+    )
+    return {
+        "domains": ", ".join(found["domains"]),
+        "plugins": ", ".join(found["plugins"]),
+        "interfaces": "; ".join(interfaces),
+    }
 
 
 def summary(settings: Settings, kernel: Kernel) -> dict[str, Any]:

@@ -126,9 +126,7 @@ def read_head(
     return start, lines, layout, end + 4
 
 
-def _read_unusual_lines(
-    lines: list[bytes], limits: Limits
-) -> tuple[list[bytes], tuple[int, ...]]:
+def _read_unusual_lines(lines: list[bytes], limits: Limits) -> tuple[list[bytes], tuple[int, ...]]:
     """The slow way: unfold lines, remove white space before colons, learn new names."""
     plain: list[bytes] = []
     folded: list[bytes] = []

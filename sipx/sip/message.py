@@ -8,15 +8,17 @@ asked for is never parsed, and what is not edited leaves exactly as it came.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sipx.sip import names
 from sipx.sip.errors import LocalError, RemoteError
 from sipx.sip.headers import CSeq, NameAddr, Via, digits, split_list
 from sipx.sip.layout import Layout, layout_of
 from sipx.sip.uri import SipUri, cached_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _TAG: Final = re.compile(rb";[ \t]*tag[ \t]*=", re.IGNORECASE)
 

@@ -38,6 +38,7 @@ from sipx.sip.message import REASONS, Message, Request, Response, address_host, 
 
 T = TypeVar("T")
 
+
 class KeepAlive(Enum):
     """What stands between messages on a stream (RFC 5626 §4.4.1)."""
 

@@ -29,9 +29,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sipx.sip import names
-from sipx.sip.message import Request, Response
 
 if TYPE_CHECKING:
+    from sipx.sip.message import Request, Response
     from sipx.sip.timers import Timers, TimerSettings
 
 # States
@@ -492,9 +492,7 @@ def server_key(request: Request) -> bytes:
     )
 
 
-def request_within(
-    sent: Request, via: bytes, method: bytes, to: bytes | None = None
-) -> bytes:
+def request_within(sent: Request, via: bytes, method: bytes, to: bytes | None = None) -> bytes:
     """The bytes of an ACK (§17.1.1.3) or CANCEL (§9.1) that belongs to the INVITE ``sent``.
 
     Same Request-URI, topmost Via, Call-ID, From, CSeq number and Route set; To from the response

@@ -11,7 +11,7 @@ import trio
 from sipx.sip import KeepAlive, RemoteError, Request, Response, StreamParser, parse_datagram
 
 if TYPE_CHECKING:
-    from trio import SocketStream
+    from trio.abc import Stream
 
 Place = tuple[str, int]
 """A numeric address and a port."""
@@ -156,7 +156,7 @@ class TcpWire:
     transport = "tcp"
     reliable = True
 
-    def __init__(self, stream: SocketStream, place: Place) -> None:
+    def __init__(self, stream: Stream, place: Place) -> None:
         self.address, self.port = place
         self.carries_requests = False
         self.stream = stream
@@ -189,7 +189,7 @@ class TcpWire:
         async with self.stream:
             while not parser.failed:
                 try:
-                    data = await self.stream.receive_some()
+                    data = bytes(await self.stream.receive_some())
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     break
                 if not data:
@@ -204,6 +204,34 @@ class TcpWire:
         self._queue.close()
 
 
+class Connections:
+    """The connections of a carrier, each with a task that reads and one that writes."""
+
+    def __init__(self, nursery: trio.Nursery, deliver: Deliver, trouble: Trouble) -> None:
+        self._nursery = nursery
+        self._deliver = deliver
+        self._trouble = trouble
+        self._wires: dict[Place, TcpWire] = {}
+
+    def get(self, place: Place) -> TcpWire | None:
+        """The connection to or from a place, if there is one."""
+        return self._wires.get(place)
+
+    def begin(self, stream: Stream, place: Place) -> TcpWire:
+        """A connection is there: read and write it."""
+        wire = self._wires[place] = TcpWire(stream, place)
+        self._nursery.start_soon(self._run, wire, place)
+        return wire
+
+    async def _run(self, wire: TcpWire, place: Place) -> None:
+        async with trio.open_nursery() as own:
+            own.start_soon(wire.write)
+            await wire.read(self._deliver, self._trouble)
+            own.cancel_scope.cancel()
+        if self._wires.get(place) is wire:
+            del self._wires[place]
+
+
 class TcpCarrier:
     """A listening TCP socket and connections both ways, reused (RFC 3261 §18)."""
 
@@ -212,9 +240,8 @@ class TcpCarrier:
 
     def __init__(self, bind: str = "127.0.0.1", port: int = 0) -> None:
         self.place: Place = (bind, port)
-        self._wires: dict[Place, TcpWire] = {}
         self._connecting = trio.Lock()
-        self._begin: Callable[[SocketStream, Place], TcpWire] | None = None
+        self._connections: Connections | None = None
 
     async def serve(
         self,
@@ -227,21 +254,7 @@ class TcpCarrier:
         (listener,) = await trio.open_tcp_listeners(self.place[1], host=self.place[0])
         self.place = listener.socket.getsockname()[:2]
         async with listener, trio.open_nursery() as nursery:
-
-            async def run(wire: TcpWire, place: Place) -> None:
-                async with trio.open_nursery() as own:
-                    own.start_soon(wire.write)
-                    await wire.read(deliver, trouble)
-                    own.cancel_scope.cancel()
-                if self._wires.get(place) is wire:
-                    del self._wires[place]
-
-            def begin(stream: SocketStream, place: Place) -> TcpWire:
-                wire = self._wires[place] = TcpWire(stream, place)
-                nursery.start_soon(run, wire, place)
-                return wire
-
-            self._begin = begin
+            connections = self._connections = Connections(nursery, deliver, trouble)
             task_status.started()
             while True:
                 stream = await listener.accept()
@@ -250,14 +263,14 @@ class TcpCarrier:
                 except OSError:
                     await trio.aclose_forcefully(stream)  # gone before we looked
                     continue
-                begin(stream, (peer[0], peer[1]))
+                connections.begin(stream, (peer[0], peer[1]))
 
     async def wire_to(self, place: Place) -> TcpWire:
         """The connection to ``place``, opened when there is none. Raises OSError."""
+        assert self._connections is not None, "the carrier is not serving"
         async with self._connecting:
-            wire = self._wires.get(place)
+            wire = self._connections.get(place)
             if wire is not None:
                 return wire
-            assert self._begin is not None, "the carrier is not serving"
             stream = await trio.open_tcp_stream(place[0], place[1], local_address=self.place[0])
-            return self._begin(stream, place)
+            return self._connections.begin(stream, place)

@@ -86,6 +86,7 @@ class UserAgent:
         self.transactions.user = self
         self._inbox: deque[Request] = deque(maxlen=KEPT)
         self._arrival = trio.Event()
+        self._ready = trio.Event()
         self._nursery: trio.Nursery | None = None
 
     # ------------------------------------------------------------ life
@@ -99,6 +100,7 @@ class UserAgent:
             host, port = self.carrier.place
             self.transactions.own_sent_by = frozenset((b" %b:%d " % (host.encode(), port),))
             nursery.start_soon(self._tick)
+            self._ready.set()
             task_status.started()
 
     async def _tick(self) -> None:
@@ -313,6 +315,7 @@ class UserAgent:
 
     async def _wire_for(self, request: Request) -> Wire:
         """RFC 3261 §8.1.2: the first Route, else the outbound proxy, else the Request-URI."""
+        await self._ready.wait()
         routes = request.get_list(b"Route")
         if routes or self.proxy is None:
             uri = SipUri.parse(NameAddr.parse(routes[0]).uri if routes else request.uri)

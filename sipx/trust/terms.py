@@ -140,7 +140,7 @@ class Incoming:
     failures: int = 0
     """Wrong passwords in a row from this source, this one included."""
     user_account: bool = False
-    """The account is a single user's, not a UC server's."""
+    """The account that logs on, or that authenticated the dialog, is a user's, no UC server's."""
     from_is_account: bool = False
     """From is the address-of-record of that user's account."""
     open_federation_on: bool = False

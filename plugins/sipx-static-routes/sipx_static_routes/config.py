@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
+
 from sipx import ByDomain, Config, IPAddress, KernelConfig, PeerPort, config_refusals, refuse
 from sipx import parse_address as numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Place = tuple[str | int, ...]
 
@@ -16,7 +19,7 @@ def _servers(value: object) -> tuple[str, ...]:
     """One server or a list of them: addresses or host names."""
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list | tuple) or not given:
-        raise refuse("no server is named", 'an IP address or host name, or a list of them')
+        raise refuse("no server is named", "an IP address or host name, or a list of them")
     for server in given:
         if not isinstance(server, str) or not _is_host(server):
             raise refuse(
@@ -29,10 +32,13 @@ def _is_host(text: str) -> bool:
     if numeric(text) is not None:
         return True
     labels = text.rstrip(".").split(".")
-    return all(
-        label and len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum()
-        for label in labels
-    ) and not labels[-1].isdigit()
+    return (
+        all(
+            label and len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum()
+            for label in labels
+        )
+        and not labels[-1].isdigit()
+    )
 
 
 class RouteConfig(Config):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import trio
+
 from sipx import (
     Accept,
     Action,
@@ -31,11 +31,12 @@ from sipx import (
     is_private,
 )
 from sipx.sip import Request, cached_uri
-
 from sipx_static_routes.config import StaticRoutesConfig
-from sipx_static_routes.table import Row, RouteTable
+from sipx_static_routes.table import RouteTable, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     import click
 
 REFRESH: Final = 5.0
@@ -84,18 +85,20 @@ class StaticRoutes:
             return None
         decision = decide_incoming(self.facts(rows, flow, from_domain))
         covering = [row for row in rows if from_domain in row.domains]
-        if decision.action is Action.REFUSE or not covering:
+        asks = decision.action is Action.CHALLENGE
+        if not covering or not (asks or decision.action is Action.ACCEPT):
             return Refuse(decision.status or 403, decision.reason)
-        local = any(row.local for row in covering)
-        named = [row for row in rows if row.local == local]
+        # A challenge does not say what the peer will be once it is answered: its route does.
+        chosen = next((row for row in covering if row.local), covering[0])
+        kind = SenderKind.UC_SERVER if chosen.local else SenderKind.PARTNER
         sender = Sender(
-            kind=SenderKind.UC_SERVER if local else SenderKind.PARTNER,
-            name=covering[0].domain,
-            domains=_domains(named),
+            kind=kind if asks else decision.kind or kind,
+            name=chosen.domain,
+            domains=_domains([row for row in rows if row.local == chosen.local]),
             trusted=decision.trusted,
             row=decision.row,
         )
-        return Accept(sender, authorise=decision.action is Action.CHALLENGE)
+        return Accept(sender, authorise=asks)
 
     def facts(self, rows: tuple[Row, ...], flow: Flow, from_domain: bytes) -> Incoming:
         """What the decision table asks about."""

@@ -75,9 +75,7 @@ class RouteTable:
 
 
 def _row(domain: str, route: RouteConfig, own: frozenset[bytes]) -> Row:
-    hops = tuple(
-        NextHop(server, route.port, route.protocol, route.bind) for server in route.server
-    )
+    hops = tuple(NextHop(server, route.port, route.protocol, route.bind) for server in route.server)
     target = Target(hops=hops, trusted=route.trusted or route.protocol == "mtls", name=domain)
     return Row(
         domain,
