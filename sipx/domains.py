@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+import idna
+
 from sipx.sip.errors import RemoteError
 from sipx.sip.uri import canonical_host, canonical_ipv6, is_ip_address
 
@@ -25,9 +27,6 @@ MAX_DOMAIN: Final = 253
 
 _MAX_TEXT: Final = 1024
 _LABEL: Final = re.compile(rb"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# IDNA 2003, which the codec of the standard library speaks, maps these four to other letters or
-# to nothing, IDNA 2008 keeps them (RFC 5894 §7.2): two programs would see two domains.
-_AMBIGUOUS: Final = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 
 
 def canonical_domain(text: str | bytes) -> bytes:
@@ -62,17 +61,11 @@ def canonical_domain(text: str | bytes) -> bytes:
 
 
 def _a_labels(text: str, shown: str) -> bytes:
-    found = _AMBIGUOUS.search(text)
-    if found is not None:
-        raise ValueError(
-            f"{shown} has {found[0]!r}, which older software reads as another domain: "
-            "write the A-labels (xn--…)"
-        )
+    """IDNA 2008: that of 2003 takes some letters for others, "straße" for "strasse"."""
     try:
-        return text.encode("idna")
-    except UnicodeError as error:
-        reason = error.__cause__ or error
-        raise ValueError(f"{shown} is not an internationalised domain name: {reason}") from None
+        return idna.encode(text.removesuffix("."), uts46=True)
+    except idna.IDNAError as error:
+        raise ValueError(f"{shown} is not an internationalised domain name: {error}") from None
 
 
 def _ipv6(name: bytes, shown: str) -> bytes:

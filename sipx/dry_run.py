@@ -63,7 +63,8 @@ class DryFlow(Flow):
 class Arrival:
     """How a request is received on one interface. ``status`` 0: accepted, as ``sender``.
 
-    ``row`` is the row of docs/trust.md that accepted it, 0 where none did.
+    ``known``: a plugin had a verdict on the sender. ``row`` is the row of docs/trust.md that
+    accepted it, 0 where none did.
     """
 
     interface: str
@@ -71,6 +72,7 @@ class Arrival:
     status: int
     why: str
     sender: Sender | None
+    known: bool
     flow: Flow
 
     @property
@@ -198,17 +200,12 @@ class DryRun:
                 sender = _granted(self._kernel.domains)
             else:
                 arrivals = await self._arrivals(request, source, interface)
-                accepted = [a for a in arrivals if a.sender is not None]
-                if not accepted:
-                    told = arrivals[0] if arrivals else None
-                    raise Refused(*((told.status, told.why) if told else (0, _NOBODY)))
-                assert accepted[0].sender is not None
-                sender = accepted[0].sender
+                sender = _accepted(arrivals)
             targets = await self._targets(request, sender)
             if targets and not any(target.status == 0 for target in targets):
                 status, why = targets[0].status, targets[0].why
         except Refused as refusal:
-            status, why = refusal.status or 403, refusal.why
+            status, why = refusal.status, refusal.why
         except RemoteError as refusal:
             status, why = refusal.status, refusal.reason
         return Explained(method, uri, from_uri, arrivals, status, why, targets, self._dns())
@@ -231,7 +228,7 @@ class DryRun:
     ) -> Arrival:
         flow = self.flow(interface, *source)
         core = self._kernel.proxy
-        status, why = 0, ""
+        status, why, known = 0, "", False
         sender: Sender | None = None
         try:
             reply = core.validate_request(request, flow)
@@ -240,6 +237,7 @@ class DryRun:
             verdict = core.authenticate_request(request, flow)
             if isinstance(verdict, Later):
                 verdict = await _later(verdict)
+            known = verdict is not None
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
             try:
                 sender = core.admit(verdict, request, flow)
@@ -253,7 +251,7 @@ class DryRun:
             status, why, sender = refusal.status, refusal.why or "refused", None
         except RemoteError as refusal:
             status, why, sender = refusal.status, refusal.reason, None
-        return Arrival(interface.name, interface.protocol, status, why, sender, flow)
+        return Arrival(interface.name, interface.protocol, status, why, sender, known, flow)
 
     # ------------------------------------------------------------ outwards
 
@@ -310,7 +308,6 @@ class DryRun:
 
 
 _NEEDS_TLS = "a sips URI needs TLS on every hop"
-_NOBODY = "no interface that is switched on could receive this"
 
 
 async def _later(given: Later[T]) -> T:
@@ -320,6 +317,17 @@ async def _later(given: Later[T]) -> T:
             return await given.fn()
     except trio.TooSlowError:
         raise Refused(504, "a plugin did not answer in time") from None
+
+
+def _accepted(arrivals: tuple[Arrival, ...]) -> Sender:
+    """The sender as the first interface accepts it. Raises Refused, as one that knows it says."""
+    for arrival in arrivals:
+        if arrival.sender is not None:
+            return arrival.sender
+    if not arrivals:
+        raise Refused(403, "no interface that is switched on could receive this")
+    told = next((arrival for arrival in arrivals if arrival.known), arrivals[0])
+    raise Refused(told.status, told.why)
 
 
 def _granted(domains: frozenset[bytes]) -> Sender:

@@ -90,10 +90,7 @@ class Branch(ClientTransaction):
     def launch(self, key: bytes, data: bytes, flow: Flow) -> None:
         """Start the client transaction on a flow."""
         context = self.context
-        ClientTransaction.__init__(
-            self, context.server.layer, key, context.request.method, data, flow
-        )
-        self.start()
+        self.begin(context.server.layer, key, context.request.method, data, flow)
 
     def on_response(self, response: Response) -> None:
         """RFC 3261 §16.7."""
@@ -125,7 +122,7 @@ class Branch(ClientTransaction):
             return
         self.cancel_sent = True
         data = request_within(self.sent, self.via, b"CANCEL")
-        Cancel(self.layer, self.key + b" CANCEL", b"CANCEL", data, self.flow).start()
+        Cancel().begin(self.layer, self.key + b" CANCEL", b"CANCEL", data, self.flow)
         # §9.1: without a final response after 64*T1 "the client SHOULD then consider the
         # original transaction cancelled".
         self.layer.timers.start(self.layer.settings.timeout, self.context, CANCEL_EXPIRED)

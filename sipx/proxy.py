@@ -11,6 +11,7 @@ it left. This module is the only caller of the hot hooks.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
@@ -62,7 +63,9 @@ class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
 class Park(Protocol):
     """Run an async function in the kernel's nursery; False when too many are parked."""
 
-    def __call__(self, fn: Callable[..., Awaitable[None]], *args: Any) -> bool: ...
+    def __call__(self, fn: Callable[..., Awaitable[None]], *args: Any) -> bool:
+        """Start ``fn(*args)`` soon."""
+        ...
 
 
 class ProxyCore:
@@ -104,18 +107,19 @@ class ProxyCore:
                 return
             verdict = self.authenticate_request(request, flow)
             if isinstance(verdict, Later):
-                self._wait_for(verdict, self._authenticated, request, transaction, flow)
+                go_on = partial(self._authenticated, request, transaction, flow)
+                self._wait_for(verdict, go_on, request, transaction, flow)
             else:
-                self._authenticated(verdict, request, transaction, flow)
+                self._authenticated(request, transaction, flow, verdict)
         except (RemoteError, Refused) as refusal:
             self.refuse(request, transaction, flow, refusal)
 
     def _authenticated(
         self,
-        verdict: Verdict | None,
         request: Request,
         transaction: ServerTransaction,
         flow: Flow,
+        verdict: Verdict | None,
     ) -> None:
         sender = self.admit(verdict, request, flow)
         context = ResponseContext(self, request, transaction, flow, sender)
@@ -130,19 +134,13 @@ class ProxyCore:
         self.check_relay(request, sender)
         targets = self.determine_targets(request, sender)
         if isinstance(targets, Later):
-            self._wait_for(targets, self._targets_known, request, transaction, flow)
+            go_on = partial(self._targets_known, context)
+            self._wait_for(targets, go_on, request, transaction, flow)
         else:
-            self._targets_known(targets, request, transaction, flow)
+            self._targets_known(context, targets)
 
-    def _targets_known(
-        self,
-        targets: Targets | None,
-        request: Request,
-        transaction: ServerTransaction,
-        flow: Flow,
-    ) -> None:
-        context = transaction.context
-        assert isinstance(context, ResponseContext)
+    def _targets_known(self, context: ResponseContext, targets: Targets | None) -> None:
+        request = context.request
         if targets is None:
             raise self._nowhere(request)
         groups = targets.groups
@@ -157,7 +155,7 @@ class ProxyCore:
     def _wait_for(
         self,
         later: Later[T],
-        go_on: Callable[[T, Request, ServerTransaction, Flow], None],
+        go_on: Callable[[T], None],
         request: Request,
         transaction: ServerTransaction,
         flow: Flow,
@@ -174,7 +172,7 @@ class ProxyCore:
                 except Exception as error:
                     self.journal.fault(later.fn, "Later", error)
                     raise Refused(500) from error
-                go_on(answer, request, transaction, flow)
+                go_on(answer)
             except (RemoteError, Refused) as refusal:
                 self.refuse(request, transaction, flow, refusal)
 

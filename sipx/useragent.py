@@ -98,11 +98,11 @@ class UserAgentClient:
         key = b"z9hG4bK%xg0" % self._rng.getrandbits(64)
         via = flow.via_head + key[7:]
         data = b"\r\n".join([request.start, via, *request.lines, b"", request.body])
-        own = OwnRequest(self._transactions, key, request.method, data, flow)
+        own = OwnRequest()
         own.prepare(request, via)
         flow.carries_requests = True
         self._batch_begins()
-        own.start()
+        own.begin(self._transactions, key, request.method, data, flow)
         self._batch_ends()
         await own.done.wait()
         return own

@@ -137,8 +137,5 @@ def _holder(pid: int) -> Holder | None:
         name = process.name()
     except psutil.Error:
         return None
-    run = any(
-        word in ("sipx", "sipx.__main__") or word.rpartition("/")[2] == "sipx" or "/sipx/" in word
-        for word in words[:3]
-    )
-    return Holder(pid, name, run and "run" in words)
+    run = "run" in words and any(word.rpartition("/")[2] == "sipx" for word in words[:3])
+    return Holder(pid, name, run)

@@ -5,44 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, TypeVar
 
-import idna
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from sipx.config.values import kind, refuse, show
-from sipx.sip.errors import RemoteError
-from sipx.sip.uri import canonical_host
+from sipx.domains import canonical_domain
 
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _DOMAIN_ALLOWED: Final = 'a domain name such as "example.com"'
-
-
-def canonical_domain(text: str) -> str:
-    """A domain as the SIP side compares it: lower case, A-labels (RFC 5890), no dot at the end.
-
-    IP addresses may stand for domains, as in SIP URIs. Raises ValueError.
-    """
-    try:
-        bare = text.removesuffix(".").encode("ascii").decode().lower()
-    except UnicodeEncodeError:
-        try:
-            bare = idna.encode(text.removesuffix("."), uts46=True).decode("ascii")
-        except idna.IDNAError as error:
-            raise ValueError(f"{error}") from error
-    labels = bare.split(".")
-    named = len(bare) <= 253 and all(_LABEL.match(label) for label in labels)
-    if not named and not bare.startswith("["):
-        raise ValueError("no domain name")
-    try:
-        return canonical_host(bare.encode("ascii")).decode("ascii")
-    except RemoteError as error:
-        raise ValueError(str(error)) from error
 
 
 def _domain(value: object) -> str:
     if isinstance(value, str):
         try:
-            return canonical_domain(value)
+            return canonical_domain(value).decode()
         except ValueError as error:
             wrong = f"{show(value)} is not a domain name"
             raise refuse(wrong, _DOMAIN_ALLOWED, _domain_hint(value)) from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sipx.config.domains import DomainName, canonical_domain
+from sipx.config.domains import DomainName
 from sipx.config.secrets import Secret
 from sipx.config.values import (
     Bind,
@@ -20,6 +20,7 @@ from sipx.config.values import (
     refuse,
     show,
 )
+from sipx.domains import canonical_domain
 from sipx.sip.parser import (
     MAX_BODY,
     MAX_HEAD,
@@ -45,7 +46,7 @@ def _public_address(value: object) -> str:
         return "auto"
     if isinstance(value, str):
         try:
-            return str(ip_address(value)) if ":" in value else canonical_domain(value)
+            return canonical_domain(value).decode()
         except ValueError:
             pass
     raise refuse(f"{show(value)} is no address", 'an IP address, a host name, or "auto"')

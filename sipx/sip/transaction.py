@@ -121,33 +121,27 @@ class ClientTransaction(ABC):
 
     __slots__ = ("data", "deadline", "flow", "interval", "key", "layer", "method", "state", "table")
 
-    def __init__(
-        self, layer: Layer, key: bytes, method: bytes, data: bytes, flow: FlowLike
-    ) -> None:
+    def begin(self, layer: Layer, key: bytes, method: bytes, data: bytes, flow: FlowLike) -> None:
+        """Enter the table, start timers A and B, or E and F, and send."""
         self.layer = layer
         self.key = key
         self.method = method
         self.data = data
         self.flow = flow
-        invite = method == b"INVITE"
-        self.table = _CLIENT_INVITE if invite else _CLIENT_OTHER
-        self.state = CALLING if invite else TRYING
+        if method == b"INVITE":
+            self.table = _CLIENT_INVITE
+            self.state = CALLING
+        else:
+            self.table = _CLIENT_OTHER
+            self.state = TRYING
         timers = layer.timers
-        settings = layer.settings
-        self.deadline = timers.now + 64 * settings.t1
-        self.interval = settings.t1
-
-    def start(self) -> None:
-        """Enter the table, send, and start timers A and B, or E and F."""
-        layer = self.layer
-        layer.clients[self.key] = self
-        flow = self.flow
-        reliable = flow.reliable
-        delay = 64 * self.interval if reliable else self.interval
-        layer.timers.start(delay, self, RETRANSMIT)
-        if not flow.send(self.data):
+        interval = self.interval = layer.settings.t1
+        self.deadline = timers.now + 64 * interval
+        layer.clients[key] = self
+        timers.start(64 * interval if flow.reliable else interval, self, RETRANSMIT)
+        if not flow.send(data):
             self.event(ERROR, None)
-        elif reliable:
+        elif flow.reliable:
             self.data = b""
 
     def event(self, event: int, response: Response | None) -> None:

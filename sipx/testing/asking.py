@@ -77,9 +77,9 @@ class Asking(ClientTransaction):
         """RFC 3261 §9.1: a CANCEL on the same way, as a transaction of its own."""
         data = request_within(self.request, self.via_line, b"CANCEL")
         agent = self.agent
-        own = Asking(agent.transactions, self.key + b" CANCEL", b"CANCEL", data, self.flow)
+        own = Asking()
         own.prepare(agent, self.request, self.via_line)
-        own.start()
+        own.begin(agent.transactions, self.key + b" CANCEL", b"CANCEL", data, self.flow)
 
     async def answer(self) -> Response:
         """Wait for the final response. Raises NoAnswerError."""

@@ -287,11 +287,11 @@ class UserAgent:
         data = b"\r\n".join([request.start, via, *request.lines, b"", request.body])
         self.timers.now = trio.current_time()
         flow = cast("Flow", wire)
-        asking = Asking(self.transactions, key, request.method, data, flow)
+        asking = Asking()
         asking.prepare(self, request, via)
         wire.carries_requests = True
         self.sent[request.method.decode()] += 1
-        asking.start()
+        asking.begin(self.transactions, key, request.method, data, flow)
         return asking
 
     async def send(self, request: Request) -> Response:

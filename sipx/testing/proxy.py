@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import tomlkit
 import trio
 
-from sipx.config.domains import canonical_domain
 from sipx.config.load import load
 from sipx.config.model import KERNEL_KEYS
-from sipx.domains import DomainSet
+from sipx.domains import DomainSet, canonical_domain
 from sipx.kernel import Kernel
 from sipx.plugin import Accept, Config, NextHop, Sender, Target, Targets, hookimpl
 from sipx.registry import GROUP, Registry
-from sipx.sip.message import from_host
 from sipx.sip.uri import cached_uri
 from sipx.testing.carriers import TcpCarrier, UdpCarrier
 from sipx.testing.network import MemoryTcpCarrier, MemoryUdpCarrier, Network
@@ -73,7 +71,7 @@ class Peers:
         senders = self._sources.get(flow.address)
         if not senders:
             return None
-        claimed = from_host(request.lines[request.layout.from_])
+        claimed = request.from_domain
         return Accept(senders.get(claimed) or next(iter(senders.values())))
 
     @hookimpl
@@ -128,7 +126,7 @@ class ProxyUnderTest:
         user: str = "peer",
         port: int = 5060,
     ) -> UserAgent:
-        """A user agent on the network in memory, with an address of its own.
+        """A user agent on the network in memory: the first is at 127.0.1.1, the next 127.0.1.2 ...
 
         It serves ``domain``: a route leads there, and its requests are trusted, unless ``routed``
         is False. ``answers=False`` leaves all requests to ``receive`` and ``reply``.
@@ -169,7 +167,7 @@ class ProxyUnderTest:
                 agent.proxy = interface.address
                 break
         if routed:
-            self.plugin(PEERS).add(canonical_domain(domain).encode(), transport, agent.place)
+            self.plugin(PEERS).add(canonical_domain(domain), transport, agent.place)
 
 
 async def start_proxy(

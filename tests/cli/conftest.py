@@ -1,0 +1,77 @@
+"""Commands in a directory and a home of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sipx.cli.root import sipx
+
+TWO_DOMAINS = """
+domains = ["example.com"]
+plugins = ["udp", "tcp", "static-routes"]
+
+[interface.near]
+bind = "127.0.0.1"
+port = 0
+protocol = "udp"
+
+[interface.far]
+bind = "127.0.0.1"
+port = 0
+protocol = "tcp"
+
+[static-routes.route."example.com"]
+trusted = true
+server = "127.0.0.1"
+port = 5070
+
+[static-routes.route."partner.example"]
+trusted = true
+server = "127.0.0.2"
+protocol = "tcp"
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory and all XDG directories, empty."""
+    for name in list(os.environ):
+        if name.startswith(("SIPX_", "XDG_")):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(work)
+    return work
+
+
+class Line:
+    """Runs commands in this process."""
+
+    def __call__(self, *words: str) -> Result:
+        return CliRunner().invoke(sipx, list(words), prog_name="sipx")
+
+    def json(self, *words: str) -> Any:
+        """The one JSON document that a command prints."""
+        return json.loads(self(*words, "--json").stdout)
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def two_domains(home: Path) -> Path:
+    """A valid configuration as ./sipx.toml."""
+    path = home / "sipx.toml"
+    path.write_text(TWO_DOMAINS)
+    return path

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from sipx.cli import ports
+from sipx.interfaces import Interface
+
+CHECKED = """
+from sipx import Check, Config, Finding, Severity, hookimpl
+class Lab:
+    Config = Config
+    def __init__(self, config, proxy): ...
+    @hookimpl
+    def checks(self):
+        return [Check("lab", self.look)]
+    def look(self):
+        yield Finding("LAB-1", Severity.WARNING, "it is warm", "open a window")
+"""
+BREAKING = CHECKED.replace('yield Finding("LAB-1"', 'raise KeyError("x"); yield Finding("LAB-1"')
+
+
+def _codes(found, area):
+    return [(f["code"], f["severity"]) for f in found["findings"] if f["area"] == area]
+
+
+def test_a_right_configuration_passes(line, two_domains):
+    result = line("check")
+    assert result.exit_code == 0
+    assert result.stdout.rstrip().endswith("All checks passed.")
+
+
+def test_an_invalid_file_is_exit_code_3_with_all_problems(line, two_domains):
+    text = two_domains.read_text().replace('"udp"\n', '"upd"\n').replace("5070", "99999")
+    two_domains.write_text(text)
+    result = line("check")
+    assert result.exit_code == 3
+    assert "sipx.toml:8:12: interface.near.protocol" in result.stdout
+    assert "99999" in result.stdout
+    assert result.stdout.rstrip().endswith("2 failures; see above.")
+    assert _codes(line.json("check"), "config") == [("SIPX-C002", "failure")] * 2
+
+
+def test_areas_are_chosen_by_name_only_and_skip(line, two_domains):
+    areas = lambda *words: {f["area"] for f in line.json("check", *words)["findings"]}  # noqa: E731
+    assert areas("config", "ports") == {"config", "ports"}
+    assert areas("--only", "plugins") == {"plugins"}
+    assert "ports" not in areas("--skip", "ports")
+
+
+def test_an_unknown_area_is_wrong_use(line, two_domains):
+    result = line("check", "prots")
+    assert result.exit_code == 2
+    assert "did you mean 'ports'?" in result.stderr
+
+
+def test_a_warning_fails_only_when_strict(line, install, home):
+    install("sipx-lab", {"lab": "sipx_lab:Lab"}, sipx_lab=CHECKED)
+    (home / "sipx.toml").write_text('domains = ["example.com"]\nplugins = ["lab"]\n')
+    relaxed = line("check", "lab")
+    assert relaxed.exit_code == 0
+    assert "LAB-1  it is warm" in relaxed.stdout
+    assert "open a window" in relaxed.stdout
+    assert "1 warning; it will run." in relaxed.stdout
+    assert line("check", "lab", "--strict").exit_code == 1
+
+
+def test_a_check_that_breaks_is_a_failure_and_no_crash(line, install, home):
+    install("sipx-lab", {"lab": "sipx_lab:Lab"}, sipx_lab=BREAKING)
+    (home / "sipx.toml").write_text('domains = ["example.com"]\nplugins = ["lab"]\n')
+    result = line("check")
+    assert result.exit_code == 1
+    assert "the check of plugin lab broke: KeyError" in result.stdout
+
+
+def test_a_protocol_without_a_plugin_is_a_failure(line, two_domains):
+    two_domains.write_text(two_domains.read_text().replace('"udp", "tcp", ', '"tcp", '))
+    result = line("check")
+    assert result.exit_code == 1
+    assert "no enabled plugin brings the protocol 'udp'" in result.stdout
+
+
+def test_plugins_are_told_with_version_and_state(line, two_domains):
+    two_domains.write_text(two_domains.read_text() + "\n[static-routes]\nenabled = false\n")
+    found = line.json("check", "plugins")
+    assert sorted(_codes(found, "plugins")) == [
+        ("SIPX-P001", "ok"),
+        ("SIPX-P001", "ok"),
+        ("SIPX-P002", "ok"),
+    ]
+    assert any("0.1.0 (sipx-udp)" in f["text"] for f in found["findings"])
+
+
+def test_no_interface_is_a_warning(line, home):
+    (home / "sipx.toml").write_text('domains = ["example.com"]\n')
+    assert _codes(line.json("check"), "ports") == [("SIPX-N005", "warning")]
+
+
+# ---------------------------------------------------------------- ports
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_an_address_in_use_names_who_has_it(line, two_domains, kind):
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        name = "near" if kind == socket.SOCK_DGRAM else "far"
+        head, table, rest = two_domains.read_text().partition(f"[interface.{name}]")
+        two_domains.write_text(head + table + rest.replace("port = 0", f"port = {port}", 1))
+        result = line("check", "ports")
+    assert result.exit_code == 1
+    assert f"interface {name}: 127.0.0.1 port {port}" in result.stdout
+    assert "is in use by" in result.stdout
+
+
+class _Transport:
+    name = "udp"
+
+
+def _interface() -> Interface:
+    return Interface("near", "127.0.0.1", 5060, _Transport())  # type: ignore[arg-type]
+
+
+def _refused(monkeypatch, number: int):
+    def refuse(interface):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(ports, "_bind", refuse)
+    [finding] = ports.port_findings([_interface()])
+    return finding.code, finding.severity.value
+
+
+def test_a_missing_right_and_a_foreign_address_are_failures(monkeypatch):
+    assert _refused(monkeypatch, errno.EACCES) == ("SIPX-N003", "failure")
+    assert _refused(monkeypatch, errno.EADDRNOTAVAIL) == ("SIPX-N004", "failure")
+
+
+@pytest.mark.parametrize(
+    ("holder", "expected"),
+    [
+        (None, ("SIPX-N002", "warning")),
+        (ports.Holder(7, "other", ours=False), ("SIPX-N002", "failure")),
+        (ports.Holder(7, "sipx", ours=True), ("SIPX-N001", "ok")),
+    ],
+)
+def test_who_holds_an_address_decides_how_bad_that_is(monkeypatch, holder, expected):
+    monkeypatch.setattr(ports, "holder_of", lambda interface: holder)
+    assert _refused(monkeypatch, errno.EADDRINUSE) == expected
