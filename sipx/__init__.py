@@ -18,6 +18,9 @@ if TYPE_CHECKING:
         CommandLine,
         command_options,
     )
+    from sipx.cli.completion import (
+        interface_names,
+    )
     from sipx.config.domains import (
         ByDomain,
         DomainName,
@@ -125,6 +128,7 @@ _PLACES: Final = {
         "CommandLine",
         "command_options",
     ),
+    "sipx.cli.completion": ("interface_names",),
     "sipx.config.domains": (
         "ByDomain",
         "DomainName",
@@ -303,6 +307,7 @@ __all__ = [
     "config_refusals",
     "decide_incoming",
     "hookimpl",
+    "interface_names",
     "is_private",
     "parse_address",
     "refuse",

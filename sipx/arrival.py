@@ -27,7 +27,7 @@ def note_source(request: Request, flow: Flow) -> Flow:
             _mark(request, flow, rport=False)
         return flow
     i = request.layout.via
-    asked = b"rport" in request.lines[i]
+    asked = b"rport" in request.lines[i].lower()
     if request.sent_by == flow.exact_sent_by and not asked:
         return flow
     rport = asked and _rport_requested(request)

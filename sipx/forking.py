@@ -209,6 +209,7 @@ class ResponseContext:
     """
 
     __slots__ = (
+        "answered",
         "branches",
         "breadth",
         "cancelled",
@@ -240,6 +241,8 @@ class ResponseContext:
         """What is left of the target set."""
         self.done = False
         """A final response has been passed on (or none ever will)."""
+        self.answered = False
+        """The final response has been counted and recorded; a call may bring its 2xx again."""
         self.cancelled = False
         self.hunting = False
         self.timer_c = 0.0

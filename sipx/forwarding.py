@@ -85,7 +85,7 @@ class Forwarder:
                 if hops is None:
                     self._park(branch)
                     return
-                branch.hops = hops
+                branch.hops = self.paths.by_health(hops)
             flow = self.paths.flow_now(branch.hops[branch.index], _bind(target), context.near)
             if flow is None:
                 self._park(branch)
@@ -106,7 +106,8 @@ class Forwarder:
         try:
             if not branch.hops:
                 uri = next_uri(context.request)
-                branch.hops = await self.paths.hops(target, uri, context.permitted)
+                hops = await self.paths.hops(target, uri, context.permitted)
+                branch.hops = self.paths.by_health(hops)
             flow = await self.paths.flow(branch.hops[branch.index], _bind(target), context.near)
         except NoHop as error:
             failure = error
@@ -248,12 +249,12 @@ class Forwarder:
         A parallel group that is wider than that is tried one after the other instead, which is
         always allowed; SUBSCRIBE and PUBLISH are never forked (RFC 3856 §6.6).
         """
-        i = context.request.layout.max_breadth
-        line = context.request.lines[i] if i >= 0 else b""
-        given = digits(line[line.find(b":") + 1 :], 2**31 - 1) if i >= 0 else MAX_BREADTH
+        request = context.request
+        given = given_breadth(request) if request.layout.max_breadth >= 0 else MAX_BREADTH
         breadth = min(given, MAX_BREADTH)
+        groups = _each_once(groups)
         widest = max(map(len, groups), default=1)
-        if context.request.method in (b"SUBSCRIBE", b"PUBLISH") or widest > breadth:
+        if request.method in (b"SUBSCRIBE", b"PUBLISH") or widest > breadth:
             groups = tuple((target,) for group in groups for target in group)
             widest = 1
         context.groups = list(groups)
@@ -264,10 +265,30 @@ class Forwarder:
         if i < 0:
             copy.add(b"Max-Breadth", b"%d" % share)
             return
-        line = copy.lines[i]
-        given = digits(line[line.find(b":") + 1 :], 2**31 - 1)
-        if share or given > MAX_BREADTH:
+        if share or given_breadth(copy) > MAX_BREADTH:
             copy.lines[i] = b"Max-Breadth: %d" % (share or MAX_BREADTH)
+
+
+def given_breadth(request: Request) -> int:
+    """The value of its Max-Breadth header field. Raises RemoteError."""
+    line = request.lines[request.layout.max_breadth]
+    return digits(line[line.find(b":") + 1 :], 2**31 - 1)
+
+
+def _each_once(groups: tuple[tuple[Target, ...], ...]) -> tuple[tuple[Target, ...], ...]:
+    """§16.5: a target that stands in the set already "MUST NOT" be added to it again."""
+    seen: set[tuple[object, ...]] = set()
+    kept: list[tuple[Target, ...]] = []
+    for group in groups:
+        fresh: list[Target] = []
+        for target in group:
+            key = (target.uri, target.hops, target.flow)
+            if key not in seen:
+                seen.add(key)
+                fresh.append(target)
+        if fresh:
+            kept.append(tuple(fresh))
+    return tuple(kept)
 
 
 def next_uri(request: Request) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sipx.events import Direction, Fault, TransactionRecord
 from sipx.sip.errors import RemoteError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sipx.sip.message import Message, Request, Response
 
 log = logging.getLogger("sipx.proxy")
+
+REPEAT: Final = 60.0
+"""Seconds for which a refusal of the same source for the same reason is not logged again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Journal:
         self.refusals: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self._logged: dict[tuple[str, str], float] = {}
         self.on_fault: Callable[[Fault], None] | None = None
         """Tests forgive nothing: they set this."""
 
@@ -53,13 +57,25 @@ class Journal:
         self.refusals[why or str(status)] += 1
         if len(self.refusals) > 512:
             self.refusals.clear()
-        log.info(
-            "refused %s from %s with %d: %s",
-            request.method.decode("ascii", "replace"),
-            flow.name,
-            status,
-            why or "no reason given",
-        )
+        if self._news(flow.address, why):
+            log.info(
+                "refused %s from %s with %d: %s",
+                request.method.decode("ascii", "replace"),
+                flow.name,
+                status,
+                why or "no reason given",
+            )
+
+    def _news(self, address: str, why: str) -> bool:
+        """SEC-18: who is refused for the same reason again and again is logged now and then."""
+        now = self.now()
+        key = (address, why)
+        if now - self._logged.get(key, -REPEAT) < REPEAT:
+            return False
+        if len(self._logged) >= 1024:
+            self._logged.clear()
+        self._logged[key] = now
+        return True
 
     def dropped(self, flow: Flow, why: str) -> None:
         """Something came in that is not answered."""

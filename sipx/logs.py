@@ -35,13 +35,15 @@ _LEVELS: Final = {
     "debug": logging.DEBUG,
     "trace": TRACE,
 }
+# A word begins after anything but a letter, or after an escaped line end in what repr() shows.
+_BEGIN: Final = r"(?:(?<![a-z])|(?<=\\[nrt]))"
 _HEADERS: Final = re.compile(
-    r"(?im)\b((?:proxy-)?authorization|authentication-info)([\"']?\s*[:=]\s*)"
+    r"(?im)" + _BEGIN + r"((?:proxy-)?authorization|authentication-info)([\"']?\s*[:=]\s*)"
     r"(?:\\[\"']|[^\r\n])*?(?=\\r|\\n|\r|\n|\Z)"
 )
 _CREDENTIALS: Final = re.compile(
-    r"(?i)\b(response|nonce|cnonce|nextnonce|rspauth|password|passwd|secret)"
-    r"([\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;\"']+)"
+    r"(?i)" + _BEGIN + r"(response|nonce|cnonce|nextnonce|rspauth|password|passwd|secret)"
+    r"([\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|(?:[^\s,;\"'\\]|\\(?![rnt]))+)"
 )
 _MASK: Final = "[masked]"
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -93,15 +95,14 @@ class Queueing(QueueHandler):
         clean = copy.copy(record)
         clean.msg = harmless(record.getMessage())
         clean.args = None
-        if record.exc_info and not isinstance(record.exc_info[1], type(None)):
-            clean.exc_text = _traceback(record.exc_info[1])
-        elif record.stack_info:
-            clean.exc_text = _indented(record.stack_info)
+        clean.exc_text = _traceback(record)
         clean.exc_info = clean.stack_info = None
         for key, value in vars(record).items():
             if key not in _PLAIN:
                 hidden = _SECRET_KEYS.search(key) is not None
                 setattr(clean, key, _MASK if hidden else harmless(value))
+        if clean.exc_text:
+            clean.traceback = clean.exc_text  # structlog's formatter drops exc_text
         return clean
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -124,8 +125,11 @@ _PLAIN: Final = frozenset(
 )
 
 
-def _traceback(error: BaseException | None) -> str:
-    return "" if error is None else _indented("".join(traceback.format_exception(error)))
+def _traceback(record: logging.LogRecord) -> str | None:
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        return _indented("".join(traceback.format_exception(error)))
+    return _indented(record.stack_info) if record.stack_info else None
 
 
 def _indented(text: str) -> str:
@@ -167,8 +171,9 @@ def _time_and_exception(
     record: logging.LogRecord = event["_record"]
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     event["timestamp"] = when.replace("+00:00", "Z")
-    if record.exc_text:
-        event["exception"] = record.exc_text
+    traced = event.pop("traceback", None)
+    if traced:
+        event["exception"] = traced
     return event
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RECHECK: Final = 1.0
 """Seconds for which a hop known by name is used without asking the cache again."""
+DOWN: Final = 30.0
+"""Seconds for which a hop that could not be reached is tried after the others."""
 NO_TCP: Final = 300.0
 """Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
 
@@ -53,6 +55,7 @@ class Paths:
         self.networks = networks
         self._ready: dict[Target, tuple[Flow, tuple[Hop, ...], float]] = {}
         self._connecting: dict[tuple[str, str, int], trio.Event] = {}
+        self._down: dict[Hop, float] = {}
         self._no_tcp: dict[tuple[str, int], float] = {}
         self._filters: dict[frozenset[str], AddressFilter] = {}
 
@@ -78,7 +81,8 @@ class Paths:
         numeric = all(parse_address(hop.host) is not None for hop in target.hops)
         if len(self._ready) > 4096:
             self._ready.clear()
-        until = float("inf") if numeric else self.clock() + RECHECK
+        settled = numeric and not self._down
+        until = float("inf") if settled else self.clock() + RECHECK
         self._ready[target] = (flow, hops, until)
 
     def hops_now(
@@ -207,13 +211,30 @@ class Paths:
             with trio.fail_after(self.connect_timeout):
                 return await transport.connect(interface, hop.address, hop.port)
         except trio.TooSlowError:
+            self.failed(hop)
             raise NoHop(504, f"no answer from {hop.address} port {hop.port}") from None
         except OSError as error:
+            self.failed(hop)
             why = error.strerror or str(error)
             raise NoHop(503, f"{hop.address} port {hop.port}: {why}") from error
         finally:
             del self._connecting[key]
             done.set()
+
+    def by_health(self, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+        """RFC 3263 §4.3 without its price: hops that failed lately come last, but stay."""
+        if not self._down or len(hops) < 2:
+            return hops
+        now = self.clock()
+        for hop in [hop for hop, until in self._down.items() if until <= now]:
+            del self._down[hop]
+        return tuple(sorted(hops, key=self._down.__contains__))
+
+    def failed(self, hop: Hop) -> None:
+        """A hop could not be reached: for a while others are asked before it."""
+        if len(self._down) > 4096:
+            self._down.clear()
+        self._down[hop] = self.clock() + DOWN
 
     # ------------------------------------------------------------ RFC 3261 §18.1.1
 

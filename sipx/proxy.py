@@ -18,6 +18,7 @@ import trio
 
 from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
+from sipx.forwarding import given_breadth
 from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
@@ -189,12 +190,15 @@ class ProxyCore:
             # §19.1.1: header fields are "not allowed" in a Request-URI.
             raise RemoteError("Header fields in the Request-URI")
         layout = request.layout
+        if layout.max_breadth >= 0:
+            # Raises RemoteError now, not when the request has been parked.
+            given_breadth(request)
         # Item 3: "If the request contains a Max-Forwards header field with a field value of zero
         # (0), the element MUST NOT forward the request." It may answer OPTIONS.
         i = layout.max_forwards
         to_us = uri.user is None and (uri.host, uri.port or 5060) in self.interfaces.own
         if i >= 0 and max_forwards(request.lines[i])[0] == 0 and not to_us:
-            return request.reply(483)
+            return request.reply(483, headers=warning("Max-Forwards has run out"))
         if to_us:
             reply = self._to_ourselves(request)
             if reply is not None:
@@ -204,7 +208,7 @@ class ProxyCore:
         if (
             layout.vias > 1 or request.sent_by in own or b"," in request.lines[layout.via]
         ) and self._loops(request, own):
-            return request.reply(482)
+            return request.reply(482, headers=warning("this request has been here before"))
         # Item 5: "If the request contains a Proxy-Require header field with one or more option-
         # tags this element does not understand": all, we have none.
         if layout.proxy_require >= 0:
@@ -386,7 +390,8 @@ class ProxyCore:
         if context.flow.reliable and response.layout.content_length < 0:
             response.add(b"Content-Length", b"%d" % len(response.body))
         server.respond(response.status, response.encode())
-        if response.status >= 200:
+        if response.status >= 200 and not context.answered:
+            context.answered = True
             self.journal.answered(response.status)
             if self.hooks.transaction_ended:
                 self.journal.record(context, response, branch)
@@ -450,6 +455,7 @@ class ProxyCore:
             if request.from_domain not in sender.domains:
                 return
             ack = AckContext(self, request, flow, sender)
+            ack.loop = loop_hash(request)
             cookie = self.preprocess_route(request, ack)
             if cookie is not None:
                 ack.permitted = cookie.addresses

@@ -1,12 +1,22 @@
-"""Distributions that exist only for one test, found by importlib.metadata like any other."""
+"""Distributions that exist only for one test, and proxies with peers that speak raw SIP."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
+from sipx.plugin import NextHop, Target, Targets, hookimpl
+from sipx.sip import Request, Response, cached_uri, parse_datagram
+from sipx.sip.transaction import request_within
+from sipx.testing.proxy import PEERS
+
+if TYPE_CHECKING:
+    from sipx.testing.peer import UserAgent
+    from sipx.testing.proxy import ProxyUnderTest
 
 Install = Callable[..., Path]
 
@@ -34,3 +44,179 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     for module in set(sys.modules) - before:
         if str(getattr(sys.modules[module], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[module]
+
+
+# ---------------------------------------------------------------- proxies under test
+
+
+class RawPeer:
+    """A place on the network in memory that speaks bytes: it repeats and answers nothing itself.
+
+    ``at`` of what it has taken is in seconds of the virtual clock, in ``times``.
+    """
+
+    def __init__(self, proxy: ProxyUnderTest, domain: str, place: tuple[str, int]) -> None:
+        self.domain = domain
+        self.place = place
+        self.towards = proxy.place("udp")
+        self.times: list[float] = []
+        self._network = proxy.network
+        self._arriving = proxy.network.bind(place)
+        self._waiting: list[Request | Response] = []
+        self._count = 0
+
+    def send(self, data: bytes) -> bytes:
+        """These bytes as one datagram to the proxy."""
+        self._network.datagram(data, self.place, self.towards)
+        return data
+
+    def ask(
+        self,
+        method: str,
+        uri: str,
+        *headers: str,
+        branch: str = "",
+        to_tag: str = "",
+        call_id: str = "",
+        cseq: int = 1,
+        sender: str = "",
+        via: str = "",
+        forwards: int = 70,
+        body: str = "",
+    ) -> bytes:
+        """Send a request; returns its bytes, so that it can be sent again."""
+        self._count += 1
+        branch = branch or f"z9hG4bK{self.place[0]}x{self._count}"
+        lines = [
+            f"{method} {uri} SIP/2.0",
+            via or f"Via: SIP/2.0/UDP {self.place[0]}:{self.place[1]};branch={branch}",
+            f"Max-Forwards: {forwards}",
+            f"From: <{sender or 'sip:user@' + self.domain}>;tag=near",
+            f"To: <{uri}>" + (f";tag={to_tag}" if to_tag else ""),
+            f"Call-ID: {call_id or branch}",
+            f"CSeq: {cseq} {method}",
+            f"Contact: <sip:user@{self.place[0]}:{self.place[1]}>",
+            *headers,
+            f"Content-Length: {len(body)}",
+            "",
+            body,
+        ]
+        return self.send("\r\n".join(lines).encode())
+
+    def within(self, asked: bytes, method: str, to: bytes | None = None) -> bytes:
+        """Send the CANCEL or the ACK of a request that was sent (§9.1, §17.1.1.3)."""
+        invite = parse_datagram(asked)
+        via = invite.lines[invite.layout.via]
+        return self.send(request_within(invite, via, method.encode(), to))
+
+    def answer(
+        self, request: Request, status: int, *headers: tuple[bytes, bytes], tag: bytes = b"far"
+    ) -> bytes:
+        """Answer a request that was received; what forms a dialog gets its Record-Route."""
+        given = list(headers)
+        if 100 < status < 300:
+            given += [(b"Record-Route", value) for value in request.get_all(b"Record-Route")]
+            given.append((b"Contact", b"<sip:far@%b:%d>" % (self.place[0].encode(), self.place[1])))
+        return self.send(request.reply(status, headers=given, to_tag=tag).encode())
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data, _ = self._arriving.receive_nowait()
+            except trio.WouldBlock:
+                return
+            self._waiting.append(parse_datagram(data))
+
+    async def next(self, what: str | int, within: float = 60.0) -> Any:
+        """The next request of a method, or response with a status; others wait their turn."""
+        with trio.fail_after(within):
+            while True:
+                self._read()
+                for message in self._waiting:
+                    if gist(message) == what:
+                        self._waiting.remove(message)
+                        self.times.append(trio.current_time())
+                        return message
+                data, _ = await self._arriving.receive()
+                self._waiting.append(parse_datagram(data))
+
+    def heard(self) -> list[str | int]:
+        """What came and was not taken, as methods and statuses; it is taken now."""
+        self._read()
+        found = [gist(message) for message in self._waiting]
+        self._waiting.clear()
+        return found
+
+
+def gist(message: Request | Response) -> str | int:
+    """The method of a request, the status of a response."""
+    return message.method.decode() if isinstance(message, Request) else message.status
+
+
+class Lab:
+    """A plugin whose target sets a test writes down: ``targets`` by the Request-URI's domain."""
+
+    def __init__(self) -> None:
+        self.targets: dict[bytes, Any] = {}
+
+    @hookimpl
+    def determine_targets(self, request: Request, sender: Any) -> Any:
+        """What the test wrote down for this domain."""
+        return self.targets.get(cached_uri(request.uri).host)
+
+
+class Scene:
+    """A running proxy with raw peers, and ``lab``, a plugin that is asked before all others."""
+
+    def __init__(self, proxy: ProxyUnderTest, lab: Lab) -> None:
+        self.proxy = proxy
+        self.kernel = proxy.kernel
+        self.lab = lab
+        self._count = 0
+
+    def raw(self, domain: str, *, routed: bool = True, address: str = "") -> RawPeer:
+        """A peer on 127.0.2.1, 127.0.2.2 ...; ``routed`` as with ``ProxyUnderTest.peer``."""
+        self._count += 1
+        peer = RawPeer(self.proxy, domain, (address or f"127.0.2.{self._count}", 5060))
+        if routed:
+            self.proxy.plugin(PEERS).add(domain.encode(), "udp", peer.place)
+        return peer
+
+    def fork(self, domain: str, *groups: Sequence[RawPeer]) -> None:
+        """Requests for ``domain`` go to these: in parallel within a group, group after group."""
+        self.lab.targets[domain.encode()] = Targets(
+            tuple(tuple(self.target(peer) for peer in group) for group in groups)
+        )
+
+    @staticmethod
+    def target(*peers: RawPeer | UserAgent, uri: bytes | None = None, transport: str = "udp") -> Target:
+        """One target with a hop for each peer."""
+        hops = tuple(NextHop(peer.place[0], peer.place[1], transport) for peer in peers)
+        return Target(uri=uri, hops=hops, trusted=True, name="lab")
+
+    def plug(self, name: str, plugin: object) -> None:
+        """Run one more plugin, asked before all others; its faults are forgiven."""
+        hooks = self.kernel.hooks
+        hooks._order.insert(0, name)
+        hooks.register(name, plugin)
+
+    def forgive(self) -> None:
+        """From now on faults are handled as in production."""
+        self.kernel.forgive = True
+        self.kernel.journal.on_fault = None
+        self.kernel.edge.on_bug = None
+
+
+@pytest.fixture
+def scene(sipx_proxy: Any) -> Callable[..., Awaitable[Scene]]:
+    """``await scene(**tables)``: a proxy as of ``sipx_proxy``, with raw peers.
+
+    The test itself has to ask for ``autojump_clock``.
+    """
+
+    async def scene_(**tables: Any) -> Scene:
+        made = Scene(await sipx_proxy(**tables), Lab())
+        made.plug("lab", made.lab)
+        return made
+
+    return scene_

@@ -24,11 +24,13 @@ then), and what comes late for a client finds nothing and is dropped (RFC 6026 Â
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sipx.sip import names
+from sipx.sip.timers import TICK
 
 if TYPE_CHECKING:
     from sipx.sip.message import Request, Response
@@ -196,8 +198,17 @@ def _resend_request(txn: ClientTransaction, response: Response | None) -> None:
     else:
         proceeding = txn.state == PROCEEDING
         txn.interval = settings.t2 if proceeding else min(2 * txn.interval, settings.t2)
-    left = txn.deadline - txn.layer.timers.now
-    txn.layer.timers.start(max(min(txn.interval, left), settings.t1 / 10), txn, RETRANSMIT)
+    timers = txn.layer.timers
+    timers.start(_until(txn.interval, txn.deadline - timers.now), txn, RETRANSMIT)
+
+
+def _until(interval: float, left: float) -> float:
+    """The next turn of a chain of timers: after ``interval``, or what is left if that is less.
+
+    What is left is rounded up to ticks: it is never the same twice, and each length of time has a
+    queue of its own that stays.
+    """
+    return interval if interval <= left else max(1, math.ceil(left / TICK)) * TICK
 
 
 def _send_ack(txn: ClientTransaction, response: Response | None) -> None:
@@ -352,9 +363,8 @@ def _resend_final(txn: ServerTransaction, data: bytes) -> None:
         return
     txn.flow.send(txn.last)
     txn.interval = min(2 * txn.interval, txn.layer.settings.t2)
-    left = txn.deadline - txn.layer.timers.now
-    delay = max(min(txn.interval, left), txn.layer.settings.t1 / 10)
-    txn.layer.timers.start(delay, txn, RETRANSMIT)
+    timers = txn.layer.timers
+    timers.start(_until(txn.interval, txn.deadline - timers.now), txn, RETRANSMIT)
 
 
 def _linger_l(txn: ServerTransaction, data: bytes) -> None:

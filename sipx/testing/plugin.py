@@ -64,7 +64,7 @@ def _starter(nursery: trio.Nursery, directory: Path, *, in_memory: bool) -> Star
         own = directory / f"proxy-{made}"
         own.mkdir()
         return await start_proxy(
-            nursery, own, domains=domains, plugins=plugins, in_memory=in_memory, **tables
+            nursery, own, domains=domains, plugins=plugins, in_memory=in_memory, tables=tables
         )
 
     return start

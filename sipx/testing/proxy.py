@@ -26,6 +26,7 @@ from sipx.trust import SenderKind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sipx.config.load import Settings
     from sipx.flows import Flow
     from sipx.plugin import Proxy, Verdict
     from sipx.sip import Request
@@ -177,7 +178,7 @@ async def start_proxy(
     domains: Sequence[str] = ("home.example",),
     plugins: Sequence[str] = (),
     in_memory: bool = True,
-    **tables: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, Any]],
 ) -> ProxyUnderTest:
     """Start a kernel in ``nursery``; files and state go into ``directory``.
 
@@ -185,27 +186,9 @@ async def start_proxy(
     the plugins to run, after ``plugins`` and in the order given. Raises what ``sipx run`` would:
     ConfigError, PluginError, StartError.
     """
-    own = {name for name in tables if name in KERNEL_KEYS}
-    named = dict.fromkeys([*plugins, *(name for name in tables if name not in own)])
-    listed = list(dict.fromkeys(["udp", "tcp", *named, PEERS]))
-    port = 5060 if in_memory else 0
-    defaults: dict[str, Any] = {
-        "interface": {
-            name: {"bind": ADDRESS, "port": port, "protocol": name} for name in ("udp", "tcp")
-        },
-        "service": {},
-    }
-    values: dict[str, Any] = {
-        "config_version": 1,
-        "domains": list(domains),
-        "plugins": listed,
-        **defaults,
-        **tables,
-    }
-    values["service"] = {"state_dir": str(directory / "state"), **values["service"]}
-    path = directory / "sipx.toml"
-    path.write_text(tomlkit.dumps(_plain(values)))
-    settings = load(path, _registry(in_memory=in_memory), addresses=_any_loopback(values))
+    settings = settings_for(
+        directory, domains=domains, plugins=plugins, in_memory=in_memory, tables=tables
+    )
     kernel = Kernel(
         settings,
         _registry(in_memory=in_memory),
@@ -222,6 +205,38 @@ async def start_proxy(
     proxy = ProxyUnderTest(kernel, nursery, network)
     await nursery.start(proxy.run)
     return proxy
+
+
+def settings_for(
+    directory: Path,
+    *,
+    domains: Sequence[str],
+    plugins: Sequence[str],
+    in_memory: bool,
+    tables: Mapping[str, Mapping[str, Any]],
+) -> Settings:
+    """Write ``sipx.toml`` as ``start_proxy`` wants it, and read it. Raises ConfigError."""
+    transports = [name for name in _IN_MEMORY if in_memory or _is_installed(name)]
+    named = [*plugins, *(name for name in tables if name not in KERNEL_KEYS)]
+    port = 5060 if in_memory else 0
+    values: dict[str, Any] = {
+        "config_version": 1,
+        "domains": list(domains),
+        "plugins": list(dict.fromkeys([*transports, *named, PEERS])),
+        "interface": {
+            name: {"bind": ADDRESS, "port": port, "protocol": name} for name in transports
+        },
+        **tables,
+    }
+    state = {"state_dir": str(directory / "state")}
+    values["service"] = {**state, **tables.get("service", {})}
+    path = directory / "sipx.toml"
+    path.write_text(tomlkit.dumps(_plain(values)))
+    return load(path, _registry(in_memory=in_memory), addresses=_any_loopback(values))
+
+
+def _is_installed(plugin: str) -> bool:
+    return bool(entry_points(group=GROUP, name=plugin))
 
 
 def _registry(*, in_memory: bool) -> Registry:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from sipx.cli.root import sipx
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 TWO_DOMAINS = """
 domains = ["example.com"]
 plugins = ["udp", "tcp", "static-routes"]
+
+[service]
+state_dir = "state"
 
 [interface.near]
 bind = "127.0.0.1"
@@ -49,6 +54,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("sipx.state.state_directory", lambda configured: tmp_path / "state")
     monkeypatch.chdir(work)
     return work
 

@@ -1,13 +1,5 @@
 from __future__ import annotations
 
-import errno
-import socket
-
-import pytest
-
-from sipx.cli import ports
-from sipx.interfaces import Interface
-
 CHECKED = """
 from sipx import Check, Config, Finding, Severity, hookimpl
 class Lab:
@@ -19,6 +11,7 @@ class Lab:
     def look(self):
         yield Finding("LAB-1", Severity.WARNING, "it is warm", "open a window")
 """
+
 BREAKING = CHECKED.replace('yield Finding("LAB-1"', 'raise KeyError("x"); yield Finding("LAB-1"')
 
 
@@ -37,7 +30,7 @@ def test_an_invalid_file_is_exit_code_3_with_all_problems(line, two_domains):
     two_domains.write_text(text)
     result = line("check")
     assert result.exit_code == 3
-    assert "sipx.toml:8:12: interface.near.protocol" in result.stdout
+    assert "sipx.toml:11:12: interface.near.protocol" in result.stdout
     assert "99999" in result.stdout
     assert result.stdout.rstrip().endswith("2 failures; see above.")
     assert _codes(line.json("check"), "config") == [("SIPX-C002", "failure")] * 2
@@ -96,57 +89,3 @@ def test_plugins_are_told_with_version_and_state(line, two_domains):
 def test_no_interface_is_a_warning(line, home):
     (home / "sipx.toml").write_text('domains = ["example.com"]\n')
     assert _codes(line.json("check"), "ports") == [("SIPX-N005", "warning")]
-
-
-# ---------------------------------------------------------------- ports
-
-
-@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
-def test_an_address_in_use_names_who_has_it(line, two_domains, kind):
-    with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind(("127.0.0.1", 0))
-        if kind == socket.SOCK_STREAM:
-            taken.listen()
-        port = taken.getsockname()[1]
-        name = "near" if kind == socket.SOCK_DGRAM else "far"
-        head, table, rest = two_domains.read_text().partition(f"[interface.{name}]")
-        two_domains.write_text(head + table + rest.replace("port = 0", f"port = {port}", 1))
-        result = line("check", "ports")
-    assert result.exit_code == 1
-    assert f"interface {name}: 127.0.0.1 port {port}" in result.stdout
-    assert "is in use by" in result.stdout
-
-
-class _Transport:
-    name = "udp"
-
-
-def _interface() -> Interface:
-    return Interface("near", "127.0.0.1", 5060, _Transport())  # type: ignore[arg-type]
-
-
-def _refused(monkeypatch, number: int):
-    def refuse(interface):
-        raise OSError(number, "refused")
-
-    monkeypatch.setattr(ports, "_bind", refuse)
-    [finding] = ports.port_findings([_interface()])
-    return finding.code, finding.severity.value
-
-
-def test_a_missing_right_and_a_foreign_address_are_failures(monkeypatch):
-    assert _refused(monkeypatch, errno.EACCES) == ("SIPX-N003", "failure")
-    assert _refused(monkeypatch, errno.EADDRNOTAVAIL) == ("SIPX-N004", "failure")
-
-
-@pytest.mark.parametrize(
-    ("holder", "expected"),
-    [
-        (None, ("SIPX-N002", "warning")),
-        (ports.Holder(7, "other", ours=False), ("SIPX-N002", "failure")),
-        (ports.Holder(7, "sipx", ours=True), ("SIPX-N001", "ok")),
-    ],
-)
-def test_who_holds_an_address_decides_how_bad_that_is(monkeypatch, holder, expected):
-    monkeypatch.setattr(ports, "holder_of", lambda interface: holder)
-    assert _refused(monkeypatch, errno.EADDRINUSE) == expected

@@ -16,11 +16,10 @@ from sipx import (
     ResolveError,
     command_options,
     decide_incoming,
+    interface_names,
     parse_address,
 )
-from sipx.sip import cached_uri
-from sipx.sip.errors import RemoteError
-from sipx.sip.uri import SipUri
+from sipx.sip import RemoteError, SipUri, cached_uri
 from sipx_static_routes.plugin import StaticRoutes
 
 if TYPE_CHECKING:
@@ -106,14 +105,6 @@ def _domains(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     return [CompletionItem(f"sip:{n}") for n in names if f"sip:{n}".startswith(incomplete)]
 
 
-def _interfaces(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    table = ctx.ensure_object(CommandLine).configured().get("interface")
-    names = table if isinstance(table, dict) else ()
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
 @routes.command()
 @click.argument("uri", shell_complete=_domains)
 @click.option(
@@ -124,7 +115,9 @@ def _interfaces(
     help="Who sends it: an address, a From URI, or one of each.",
 )
 @click.option("--method", default="MESSAGE", show_default=True, help="The method of the request.")
-@click.option("--interface", shell_complete=_interfaces, help="Only as received on this interface.")
+@click.option(
+    "--interface", shell_complete=interface_names, help="Only as received on this interface."
+)
 @command_options
 @click.pass_obj
 def explain(

@@ -1,0 +1,104 @@
+"""``sipx demo``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from sipx.cli.command_line import CommandLine, command_options
+from sipx.cli.exits import ExitCode, Failed, failure_of, leaves
+
+if TYPE_CHECKING:
+    from sipx.demo.stage import Ended
+
+
+def _length(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if 0 < value < 1:
+        raise click.BadParameter("at least 1, or 0 for a show without end")
+    return value
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    callback=_length,
+    help="How long it lasts; 0: until Ctrl-C.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0.1, max=100),
+    default=2.0,
+    show_default=True,
+    help="Instant messages per second.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only the summary, not the traffic.")
+@click.option(
+    "--show-config", is_flag=True, help="Print the configuration of the demo's proxy instead."
+)
+@command_options
+@click.pass_obj
+def demo(line: CommandLine, seconds: float, rate: float, quiet: bool, show_config: bool) -> None:
+    """Show two domains that talk through a proxy, all on this machine.
+
+    A proxy with the plugins udp, tcp and static-routes runs on free loopback ports, between a UC
+    server and a partner. Their users subscribe to presence, write messages and call; every
+    message is shown as it passes. Nothing is left on disk.
+
+    Exit code 0 only if all that was sent arrived, as it was sent, at the other side. Ctrl-C ends
+    the show early, with its summary. With --json the traffic goes to stderr.
+    """
+    if line.config is not None:
+        raise click.UsageError("the demo has a configuration of its own; --show-config prints it")
+    import trio
+
+    from sipx.demo import stage, summary
+
+    if show_config:
+        import tomllib
+
+        text = trio.run(stage.configuration_now, line.registry)
+        line.result(tomllib.loads(text), text.rstrip("\n"))
+        return
+    ended = _played(line, seconds, rate, quiet=quiet)
+    if line.json:
+        line.result(summary.as_data(ended), "")
+    if not summary.is_complete(ended):
+        raise Failed("not all that was sent was delivered", ExitCode.BAD_ANSWER)
+
+
+def _played(line: CommandLine, seconds: float, rate: float, *, quiet: bool) -> Ended:
+    """The show, on stdout or, where JSON is wanted there, on stderr. Raises Failed."""
+    import trio
+
+    from sipx.demo import stage, summary
+    from sipx.demo.view import View, Warnings, console_on
+
+    stream = sys.stderr if line.json else sys.stdout
+    console = console_on(stream, color=line.wants_color(stream))
+    view = View(console, seconds=seconds)
+    log, warnings = logging.getLogger("sipx"), Warnings(view)
+    log.addHandler(warnings)
+    try:
+        if not quiet:
+            console.print(summary.introduction())
+        shown = None if quiet else view
+        ended = trio.run(partial(stage.play, line.registry, shown, seconds=seconds, rate=rate))
+        if not line.json:
+            console.print(summary.as_text(ended))
+    except BaseException as error:
+        # Who reads us through a pipe has gone: rich ends the program, trio wraps that up.
+        if any(isinstance(one, SystemExit) for one in leaves(error)):
+            raise SystemExit(1) from None
+        if isinstance(error, (Exception, BaseExceptionGroup)):
+            raise failure_of(error) from error
+        raise
+    finally:
+        log.removeHandler(warnings)
+    return ended

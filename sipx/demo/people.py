@@ -1,0 +1,71 @@
+"""Who is in the demonstration, and what they say to each other."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+HOME: Final = "home.example"
+"""The domain that the proxy serves; its UC server speaks UDP."""
+PARTNER: Final = "partner.example"
+"""The partner's domain; its server speaks TCP."""
+
+
+class Person(NamedTuple):
+    """A user of one of the two domains."""
+
+    name: str
+    domain: str
+
+    @property
+    def uri(self) -> str:
+        """The address-of-record."""
+        return f"sip:{self.name}@{self.domain}"
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.domain}"
+
+
+ALICE: Final = Person("alice", HOME)
+BOB: Final = Person("bob", HOME)
+CAROL: Final = Person("carol", HOME)
+DAVE: Final = Person("dave", PARTNER)
+ERIN: Final = Person("erin", PARTNER)
+FRANK: Final = Person("frank", PARTNER)
+
+PEOPLE: Final = (ALICE, DAVE, BOB, ERIN, CAROL, FRANK)
+
+WATCHES: Final = (
+    (ALICE, DAVE),
+    (DAVE, ALICE),
+    (BOB, ERIN),
+    (ERIN, BOB),
+    (CAROL, FRANK),
+    (FRANK, CAROL),
+    (ALICE, ERIN),
+    (FRANK, ALICE),
+)
+"""Who subscribes to whose presence."""
+
+AVAILABLE: Final = "available"
+ON_THE_PHONE: Final = "on the phone"
+STATES: Final = ("in a meeting", "away", AVAILABLE, "at lunch", "do not disturb", AVAILABLE)
+"""What people turn to, one after the other."""
+
+TALK: Final = (
+    (ALICE, DAVE, "Good morning, Dave!"),
+    (DAVE, ALICE, "Hello Alice, you are up early."),
+    (ERIN, BOB, "Bob, is the offer ready?"),
+    (BOB, ERIN, "Nearly. You have it by noon."),
+    (CAROL, FRANK, "Frank, lunch at half past twelve?"),
+    (FRANK, CAROL, "Gladly. The usual place?"),
+    (ALICE, ERIN, "Erin, can I call you in a minute?"),
+    (ERIN, ALICE, "Yes, I am at my desk."),
+    (CAROL, FRANK, "The usual place. Bring Dave along."),
+    (DAVE, BOB, "Bob, the numbers look good: 10 % more."),
+    (BOB, DAVE, "Très bien! Then let us sign."),
+    (FRANK, ALICE, "Alice, I shall be five minutes late."),
+)
+"""Who writes what to whom."""
+
+CALLS: Final = ((ALICE, DAVE), (ERIN, BOB), (CAROL, FRANK), (DAVE, ALICE))
+"""Who calls whom."""

@@ -1,0 +1,184 @@
+"""The proxy of the demonstration, made as any other from a configuration file, and its run."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from sipx.config import load
+from sipx.demo.ledger import Ledger
+from sipx.demo.observer import Observer
+from sipx.demo.people import HOME, PARTNER
+from sipx.demo.scenario import Scenario, beat
+from sipx.demo.server import Server
+from sipx.errors import StartError
+from sipx.interfaces import Status
+from sipx.kernel import Kernel
+from sipx.testing.carriers import TcpCarrier, UdpCarrier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from sipx.demo.view import View
+    from sipx.journal import JournalStatistics
+    from sipx.registry import Registry
+    from sipx.testing.carriers import Carrier
+
+ADDRESS: Final = "127.0.0.1"
+GRACE: Final = 5.0
+"""Seconds that what was sent may take to arrive once the show is over."""
+
+_CONFIGURATION: Final = """\
+# The configuration of `sipx demo`: one domain of our own, one partner, all on this machine.
+config_version = 1
+domains = ["{home}"]
+plugins = ["udp", "tcp", "static-routes"]
+
+[interface.near]                              # towards our own UC server
+bind = "{address}"
+port = 0                                      # 0 takes a free port
+protocol = "udp"
+
+[interface.far]                               # towards the partner
+bind = "{address}"
+port = 0
+protocol = "tcp"
+
+[static-routes.route."{home}"]          # our own domain: its UC server
+server = "{address}"
+port = {home_port}
+protocol = "udp"
+trusted = true
+
+[static-routes.route."{partner}"]       # the partner's server
+server = "{address}"
+port = {partner_port}
+protocol = "tcp"
+trusted = true
+
+[log]
+level = "warning"
+
+[service]
+state_dir = "state"                           # beside this file, in a temporary directory
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it came out: the book of the servers, and the counts of the proxy."""
+
+    ledger: Ledger
+    counts: JournalStatistics
+    seconds: float
+    interrupted: bool
+
+
+def configuration(servers: Mapping[str, Server]) -> str:
+    """The text of the proxy's configuration file, for servers that listen."""
+    return _CONFIGURATION.format(
+        address=ADDRESS,
+        home=HOME,
+        partner=PARTNER,
+        home_port=servers[HOME].place[1],
+        partner_port=servers[PARTNER].place[1],
+    )
+
+
+@asynccontextmanager
+async def two_servers(ledger: Ledger, *, ring: float) -> AsyncIterator[dict[str, Server]]:
+    """The servers of both domains, listening on free ports. Raises OSError."""
+    carriers: dict[str, Carrier] = {HOME: UdpCarrier(ADDRESS), PARTNER: TcpCarrier(ADDRESS)}
+    servers = {
+        domain: Server(domain, carrier, ledger, ring=ring) for domain, carrier in carriers.items()
+    }
+    async with trio.open_nursery() as nursery:
+        for server in servers.values():
+            await nursery.start(server.serve)
+        yield servers
+        nursery.cancel_scope.cancel()
+
+
+def kernel_for(text: str, directory: Path, registry: Registry) -> Kernel:
+    """A proxy as ``sipx run`` makes it from the file. Raises ConfigError, PluginError, StartError."""
+    path = directory / "sipx.toml"
+    path.write_text(text, encoding="utf-8")
+    return Kernel(load(path, registry), registry)
+
+
+async def configuration_now(registry: Registry) -> str:
+    """A configuration with ports that are free now, loaded once to see that it is valid."""
+    with TemporaryDirectory(prefix="sipx-demo-") as directory:
+        async with two_servers(Ledger(), ring=0.0) as servers:
+            text = configuration(servers)
+            kernel_for(text, Path(directory), registry)
+            return text
+
+
+async def play(registry: Registry, view: View | None, *, seconds: float, rate: float) -> Ended:
+    """The whole show. ``view`` None shows nothing. Raises ConfigError, PluginError, StartError.
+
+    The first INT or TERM ends it early, in order; the second raises KeyboardInterrupt.
+    """
+    ledger = Ledger()
+    observer = Observer(trio.current_time, time.time)
+    started = trio.current_time()
+    with TemporaryDirectory(prefix="sipx-demo-") as directory:
+        async with two_servers(ledger, ring=beat(seconds)) as servers:
+            kernel = kernel_for(configuration(servers), Path(directory), registry)
+            kernel.hooks.register("demo", observer)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(kernel.run)
+                _introduce(kernel, servers)
+                scenario = Scenario(servers, seconds=seconds, rate=rate)
+                ends = _Ends(scenario, view)
+                await nursery.start(ends.listen)
+                if view is not None:
+                    await nursery.start(view.show, observer, ledger)
+                await scenario.run()
+                with trio.move_on_after(GRACE):
+                    await ledger.settled()
+                nursery.cancel_scope.cancel()
+    duration = trio.current_time() - started
+    return Ended(ledger, kernel.journal.statistics(), duration, ends.asked)
+
+
+def _introduce(kernel: Kernel, servers: Mapping[str, Server]) -> None:
+    """Tell each server where the proxy listens for its transport. Raises StartError."""
+    for server in servers.values():
+        for interface in kernel.interfaces.all:
+            if interface.protocol != server.carrier.via.decode().lower():
+                continue
+            if interface.status is not Status.LISTENING or interface.address is None:
+                raise StartError(
+                    f"the proxy cannot listen on {interface.bind} ({interface.protocol}): "
+                    f"{interface.reason}"
+                )
+            server.proxy = interface.address
+
+
+class _Ends:
+    """Ctrl-C: once for the end in order, twice for now."""
+
+    def __init__(self, scenario: Scenario, view: View | None) -> None:
+        self.asked = False
+        self._scenario = scenario
+        self._view = view
+
+    async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                if self.asked:
+                    raise KeyboardInterrupt
+                self.asked = True
+                if self._view is not None:
+                    self._view.say("ending: what is under way comes to its end", "bold")
+                self._scenario.stop()

@@ -1,0 +1,176 @@
+"""The end of the demonstration: what was sent, what was delivered, what the proxy counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from sipx.demo.ledger import Tally, percentile
+from sipx.demo.people import HOME, PARTNER, PEOPLE
+from sipx.demo.rows import METHODS, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import RenderableType
+
+    from sipx.demo.stage import Ended
+
+MEANINGS: Final = {
+    "SUBSCRIBE": "watching somebody's presence",
+    "NOTIFY": "telling of presence",
+    "MESSAGE": "instant messages",
+    "INVITE": "calls, ringing included",
+    "ACK": "calls established",
+    "BYE": "calls ended",
+}
+SHOWN: Final = 20
+"""What is missing is told one by one up to this number."""
+
+
+def introduction() -> Text:
+    """What the reader is about to see."""
+    text = Text()
+    for domain, how in ((HOME, "the domain of this proxy, UDP"), (PARTNER, "a partner, TCP")):
+        names = ", ".join(person.name for person in PEOPLE if person.domain == domain)
+        text.append(domain, "bold")
+        text.append(f"  {names}  ({how})\n", "")
+    text.append(
+        "They watch each other's presence, write and call, through a real proxy on free ports.\n",
+        "dim",
+    )
+    return text
+
+
+def is_complete(ended: Ended) -> bool:
+    """Whether all that was sent was delivered, and it was something."""
+    total = ended.ledger.total()
+    return total.sent > 0 and total.sent == total.delivered and not ended.ledger.missing()
+
+
+def as_data(ended: Ended) -> dict[str, Any]:
+    """The summary as one JSON document."""
+    counts = ended.counts
+    return {
+        "complete": is_complete(ended),
+        "interrupted": ended.interrupted,
+        "seconds": round(ended.seconds, 3),
+        "domains": {HOME: "udp", PARTNER: "tcp"},
+        "total": _tally(ended.ledger.total()),
+        "methods": {method: _tally(tally) for method, tally in ended.ledger.tallies.items()},
+        "missing": ended.ledger.missing(),
+        "proxy": {
+            "answers": {str(status): number for status, number in sorted(counts.answers.items())},
+            "refused": counts.refused,
+            "dropped": counts.dropped,
+            "faults": counts.faults,
+        },
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "sent": tally.sent,
+        "delivered": tally.delivered,
+        "answered": tally.answered,
+        "round_trip_ms": {
+            f"p{percent}": None if value is None else round(value * 1000, 3)
+            for percent in (50, 95)
+            for value in (percentile(tally.round_trips, percent),)
+        },
+    }
+
+
+def as_text(ended: Ended) -> RenderableType:
+    """The summary for people."""
+    return Group(_table(ended), *_proxy(ended), Text(), *_verdict(ended))
+
+
+def _table(ended: Ended) -> Table:
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for head in ("", "", "sent", "delivered", "answered", "p50", "p95"):
+        table.add_column(head, justify="right" if head else "left", no_wrap=True)
+    for method, tally in ended.ledger.tallies.items():
+        style = METHODS.get(method, "white")
+        table.add_row(
+            Text(method, style), Text(MEANINGS.get(method, ""), "dim"), *_cells(method, tally)
+        )
+    table.add_section()
+    table.add_row(
+        Text("all", "bold"),
+        Text("round trips without INVITE", "dim"),
+        *_cells("", ended.ledger.total()),
+    )
+    return table
+
+
+def _cells(method: str, tally: Tally) -> list[Text]:
+    style = "green" if tally.delivered == tally.sent else "bold red"
+    return [
+        Text(f"{tally.sent}"),
+        Text(f"{tally.delivered}", style),
+        Text("–", "dim") if method == "ACK" else Text(f"{tally.answered}"),
+        *(
+            Text(duration(percentile(tally.round_trips, percent)) or "–", "dim")
+            for percent in (50, 95)
+        ),
+    ]
+
+
+def _proxy(ended: Ended) -> list[Text]:
+    counts = ended.counts
+    answers = {
+        "no answer" if not status else str(status): number
+        for status, number in sorted(counts.answers.items())
+    }
+    lines = [
+        _counted("answers", answers, ""),
+        _counted("refused", counts.refused, "red"),
+        _counted("dropped", counts.dropped, "red"),
+    ]
+    if counts.faults:
+        lines.append(_counted("plugins failed", counts.faults, "bold red"))
+    return lines
+
+
+def _counted(what: str, counts: Mapping[str, int], style: str) -> Text:
+    said = ", ".join(f"{number} × {name}" for name, number in counts.items()) or "none"
+    return Text.assemble((f"the proxy: {what} ", "dim"), (said, style if counts else ""))
+
+
+def _verdict(ended: Ended) -> list[Text]:
+    total = ended.ledger.total()
+    when = f"in {ended.seconds:.1f} s" + (", ended early" if ended.interrupted else "")
+    if is_complete(ended):
+        first = Text.assemble(
+            ("✓ ", "bold green"),
+            (f"All {total.sent} requests were delivered", "bold green"),
+            f" {when}.",
+        )
+        return [first, _next()]
+    if not total.sent:
+        return [Text(f"✗ Nothing was sent {when}.", "bold red")]
+    missing = ended.ledger.missing()
+    lines = [
+        Text(f"✗ Of {total.sent} requests {total.delivered} were delivered {when}.", "bold red")
+    ]
+    lines += [Text(f"  {words}") for words in missing[:SHOWN]]
+    if len(missing) > SHOWN:
+        lines.append(Text(f"  and {len(missing) - SHOWN} more; --json lists all"))
+    return lines
+
+
+def _next() -> Text:
+    return Text.assemble(
+        "Next: ",
+        ("sipx init", "bold"),
+        " writes a configuration of your own, ",
+        ("sipx run", "bold"),
+        " runs it; read on in ",
+        ("docs/index.md", "bold"),
+        ".",
+    )

@@ -1,0 +1,168 @@
+"""What holds for the files of the repository as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+
+SKIPPED = {"build", "dist", "__pycache__"}
+MAX_SOURCE = 550
+MAX_TEST = 700
+"""Lines. Files aim at 400 and 600; beyond these they have to be divided."""
+
+WORKSHOP = ("/" + "work/", ".." + "/shared", "index" + "-proxy")
+"""Words of places where sipx is made; they mean nothing where it is used."""
+
+DECLARATIONS = {
+    "sipx/__main__.py",
+    "sipx/config/model.py",
+    "sipx/errors.py",
+    "sipx/events.py",
+    "sipx/hookspecs.py",
+    "sipx/plugin.py",
+    "sipx/sip/errors.py",
+    "sipx/trust/terms.py",
+}
+"""Modules in which nothing stands that could be tested by itself."""
+
+TESTED_THROUGH = {
+    "sipx/arrival.py": "tests/test_proxy_requests.py",
+    "sipx/cookies.py": "tests/test_proxy_requests.py",
+    "sipx/edge.py": "tests/test_proxy_requests.py",
+    "sipx/flows.py": "tests/test_proxy_requests.py",
+    "sipx/forwarding.py": "tests/test_proxy_requests.py",
+    "sipx/handle.py": "tests/testing/test_proxy.py",
+    "sipx/hops.py": "tests/test_resolver.py",
+    "sipx/interfaces.py": "tests/cli/test_run.py",
+    "sipx/journal.py": "tests/testing/test_proxy.py",
+    "sipx/kernel.py": "tests/testing/test_proxy.py",
+    "sipx/paths.py": "tests/test_proxy_requests.py",
+    "sipx/records.py": "tests/test_lookup.py",
+    "sipx/cli/command_line.py": "tests/cli/test_root.py",
+    "sipx/cli/completion.py": "tests/cli/test_root.py",
+    "sipx/cli/exits.py": "tests/cli/test_run.py",
+    "sipx/cli/help.py": "tests/cli/test_root.py",
+    "sipx/cli/plugin_commands.py": "tests/cli/test_plugins.py",
+    "sipx/cli/ports.py": "tests/cli/test_check.py",
+    "sipx/cli/template.py": "tests/cli/test_init.py",
+    "sipx/cli/version.py": "tests/cli/test_root.py",
+    "sipx/config/errors.py": "tests/config/test_load.py",
+    "sipx/config/machine.py": "tests/config/test_load.py",
+    "sipx/config/schema.py": "tests/config/test_load.py",
+    "sipx/config/wording.py": "tests/config/test_load.py",
+    "sipx/sip/layout.py": "tests/torture/test_parser.py",
+    "sipx/sip/message.py": "tests/torture/test_parser.py",
+    "sipx/sip/names.py": "tests/torture/test_parser.py",
+    "sipx/trust/incoming.py": "tests/test_trust.py",
+    "sipx/trust/outgoing.py": "tests/test_trust_outgoing.py",
+    "sipx/trust/rules.py": "tests/test_trust.py",
+}
+"""Modules that are tested where they are used; the test file is the first to look into."""
+
+INSTRUMENTS = ("sipx/demo/", "sipx/testing/")
+"""What tests and the demonstration are made of: their users are their tests."""
+
+
+def files(*suffixes: str) -> Iterator[Path]:
+    """The files of the repository, without what tools have made."""
+    for folder, inner, names in os.walk(ROOT):
+        inner[:] = [
+            name
+            for name in inner
+            if name not in SKIPPED
+            and not name.endswith(".egg-info")
+            and (not name.startswith(".") or name == ".ci")
+        ]
+        for name in sorted(names):
+            if name.endswith(suffixes):
+                yield Path(folder) / name
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_test(path: Path) -> bool:
+    return "tests" in path.relative_to(ROOT).parts
+
+
+def test_constraints_name_versions_and_no_host() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert pins
+    assert "://" not in text
+    assert "@" not in text
+    assert all(line.partition("==")[2] for line in pins), "each line is name==version"
+
+
+def test_no_lock_file_with_hosts_is_kept() -> None:
+    assert not [shown(path) for path in files(".lock", "package-lock.json")]
+
+
+@pytest.mark.parametrize(("tests", "limit"), [(False, MAX_SOURCE), (True, MAX_TEST)])
+def test_no_python_file_is_too_long(tests: bool, limit: int) -> None:
+    long = {shown(f): lines(f) for f in files(".py") if is_test(f) is tests and lines(f) > limit}
+    assert not long
+
+
+def test_no_file_names_the_place_where_it_was_made() -> None:
+    texts = files(".py", ".md", ".toml", ".txt", ".xml", ".cfg", ".sh", ".c", "Makefile", "run")
+    found = [
+        f"{shown(path)}: {word}"
+        for path in texts
+        for word in WORKSHOP
+        if word in path.read_text(encoding="utf-8")
+    ]
+    assert not found
+
+
+def test_the_licence_is_apache_2() -> None:
+    assert "Apache License\n" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for project in [ROOT / "pyproject.toml", *(ROOT / "plugins").glob("*/pyproject.toml")]:
+        assert 'license = "Apache-2.0"' in project.read_text(encoding="utf-8"), shown(project)
+
+
+def test_kernel_and_shipped_plugins_have_one_version() -> None:
+    projects = [ROOT / "pyproject.toml", *(ROOT / "plugins").glob("*/pyproject.toml")]
+    versions = {
+        line for p in projects for line in p.read_text().splitlines() if line.startswith("version")
+    }
+    assert len(versions) == 1
+
+
+def mirrored(source: Path) -> bool:
+    """Whether a file ``test_NAME.py`` or ``test_NAME_*.py`` stands in a folder of tests."""
+    names = (f"test_{source.name}", f"test_{source.stem}_*.py")
+    return any(next((ROOT / "tests").rglob(name), None) for name in names)
+
+
+def test_every_module_of_the_kernel_has_its_tests() -> None:
+    missing = [
+        name
+        for path in files(".py")
+        if (name := shown(path)).startswith("sipx/")
+        and path.name != "__init__.py"
+        and not name.startswith(INSTRUMENTS)
+        and name not in DECLARATIONS | TESTED_THROUGH.keys()
+        and not mirrored(path)
+    ]
+    assert not missing, "write a test file, or say in TESTED_THROUGH where they are tested"
+
+
+def test_the_list_of_where_modules_are_tested_is_right() -> None:
+    for name in DECLARATIONS | TESTED_THROUGH.keys():
+        assert (ROOT / name).exists(), name
+    for test in TESTED_THROUGH.values():
+        assert (ROOT / test).exists(), test
