@@ -364,6 +364,7 @@ class ResponseContext:
 
     def release(self) -> None:
         """Nothing will be asked of this context any more: let go of what it held together."""
+        self.done = True
         self.branches = []
         self.groups = []
         self.server.context = None
@@ -377,13 +378,12 @@ class ResponseContext:
             return
         self.cancelled = True
         self.groups.clear()
+        if not self.branches:
+            # A plugin still looks for its targets.
+            self._answer([self.request.reply(487)])
+            return
         self.cancel_pending()
-        if not any(b.response is None and b.state >= 0 for b in self.branches):
-            # All that was pending still looked for its hop; nothing out there will answer.
-            for branch in self.branches:
-                if branch.response is None:
-                    branch.response = self.request.reply(487)
-            self._maybe_answer()
+        self._maybe_answer()
 
     def cancel_pending(self) -> None:
         """§16.7 item 10: CANCEL for every branch that has no final response."""
@@ -392,6 +392,9 @@ class ResponseContext:
         for branch in self.branches:
             if branch.response is None and not branch.cancelled:
                 branch.cancel()
+                if branch.state < 0:
+                    # It still looks for its hop: nobody has it who could answer.
+                    branch.response = self.request.reply(487)
 
     def due(self, event: int, now: float) -> None:
         """Timer C (§16.8); entries that a provisional response has overtaken do nothing."""

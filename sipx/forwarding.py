@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 from sipx.cookies import TRUSTED, Cookies
 from sipx.paths import NoHop, Paths
 from sipx.sip import names
+from sipx.sip.errors import RemoteError
 from sipx.sip.headers import NameAddr, digits, split_list
-from sipx.sip.message import Request, max_forwards
+from sipx.sip.message import Message, Request, max_forwards
 from sipx.sip.uri import SipUri
 from sipx.trust import identity_headers_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from sipx.flows import Flow
     from sipx.forking import AckBranch, AckContext, Branch, ResponseContext
@@ -110,7 +111,8 @@ class Forwarder:
                 branch.hops = self.paths.by_health(hops)
             flow = await self.paths.flow(branch.hops[branch.index], _bind(target), context.near)
         except NoHop as error:
-            failure = error
+            # Its traceback would lead back to this frame, and the frame to it.
+            failure = error.with_traceback(None)
         self.batch_begins()
         if branch.response is None and not context.done:
             if flow is not None:
@@ -195,7 +197,7 @@ class Forwarder:
         else:
             self._set_breadth(copy, context.breadth)
         if layout.border:
-            _guard_identity(copy, context.sender.trusted, target.trusted)
+            guard_identity(copy, context.sender.trusted, target.trusted, context.sender.domains)
         # Item 4: Record-Route, above those that are there.
         if copy.method in RECORD_ROUTED:
             head[2:2] = self.record_routes(context, target, flow, copy)
@@ -314,19 +316,44 @@ def _record_route(scheme: bytes, cookie: bytes, interface: Interface) -> bytes:
     return b"Record-Route: <%b:%b@%b%b;lr>" % (scheme, cookie, interface.sent_by, transport)
 
 
-def _guard_identity(copy: Request, source_trusted: bool, target_trusted: bool) -> None:
-    """RFC 3325 §5: asserted identities live inside a trust domain; marks of trust do as well."""
+def guard_identity(
+    message: Message,
+    source_trusted: bool,
+    target_trusted: bool,
+    domains: Container[bytes] | None = None,
+) -> None:
+    """RFC 3325 §5: asserted identities live inside a trust domain; marks of trust do as well.
+
+    With ``domains`` an identity is kept only if it lies in one of them, as the From address must.
+    """
     privacy = any(
         b"id" in (token.strip() for token in value.lower().split(b";"))
-        for value in copy.get_all(b"Privacy")
+        for value in message.get_all(b"Privacy")
     )
+    both = source_trusted and target_trusted
     kept = identity_headers_kept(source_trusted, target_trusted, privacy)
-    for i in reversed(range(len(copy.lines))):
-        header = copy.layout.ids[i]
-        if header in names.BORDER and not (
-            source_trusted and target_trusted if header != names.P_ASSERTED_IDENTITY else kept
-        ):
-            copy.drop_line(i)
+    for i in reversed(range(len(message.lines))):
+        header = message.layout.ids[i]
+        if header not in names.BORDER:
+            continue
+        if header == names.P_ASSERTED_IDENTITY:
+            if kept and (domains is None or _asserts_within(message.lines[i], domains)):
+                continue
+        elif both:
+            continue
+        message.drop_line(i)
+
+
+def _asserts_within(line: bytes, domains: Container[bytes]) -> bool:
+    """Whether all identities of a P-Asserted-Identity line are telephone numbers or covered."""
+    try:
+        for value in split_list(line[line.find(b":") + 1 :]):
+            uri = NameAddr.parse(value).uri
+            if uri[:4].lower() != b"tel:" and SipUri.parse(uri).host not in domains:
+                return False
+    except RemoteError:
+        return False
+    return True
 
 
 def _postprocess_route(copy: Request) -> None:

@@ -15,6 +15,7 @@ import random
 import secrets
 import socket
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -39,7 +40,7 @@ from sipx.transactions import Transactions
 from sipx.useragent import UserAgentClient
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from sipx.config.load import Settings
     from sipx.config.model import KernelConfig
@@ -318,13 +319,26 @@ class Kernel:
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK)
-            self.timers.tick(self.clock())
+            with self._barrier("a timer fired"):
+                self.timers.tick(self.clock())
             self.edge.batch_ends()
 
     async def _sweep(self) -> None:
         while True:
             await trio.sleep(SWEEP)
-            self.edge.sweep()
+            with self._barrier("flows were looked after"):
+                self.edge.sweep()
+
+    @contextmanager
+    def _barrier(self, when: str) -> Iterator[None]:
+        """A bug of ours costs what it is about, and is told; it does not end the proxy."""
+        try:
+            yield
+        except Exception as error:
+            log.exception("internal error while %s", when)
+            self.journal.drops["internal error"] += 1
+            if not self.forgive:
+                raise _Unforgiven(f"a bug while {when}") from error
 
     # ------------------------------------------------------------ parked requests
 
@@ -338,12 +352,8 @@ class Kernel:
 
     async def _run_parked(self, fn: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
         try:
-            await fn(*args)
-        except Exception as error:
-            log.exception("internal error while a request was parked")
-            self.journal.drops["internal error"] += 1
-            if not self.forgive:
-                raise error
+            with self._barrier("a request was parked"):
+                await fn(*args)
         finally:
             self._parked -= 1
             self.edge.batch_ends()

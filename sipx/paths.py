@@ -125,7 +125,7 @@ class Paths:
             try:
                 found += await self._configured(hop)
             except ResolveError as error:
-                failure = error
+                failure = error.with_traceback(None)
         if not found and failure is not None:
             raise NoHop(504, str(failure))
         return tuple(found)

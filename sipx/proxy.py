@@ -18,13 +18,14 @@ import trio
 
 from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
-from sipx.forwarding import given_breadth
+from sipx.forwarding import given_breadth, guard_identity
 from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.headers import NameAddr
 from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
+from sipx.sip.transaction import PROCEEDING
 from sipx.sip.uri import SipUri, cached_uri
 from sipx.trust import SenderKind, method_refusal
 
@@ -161,7 +162,10 @@ class ProxyCore:
         transaction: ServerTransaction,
         flow: Flow,
     ) -> None:
-        """Park a request until a plugin has its answer (docs/hooks.md, "Later")."""
+        """Park a request until a plugin has its answer (docs/hooks.md, "Later").
+
+        A request that was cancelled in the meantime has been answered, and goes nowhere.
+        """
 
         async def wait() -> None:
             try:
@@ -173,9 +177,11 @@ class ProxyCore:
                 except Exception as error:
                     self.journal.fault(later.fn, "Later", error)
                     raise Refused(500) from error
-                go_on(answer)
+                if transaction.state <= PROCEEDING:
+                    go_on(answer)
             except (RemoteError, Refused) as refusal:
-                self.refuse(request, transaction, flow, refusal)
+                if transaction.state <= PROCEEDING:
+                    self.refuse(request, transaction, flow, refusal)
 
         if not self.park(wait):
             raise Refused(503, "too many requests are waiting", ((b"Retry-After", b"5"),))
@@ -380,6 +386,9 @@ class ProxyCore:
     def respond(self, context: ResponseContext, response: Response, branch: Branch | None) -> None:
         """§16.7 items 9 and 10: a response goes upstream."""
         if branch is not None:
+            if response.layout.border:
+                # RFC 3325 §5 speaks of messages, not of requests alone.
+                guard_identity(response, branch.target.trusted, context.sender.trusted)
             for hook in self.hooks.process_response:
                 try:
                     hook(response, branch)
@@ -406,6 +415,7 @@ class ProxyCore:
         self.journal.answered(0)
         if self.hooks.transaction_ended:
             self.journal.record(context, None, None)
+        context.release()
 
     def start_timer_c(self, context: ResponseContext) -> float:
         """§16.6 item 11: Timer C MUST be larger than 3 minutes."""
@@ -440,6 +450,8 @@ class ProxyCore:
             reply = request.reply(refusal.status, headers=headers)
         self.journal.refused(request, flow, reply.status, str(refusal))
         self.answer(request, transaction, flow, reply)
+        if transaction.context is not None:
+            transaction.context.release()
 
     # ------------------------------------------------------------ ACK and CANCEL
 
@@ -484,6 +496,10 @@ class ProxyCore:
         self.answer(request, transaction, flow, request.reply(200))
         if isinstance(invite.context, ResponseContext):
             invite.context.cancel()
+        elif invite.state == PROCEEDING and invite.request is not None:
+            # A plugin still looks for its sender.
+            parked = invite.request
+            self.answer(parked, invite, flow, parked.reply(487))
 
 
 def loop_hash(request: Request) -> bytes:

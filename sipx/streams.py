@@ -102,6 +102,8 @@ class StreamFlow(Flow):
         if self._ping_sent:
             self._ping_sent = 0.0
             self.pongs += 1
+            assert self.parser is not None
+            self.parser.pong_taken()
 
     def overdue(self, now: float) -> str | None:
         """SEC-15: what this peer owes us for too long. Sends keepalives on the way."""

@@ -287,6 +287,10 @@ class StreamParser:
             return "body"
         return "head" if self._buffer else ""
 
+    def pong_taken(self) -> None:
+        """The single CRLF that came last answered a ping of ours, so no ping begins with it."""
+        self._blank = 0
+
     def feed(self, data: bytes) -> list[Request | Response | KeepAlive | RemoteError]:
         """The messages that are complete with ``data``; an error is the last item, if any."""
         out: list[Request | Response | KeepAlive | RemoteError] = []

@@ -80,7 +80,7 @@ class Timers:
         if buckets is None:
             buckets = self._buckets[delay] = deque()
         due = self.now + delay
-        if buckets and due - buckets[-1][0] < 0.25 and buckets[-1][2] is table:
+        if buckets and due <= buckets[-1][0] and buckets[-1][2] is table:
             buckets[-1][1].append(key)
         else:
             buckets.append((due + 0.25, [key], table))

@@ -21,7 +21,6 @@ from urllib.parse import unquote, urlsplit
 
 import trio
 import trio.testing
-from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from sipx.config.errors import ConfigError
@@ -39,6 +38,8 @@ HOST: Final = "sipx-proxy"
 """The distribution that a plugin depends on."""
 UNKNOWN: Final = "no_such_key"
 _CODE: Final = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_OPERATOR: Final = re.compile(r"===|[=~!<>]=|[<>]")
 _INHERITED: Final = frozenset(Config.model_fields)
 
 
@@ -137,13 +138,13 @@ def _readme_text(distribution: Distribution) -> str:
 
 def _version_range(distribution: Distribution) -> Iterator[str]:
     """Public names may change with the second number before 1.0: a plugin says what it knows."""
-    needed = [Requirement(text) for text in distribution.requires or ()]
-    host = [requirement for requirement in needed if requirement.name == HOST]
+    needed = [text for text in distribution.requires or () if "extra ==" not in text]
+    host = [text for text in needed if (found := _NAME.match(text)) and found[0].lower() == HOST]
     if not host:
         yield f"{distribution.name} does not depend on {HOST}"
         return
-    operators = {clause.operator for clause in host[0].specifier}
-    if "==" in operators or "===" in operators:
+    operators = set(_OPERATOR.findall(host[0].partition(";")[0]))
+    if operators & {"==", "==="}:
         yield f"{distribution.name} pins {host[0]}; give a range"
     elif not operators & {">=", ">", "~="} or not operators & {"<", "<=", "~="}:
         yield f"{distribution.name} needs a range such as {HOST}>=0.1,<0.2, not {host[0]}"

@@ -155,7 +155,8 @@ class MemoryStreamFlow(StreamFlow):
     async def _write(self) -> None:
         async for data in self._outgoing:
             try:
-                await self.stream.send_all(data)
+                with trio.CancelScope(shield=True):  # it never waits; closing must not lose it
+                    await self.stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
 

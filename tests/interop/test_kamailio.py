@@ -1,4 +1,4 @@
-"""Kamailio is the partner's proxy: calls and subscriptions whose dialogs follow both proxies."""
+"""Kamailio is the partner's proxy: calls whose dialogs follow both proxies."""
 
 from __future__ import annotations
 
