@@ -185,6 +185,8 @@ class Kernel:
         for name, table in self.config.interface.items():
             transport = transports.get(table.protocol)
             if transport is None:
+                if not table.enabled:
+                    continue
                 known = ", ".join(sorted(transports)) or "none"
                 raise StartError(
                     f"interface.{name}: no enabled plugin brings the protocol {table.protocol!r} "

@@ -36,6 +36,16 @@ class NoHop(Exception):  # noqa: N818  # an outcome, told upstream as a response
         self.why = why
 
 
+class _Attempt:
+    """A connection being opened; all who want it wait for its end, and fail as it did."""
+
+    __slots__ = ("ended", "failure")
+
+    def __init__(self) -> None:
+        self.ended = trio.Event()
+        self.failure: tuple[int, str] | None = None
+
+
 class Paths:
     """Finds the hops of a target and a flow to each; remembers what is ready for use."""
 
@@ -54,7 +64,7 @@ class Paths:
         self.connect_timeout = connect_timeout
         self.networks = networks
         self._ready: dict[Target, tuple[Flow, tuple[Hop, ...], float]] = {}
-        self._connecting: dict[tuple[str, str, int], trio.Event] = {}
+        self._connecting: dict[tuple[str, str, int], _Attempt] = {}
         self._down: dict[Hop, float] = {}
         self._no_tcp: dict[tuple[str, int], float] = {}
         self._filters: dict[frozenset[str], AddressFilter] = {}
@@ -201,25 +211,25 @@ class Paths:
             under_way = self._connecting.get(key)
             if under_way is None:
                 break
-            await under_way.wait()
-            flow = transport.flow_to(interface, hop.address, hop.port)
-            if flow is None:
-                raise NoHop(503, f"cannot connect to {hop.address} port {hop.port}")
-            return flow
-        done = self._connecting[key] = trio.Event()
+            await under_way.ended.wait()
+            if under_way.failure is not None:
+                raise NoHop(*under_way.failure)
+        attempt = self._connecting[key] = _Attempt()
         try:
             with trio.fail_after(self.connect_timeout):
                 return await transport.connect(interface, hop.address, hop.port)
         except trio.TooSlowError:
             self.failed(hop)
-            raise NoHop(504, f"no answer from {hop.address} port {hop.port}") from None
+            attempt.failure = (504, f"no answer from {hop.address} port {hop.port}")
+            raise NoHop(*attempt.failure) from None
         except OSError as error:
             self.failed(hop)
             why = error.strerror or str(error)
-            raise NoHop(503, f"{hop.address} port {hop.port}: {why}") from error
+            attempt.failure = (503, f"{hop.address} port {hop.port}: {why}")
+            raise NoHop(*attempt.failure) from error
         finally:
             del self._connecting[key]
-            done.set()
+            attempt.ended.set()
 
     def by_health(self, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
         """RFC 3263 §4.3 without its price: hops that failed lately come last, but stay."""

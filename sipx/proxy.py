@@ -26,7 +26,7 @@ from sipx.sip.headers import NameAddr
 from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
-from sipx.sip.uri import SipUri, cached_uri
+from sipx.sip.uri import SipUri, cached_uri, is_ip_address
 from sipx.trust import SenderKind, method_refusal
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class ProxyCore:
         """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
         self.draining = False
+        self._asked: Callable[..., Any] | None = None
+        """The hook that answered Later, until the request is parked."""
 
     # ------------------------------------------------------------ requests
 
@@ -167,6 +169,9 @@ class ProxyCore:
         A request that was cancelled in the meantime has been answered, and goes nowhere.
         """
 
+        asked = self._asked
+        assert asked is not None
+
         async def wait() -> None:
             try:
                 try:
@@ -175,7 +180,7 @@ class ProxyCore:
                 except trio.TooSlowError:
                     raise Refused(504, "a plugin did not answer in time") from None
                 except Exception as error:
-                    self.journal.fault(later.fn, "Later", error)
+                    self.journal.fault(asked, "Later", error)
                     raise Refused(500) from error
                 if transaction.state <= PROCEEDING:
                     go_on(answer)
@@ -196,9 +201,10 @@ class ProxyCore:
             # §19.1.1: header fields are "not allowed" in a Request-URI.
             raise RemoteError("Header fields in the Request-URI")
         layout = request.layout
-        if layout.max_breadth >= 0:
-            # Raises RemoteError now, not when the request has been parked.
-            given_breadth(request)
+        # RFC 5393 §5.3.3: what may not be sent to even one target is answered 440. Raises
+        # RemoteError now, not when the request has been parked.
+        if layout.max_breadth >= 0 and given_breadth(request) < 1:
+            return request.reply(440)
         # Item 3: "If the request contains a Max-Forwards header field with a field value of zero
         # (0), the element MUST NOT forward the request." It may answer OPTIONS.
         i = layout.max_forwards
@@ -262,6 +268,7 @@ class ProxyCore:
                 self.journal.fault(hook, "authenticate_request", error)
                 raise Refused(500) from error
             if verdict is not None:
+                self._asked = hook
                 return verdict
         return None
 
@@ -373,12 +380,16 @@ class ProxyCore:
                 self.journal.fault(hook, "determine_targets", error)
                 raise Refused(500) from error
             if targets is not None:
+                self._asked = hook
                 return targets
         return None
 
     def _nowhere(self, request: Request) -> Refused:
-        if cached_uri(request.uri).host in self.domains:
+        host = cached_uri(request.uri).host
+        if host in self.domains:
             return Refused(404, "nobody here knows this user")
+        if is_ip_address(host):
+            return Refused(403, "requests are routed to domains, not to addresses")
         return Refused(404, "no route to this domain")
 
     # ------------------------------------------------------------ responses

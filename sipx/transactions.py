@@ -12,6 +12,7 @@ from sipx.sip.transaction import (
     PROVISIONAL,
     REQUEST,
     SUCCESS,
+    TERMINATED,
     ClientTransaction,
     FlowLike,
     ServerTransaction,
@@ -140,9 +141,11 @@ class Transactions:
                 client.event(ERROR, None)
 
     def abandon(self, transaction: ServerTransaction) -> None:
-        """Never answer this request; absorb its retransmissions a while (RFC 4320 §4.2)."""
+        """Never answer this request; absorb its retransmissions (RFC 4320 §4.2, Timer F)."""
+        transaction.state = TERMINATED  # its late 100 (RFC 4320 §4.1) would be an answer, too
+        transaction.request = None
         self.servers[transaction.key] = b""
-        self.timers.forget_later(self.settings.t4, transaction.key, self.servers)  # type: ignore[arg-type]  # dict is invariant; only pop() is used
+        self.timers.forget_later(self.settings.timeout, transaction.key, self.servers)  # type: ignore[arg-type]  # dict is invariant; only pop() is used
 
     def undelivered(self, transaction: ServerTransaction, data: bytes) -> None:
         """§18.2.2: "the server SHOULD open a connection to the IP address in the received

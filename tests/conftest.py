@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+
 from sipx.plugin import NextHop, Target, Targets, hookimpl
 from sipx.sip import Request, Response, cached_uri, parse_datagram
 from sipx.sip.transaction import request_within
@@ -189,7 +190,9 @@ class Scene:
         )
 
     @staticmethod
-    def target(*peers: RawPeer | UserAgent, uri: bytes | None = None, transport: str = "udp") -> Target:
+    def target(
+        *peers: RawPeer | UserAgent, uri: bytes | None = None, transport: str = "udp"
+    ) -> Target:
         """One target with a hop for each peer."""
         hops = tuple(NextHop(peer.place[0], peer.place[1], transport) for peer in peers)
         return Target(uri=uri, hops=hops, trusted=True, name="lab")

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import trio
+
 from sipx.forking import best_response, merge_challenges
 from sipx.plugin import Targets
 from sipx.sip import Request
@@ -93,7 +94,7 @@ def test_p15_the_best_of_several_responses_goes_back(given, best):
 
 @pytest.mark.parametrize("given", list(itertools.permutations((404, 503, 603))), ids=str)
 async def test_p15_a_6xx_wins_in_whatever_order_the_branches_answer(scene, autojump_clock, given):
-    stage, home, peers = await fork_of_three(scene)
+    _stage, home, peers = await fork_of_three(scene)
     home.ask("MESSAGE", "sip:bob@fork.example")
     for peer, status in zip(peers, given, strict=True):
         peer.answer(await peer.next("MESSAGE"), status)
@@ -103,7 +104,7 @@ async def test_p15_a_6xx_wins_in_whatever_order_the_branches_answer(scene, autoj
 
 
 async def test_p15_a_6xx_cancels_the_other_branches_of_an_invite(scene, autojump_clock):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    _stage, home, (a, b, c) = await fork_of_three(scene)
     home.ask("INVITE", "sip:bob@fork.example")
     invites = [await peer.next("INVITE") for peer in (a, b, c)]
     b.answer(invites[1], 180)
@@ -118,7 +119,7 @@ async def test_p15_a_6xx_cancels_the_other_branches_of_an_invite(scene, autojump
 
 
 async def test_p15_a_200_that_crosses_a_6xx_still_wins(scene, autojump_clock):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    _stage, home, (a, b, c) = await fork_of_three(scene)
     home.ask("INVITE", "sip:bob@fork.example")
     invites = [await peer.next("INVITE") for peer in (a, b, c)]
     c.answer(invites[2], 486)
@@ -131,7 +132,7 @@ async def test_p15_a_200_that_crosses_a_6xx_still_wins(scene, autojump_clock):
 
 
 async def test_p15_a_503_from_downstream_becomes_a_500(scene, autojump_clock):
-    stage, home, peers = await fork_of_three(scene)
+    _stage, home, peers = await fork_of_three(scene)
     home.ask("MESSAGE", "sip:bob@fork.example")
     for peer in peers:
         peer.answer(await peer.next("MESSAGE"), 503, (b"Retry-After", b"3600"))
@@ -157,7 +158,7 @@ def test_p16_all_challenges_are_merged_and_nothing_else():
 
 
 async def test_p16_the_challenges_of_two_branches_both_arrive(scene, autojump_clock):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    _stage, home, (a, b, c) = await fork_of_three(scene)
     home.ask("MESSAGE", "sip:bob@fork.example")
     a.answer(await a.next("MESSAGE"), 401, (b"WWW-Authenticate", b'Digest realm="a"'))
     b.answer(await b.next("MESSAGE"), 407, (b"Proxy-Authenticate", b'Digest realm="b"'))
@@ -171,7 +172,7 @@ async def test_p16_the_challenges_of_two_branches_both_arrive(scene, autojump_cl
 
 
 async def test_p14_provisional_and_2xx_responses_pass_at_once_and_100_never(scene, autojump_clock):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    _stage, home, (a, b, c) = await fork_of_three(scene)
     home.ask("INVITE", "sip:bob@fork.example", via="Via: SIP/2.0/UDP 127.0.2.1;branch=z9hG4bKme")
     invites = [await peer.next("INVITE") for peer in (a, b, c)]
     assert len({invite.branch for invite in invites}) == 3
@@ -185,7 +186,7 @@ async def test_p14_provisional_and_2xx_responses_pass_at_once_and_100_never(scen
     assert b"branch=z9hG4bKme\r\n" in progress.encode()
     b.answer(invites[1], 200, tag=b"b")
     assert (await home.next(200)).to.tag == b"b"
-    for peer, invite in ((a, invites[0]), (c, invites[2])):
+    for peer in (a, c):
         peer.answer(await peer.next("CANCEL"), 200)
     c.answer(invites[2], 200, tag=b"c")  # its CANCEL came too late
     assert (await home.next(200)).to.tag == b"c"
@@ -196,7 +197,7 @@ async def test_p14_provisional_and_2xx_responses_pass_at_once_and_100_never(scen
 
 
 async def test_p14_only_the_first_2xx_of_a_message_goes_back(scene, autojump_clock):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    _stage, home, (a, b, c) = await fork_of_three(scene)
     home.ask("MESSAGE", "sip:bob@fork.example")
     requests = [await peer.next("MESSAGE") for peer in (a, b, c)]
     a.answer(requests[0], 200, tag=b"a")
@@ -208,7 +209,7 @@ async def test_p14_only_the_first_2xx_of_a_message_goes_back(scene, autojump_clo
 
 @pytest.mark.parametrize("alteration", ["branch", "method", "sent-by", "hop"])
 async def test_p14_a_response_that_matches_no_branch_is_dropped(scene, autojump_clock, alteration):
-    stage, home, (a, b, c) = await fork_of_three(scene)
+    stage, home, (a, b, _c) = await fork_of_three(scene)
     home.ask("MESSAGE", "sip:bob@fork.example")
     request = await a.next("MESSAGE")
     data = request.reply(200, to_tag=b"far").encode()

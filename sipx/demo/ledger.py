@@ -53,13 +53,23 @@ class Ledger:
 
     def __init__(self) -> None:
         self.tallies: dict[str, Tally] = {}
-        """By method, in the order of first use."""
+        """By method."""
         self.failures: deque[str] = deque(maxlen=KEPT)
         """What went wrong, in words."""
         self._open: dict[Key, _Open] = {}
+        self._promised = 0
         self._changed = trio.Event()
 
     # ------------------------------------------------------------ what is noted
+
+    def promise(self) -> None:
+        """Somebody is about to send something: it is not over yet."""
+        self._promised += 1
+
+    def kept(self) -> None:
+        """What was promised has been done."""
+        self._promised -= 1
+        self._changed.set()
 
     def sent(self, request: Request) -> None:
         """A request leaves its sender."""
@@ -121,8 +131,8 @@ class Ledger:
     # ------------------------------------------------------------ what is asked
 
     async def settled(self) -> None:
-        """Wait until everything that was sent has been delivered and answered, or has failed."""
-        while self._open:
+        """Wait until all that was sent or promised has been delivered and answered, or failed."""
+        while self._open or self._promised:
             self._changed = trio.Event()
             await self._changed.wait()
 

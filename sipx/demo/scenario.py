@@ -89,6 +89,7 @@ class Scenario:
                 watched.uri, expires=SUBSCRIBED_FOR, sender=watcher.uri
             )
             await self._refresh(subscription, number)
+            await trio.sleep(0.05 * number * self.unit)  # one after the other, so that it is seen
             await subscription.unsubscribe()
 
     async def _refresh(self, subscription: Subscription, number: int) -> None:

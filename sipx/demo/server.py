@@ -90,6 +90,7 @@ class Server(UserAgent):
         user = person.name.encode()
         self._states[user] = state
         for watcher, turns in self._watchers.get(user, {}).items():
+            self.ledger.promise()
             self.start_soon(self._tell, watcher, turns, user, "active;expires=3600")
 
     async def accept_watcher(self, request: Request) -> None:
@@ -103,6 +104,7 @@ class Server(UserAgent):
             self.reply(request, 481)
             return
         expires = digits(request.get(b"Expires") or b"3600", MAX_EXPIRES)
+        self.ledger.promise()
         response = self.reply(request, 200, headers=((b"Expires", b"%d" % expires),))
         if isinstance(known, Notifier):
             watcher = known
@@ -122,11 +124,13 @@ class Server(UserAgent):
     ) -> None:
         """One NOTIFY after the other, and none behind the one that ends the subscription."""
         async with turns:
-            if subscription != ENDED and watcher not in self._watchers[user]:
-                return
-            body = pidf(b"%b@%b" % (user, self.domain.encode()), self._states.get(user, AVAILABLE))
-            with suppress(NoAnswerError):  # the ledger has it
-                await watcher.notify(body, subscription)
+            if subscription == ENDED or watcher in self._watchers[user]:
+                state = self._states.get(user, AVAILABLE)
+                with suppress(NoAnswerError):  # the ledger has it
+                    await watcher.notify(
+                        pidf(b"%b@%b" % (user, self.domain.encode()), state), subscription
+                    )
+        self.ledger.kept()
 
 
 async def _accept_watcher(agent: UserAgent, request: Request) -> None:

@@ -94,20 +94,25 @@ def configuration(servers: Mapping[str, Server]) -> str:
 
 @asynccontextmanager
 async def two_servers(ledger: Ledger, *, ring: float) -> AsyncIterator[dict[str, Server]]:
-    """The servers of both domains, listening on free ports. Raises OSError."""
+    """The servers of both domains, listening on free ports. Raises StartError."""
     carriers: dict[str, Carrier] = {HOME: UdpCarrier(ADDRESS), PARTNER: TcpCarrier(ADDRESS)}
     servers = {
         domain: Server(domain, carrier, ledger, ring=ring) for domain, carrier in carriers.items()
     }
     async with trio.open_nursery() as nursery:
         for server in servers.values():
-            await nursery.start(server.serve)
+            try:
+                await nursery.start(server.serve)
+            except* OSError as errors:
+                raise StartError(
+                    f"no server can listen on {ADDRESS}: {errors.exceptions[0]}"
+                ) from None
         yield servers
         nursery.cancel_scope.cancel()
 
 
 def kernel_for(text: str, directory: Path, registry: Registry) -> Kernel:
-    """A proxy as ``sipx run`` makes it from the file. Raises ConfigError, PluginError, StartError."""
+    """A proxy as ``sipx run`` makes it. Raises ConfigError, PluginError, StartError."""
     path = directory / "sipx.toml"
     path.write_text(text, encoding="utf-8")
     return Kernel(load(path, registry), registry)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sipx.demo.stage import Ended
 
 MEANINGS: Final = {
-    "SUBSCRIBE": "watching somebody's presence",
-    "NOTIFY": "telling of presence",
+    "SUBSCRIBE": "watching presence",
+    "NOTIFY": "presence, told",
     "MESSAGE": "instant messages",
-    "INVITE": "calls, ringing included",
+    "INVITE": "calls, with ringing",
     "ACK": "calls established",
     "BYE": "calls ended",
 }
@@ -61,7 +61,7 @@ def as_data(ended: Ended) -> dict[str, Any]:
         "seconds": round(ended.seconds, 3),
         "domains": {HOME: "udp", PARTNER: "tcp"},
         "total": _tally(ended.ledger.total()),
-        "methods": {method: _tally(tally) for method, tally in ended.ledger.tallies.items()},
+        "methods": {method: _tally(tally) for method, tally in _tallies(ended)},
         "missing": ended.ledger.missing(),
         "proxy": {
             "answers": {str(status): number for status, number in sorted(counts.answers.items())},
@@ -70,6 +70,12 @@ def as_data(ended: Ended) -> dict[str, Any]:
             "faults": counts.faults,
         },
     }
+
+
+def _tallies(ended: Ended) -> list[tuple[str, Tally]]:
+    """By method, in the order of the story."""
+    order = list(MEANINGS)
+    return sorted(ended.ledger.tallies.items(), key=lambda item: order.index(item[0]))
 
 
 def _tally(tally: Tally) -> dict[str, Any]:
@@ -87,14 +93,14 @@ def _tally(tally: Tally) -> dict[str, Any]:
 
 def as_text(ended: Ended) -> RenderableType:
     """The summary for people."""
-    return Group(_table(ended), *_proxy(ended), Text(), *_verdict(ended))
+    return Group(_table(ended), _proxy(ended), Text(), *_verdict(ended))
 
 
 def _table(ended: Ended) -> Table:
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for head in ("", "", "sent", "delivered", "answered", "p50", "p95"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
-    for method, tally in ended.ledger.tallies.items():
+    for method, tally in _tallies(ended):
         style = METHODS.get(method, "white")
         table.add_row(
             Text(method, style), Text(MEANINGS.get(method, ""), "dim"), *_cells(method, tally)
@@ -102,7 +108,7 @@ def _table(ended: Ended) -> Table:
     table.add_section()
     table.add_row(
         Text("all", "bold"),
-        Text("round trips without INVITE", "dim"),
+        Text("times without INVITE", "dim"),
         *_cells("", ended.ledger.total()),
     )
     return table
@@ -121,25 +127,27 @@ def _cells(method: str, tally: Tally) -> list[Text]:
     ]
 
 
-def _proxy(ended: Ended) -> list[Text]:
+def _proxy(ended: Ended) -> Text:
+    """One line: what the proxy counted."""
     counts = ended.counts
     answers = {
-        "no answer" if not status else str(status): number
+        str(status) if status else "without an answer": number
         for status, number in sorted(counts.answers.items())
     }
-    lines = [
-        _counted("answers", answers, ""),
-        _counted("refused", counts.refused, "red"),
-        _counted("dropped", counts.dropped, "red"),
-    ]
-    if counts.faults:
-        lines.append(_counted("plugins failed", counts.faults, "bold red"))
-    return lines
+    line = Text.assemble(("the proxy:  answers ", "dim"), _counted(answers, ""))
+    for what, found in (
+        ("refused", counts.refused),
+        ("dropped", counts.dropped),
+        ("plugins failed", counts.faults),
+    ):
+        if found or what != "plugins failed":
+            line.append_text(Text.assemble((f"   {what} ", "dim"), _counted(found, "bold red")))
+    return line
 
 
-def _counted(what: str, counts: Mapping[str, int], style: str) -> Text:
-    said = ", ".join(f"{number} × {name}" for name, number in counts.items()) or "none"
-    return Text.assemble((f"the proxy: {what} ", "dim"), (said, style if counts else ""))
+def _counted(counts: Mapping[str, int], style: str) -> Text:
+    said = ", ".join(f"{number} × {name}" for name, number in counts.items())
+    return Text(said or "none", style if counts else "")
 
 
 def _verdict(ended: Ended) -> list[Text]:
@@ -168,9 +176,8 @@ def _next() -> Text:
     return Text.assemble(
         "Next: ",
         ("sipx init", "bold"),
-        " writes a configuration of your own, ",
+        " makes a configuration, ",
         ("sipx run", "bold"),
-        " runs it; read on in ",
+        " runs it; more: ",
         ("docs/index.md", "bold"),
-        ".",
     )

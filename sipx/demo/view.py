@@ -113,14 +113,16 @@ class View:
             ("delivered ", ""),
             (f"{total.delivered}", "green" if not ledger.failures else "bold red"),
             f"   p50 {middle}" if middle else "",
-            ("   Ctrl-C ends it", "dim"),
+            ("   Ctrl-C ends", "dim"),
+            no_wrap=True,
+            overflow="ellipsis",
         )
         grid = Table.grid(padding=(0, 2))
         share = min(1.0, passed / length)
         bar = ProgressBar(
             total=1.0,
             completed=share,
-            width=16,
+            width=14,
             pulse=not self._seconds,
             complete_style="green",
             finished_style="green",

@@ -1,12 +1,89 @@
-"""What the author of a plugin needs to test it: peers, servers and fixtures on loopback.
+"""What the author of a plugin needs to test it: a real kernel, peers, servers on loopback.
 
-    peer, carriers      user agents over real sockets
-    proxy, memory       a real kernel over transports in memory, where time can be made to jump
-    plugin              the fixtures of pytest: sipx_proxy, sipx_on_loopback
-    contract            what every plugin has to satisfy
-    transcript          the transaction machines as conversations, without trio
-    dns                 a name server
-
-Import from these modules; nothing is imported here, because pytest loads this package in every
-run.
+The fixtures ``sipx_proxy`` and ``sipx_on_loopback`` need no import: sipx.testing.plugin brings
+them to pytest. What stands here is imported when it is first used, because pytest loads this
+package in every run of anybody who has sipx installed.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sipx.testing.asking import NoAnswerError
+    from sipx.testing.carriers import TcpCarrier, UdpCarrier
+    from sipx.testing.contract import check_plugin
+    from sipx.testing.dialog import Dialog
+    from sipx.testing.dns import DnsServer, dns_server
+    from sipx.testing.network import Network
+    from sipx.testing.peer import UserAgent, running
+    from sipx.testing.plugin import StartProxy
+    from sipx.testing.proxy import ProxyUnderTest, start_proxy
+    from sipx.testing.sessions import Call, Invitation, Notifier, RefusedError, Subscription
+    from sipx.testing.transcript import Pair, Transcript
+    from sipx.testing.wire import a_request, an_answer
+
+_MODULE_OF = {
+    "Call": "sipx.testing.sessions",
+    "Dialog": "sipx.testing.dialog",
+    "DnsServer": "sipx.testing.dns",
+    "Invitation": "sipx.testing.sessions",
+    "Network": "sipx.testing.network",
+    "NoAnswerError": "sipx.testing.asking",
+    "Notifier": "sipx.testing.sessions",
+    "Pair": "sipx.testing.transcript",
+    "ProxyUnderTest": "sipx.testing.proxy",
+    "RefusedError": "sipx.testing.sessions",
+    "StartProxy": "sipx.testing.plugin",
+    "Subscription": "sipx.testing.sessions",
+    "TcpCarrier": "sipx.testing.carriers",
+    "Transcript": "sipx.testing.transcript",
+    "UdpCarrier": "sipx.testing.carriers",
+    "UserAgent": "sipx.testing.peer",
+    "a_request": "sipx.testing.wire",
+    "an_answer": "sipx.testing.wire",
+    "check_plugin": "sipx.testing.contract",
+    "dns_server": "sipx.testing.dns",
+    "running": "sipx.testing.peer",
+    "start_proxy": "sipx.testing.proxy",
+}
+
+__all__ = [
+    "Call",
+    "Dialog",
+    "DnsServer",
+    "Invitation",
+    "Network",
+    "NoAnswerError",
+    "Notifier",
+    "Pair",
+    "ProxyUnderTest",
+    "RefusedError",
+    "StartProxy",
+    "Subscription",
+    "TcpCarrier",
+    "Transcript",
+    "UdpCarrier",
+    "UserAgent",
+    "a_request",
+    "an_answer",
+    "check_plugin",
+    "dns_server",
+    "running",
+    "start_proxy",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(module), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

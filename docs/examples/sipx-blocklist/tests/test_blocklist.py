@@ -2,7 +2,7 @@ import pytest
 import trio
 
 from sipx.config import ConfigError
-from sipx.testing.contract import check_plugin
+from sipx.testing import check_plugin
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""``sipx demo``: a real proxy, real sockets, and a verdict that has to be earned."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sipx.demo import stage
+from sipx.demo.observer import Observer
+from sipx.plugin import hookimpl
+from sipx.sip import Response
+
+METHODS = {"SUBSCRIBE", "NOTIFY", "MESSAGE", "INVITE", "ACK", "BYE"}
+
+
+def test_all_that_is_sent_is_delivered(line, home):
+    found = line.json("demo", "--seconds", "1", "--rate", "10", "--quiet")
+    assert found["complete"]
+    assert found["missing"] == []
+    assert set(found["methods"]) == METHODS
+    for method, tally in found["methods"].items():
+        assert tally["sent"] == tally["delivered"] > 0, method
+        assert tally["answered"] == (0 if method == "ACK" else tally["sent"]), method
+    total = found["total"]
+    assert 0 < total["round_trip_ms"]["p50"] <= total["round_trip_ms"]["p95"]
+    assert found["proxy"] == {
+        "answers": {"200": total["answered"]},
+        "refused": {},
+        "dropped": {},
+        "faults": {},
+    }
+    assert 0.5 < found["seconds"] < 3
+    assert list(home.iterdir()) == []
+
+
+def test_the_traffic_is_shown_and_summed_up(line):
+    result = line("demo", "--seconds", "1", "--rate", "5")
+    assert result.exit_code == 0, result.output
+    shown = result.stdout
+    for method in METHODS:
+        assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} .* → .* {method} ", shown, re.MULTILINE)
+    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +udp→tcp +\d+\.\d ms", shown)
+    assert re.search(r" 180 INVITE ", shown)
+    assert re.search(r"carol → frank +NOTIFY +partner.example +udp→tcp +available", shown)
+    assert re.search(r"✓ All \d+ requests were delivered", shown)
+    assert "sipx init" in shown
+    assert "\x1b" not in shown
+
+
+def test_with_json_the_traffic_is_on_stderr(line):
+    result = line("demo", "--seconds", "1", "--json")
+    assert result.stdout.startswith("{")
+    assert "alice → dave" in result.stderr
+
+
+class Refusing(Observer):
+    """An observer that also refuses every MESSAGE."""
+
+    @hookimpl
+    def validate_request(self, request, flow) -> Response | None:
+        return request.reply(403) if request.method == b"MESSAGE" else None
+
+
+class Rewriting(Observer):
+    """An observer that also changes what is written."""
+
+    @hookimpl
+    def forward_request(self, request, target) -> None:
+        if request.method == b"MESSAGE":
+            request.body = request.body[::-1]
+
+
+@pytest.mark.parametrize(
+    ("observer", "words"), [(Refusing, "was answered 403"), (Rewriting, "with another body")]
+)
+def test_what_does_not_arrive_as_it_was_sent_costs_the_exit_code(
+    line, monkeypatch, observer, words
+):
+    monkeypatch.setattr(stage, "Observer", observer)
+    result = line("demo", "--seconds", "1", "--rate", "4", "--quiet")
+    assert result.exit_code == 1
+    assert "MESSAGE from alice@home.example to dave@partner.example" in result.stdout
+    assert words in result.stdout
+    assert re.search(r"✗ Of \d+ requests \d+ were delivered", result.stdout)
+    assert "not all that was sent was delivered" in result.stderr
+
+
+def test_the_configuration_shown_is_one_that_loads(line, tmp_path: Path):
+    result = line("demo", "--show-config")
+    assert result.exit_code == 0
+    values = tomllib.loads(result.stdout)
+    assert values["plugins"] == ["udp", "tcp", "static-routes"]
+    path = tmp_path / "shown.toml"
+    path.write_text(result.stdout)
+    assert line("check", "config", "--config", str(path)).exit_code == 0
+    assert line.json("demo", "--show-config")["domains"] == values["domains"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--seconds", "0.5"), "at least 1"),
+        (("--seconds", "-1"), "range"),
+        (("--rate", "0"), "range"),
+        (("--config", "sipx.toml"), "--show-config"),
+    ],
+)
+def test_wrong_use_is_told(line, words, said):
+    result = line("demo", *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_where_nothing_can_listen_the_demo_does_not_start(line, monkeypatch):
+    monkeypatch.setattr(stage, "ADDRESS", "192.0.2.1")
+    result = line("demo", "--seconds", "1")
+    assert result.exit_code == 6
+    assert "no server can listen on 192.0.2.1" in result.stderr
+
+
+def started(*words: str, stdout=subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sipx", "demo", *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
+    """The output up to the line with ``words``."""
+    assert process.stdout is not None
+    read = ""
+    for text in process.stdout:
+        read += text
+        if words in text:
+            return read
+    raise AssertionError(f"ended without {words!r}:\n{read}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_early_with_its_summary(number):
+    with started("--seconds", "0") as process:
+        wait_for(process, "MESSAGE")
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "ending: what is under way comes to its end" in rest
+    assert "ended early" in rest
+    assert "✓ All" in rest
+
+
+def test_a_reader_that_goes_away_leaves_no_report_behind():
+    with started("--seconds", "3") as process:
+        wait_for(process, "SUBSCRIBE")
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        process.wait(timeout=20)
+    assert process.returncode == 1
+    assert "report" not in errors
+    assert "Traceback" not in errors
