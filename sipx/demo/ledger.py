@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Key = tuple[bytes, bytes, int, bytes]
 
-KEPT: Final = 10_000
-"""Round trips of a method that are kept, and failures that are told one by one."""
+KEPT: Final = 2_000
+"""The last round trips of a method, and the last failures, that are remembered."""
 
 
 @dataclass(slots=True)

@@ -73,9 +73,7 @@ def row(passage: Passage, width: int) -> Text:
     source, target = (
         name if roomy else name.partition("@")[0] for name in (passage.source, passage.target)
     )
-    over = (
-        f"{passage.inbound}→{passage.outbound}" if passage.inbound else f"sipx→{passage.outbound}"
-    )
+    over = f"{passage.inbound}→{passage.outbound}"
     cells = [
         Text(f"{datetime.fromtimestamp(passage.at):%H:%M:%S.%f}"[:12], "dim"),
         Text.assemble(_fit(source, ends, right=True), (" → ", "dim"), target),

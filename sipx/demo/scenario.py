@@ -40,7 +40,8 @@ LOST_ACK: Final = 5.0
 class Scenario:
     """``servers`` by domain. ``seconds`` is how long it lasts, 0 for without end.
 
-    ``rate`` is messages per second. ``unit`` is the beat: a second, or less in a short show.
+    ``rate`` is messages per second, a few at least.
+    ``unit`` is the beat: a second, or less in a short show.
     ``stop()`` ends it early; what is under way then comes to its end.
     """
 
@@ -112,7 +113,7 @@ class Scenario:
     async def _write(self) -> None:
         async with trio.open_nursery() as nursery:
             for sender, receiver, text in cycle(TALK):
-                with trio.move_on_after(1 / self._rate):
+                with trio.move_on_after(min(1 / self._rate, self._length / 4)):
                     await self._stopped.wait()
                 if self._stopped.is_set():
                     return

@@ -15,7 +15,7 @@ async def watched(sipx_proxy):
 
 
 async def test_a_message_and_its_answer_are_two_passages(sipx_proxy, autojump_clock):
-    observer, home, partner = await watched(sipx_proxy)
+    observer, home, _ = await watched(sipx_proxy)
     await home.message("sip:dave@partner.example", "Good morning!")
     request, answer = observer.take()
     assert request[1:] == (

@@ -51,7 +51,7 @@ def test_a_very_wide_terminal_shows_whole_addresses():
 def test_the_proxys_own_answer_comes_from_the_proxy():
     refused = ANSWER._replace(status=403, inbound="")
     line = rows.row(refused, 80)
-    assert "sipx→udp" in line.plain or "sipx→u…" in line.plain
+    assert " →udp " in line.plain
     assert any(span.style == "bold red" for span in line.spans)
 
 
@@ -63,7 +63,7 @@ def test_heads_and_rows_fit_and_stand_below_each_other(width):
     assert len(head) <= width
     assert line.cell_len <= width
     for word, cell in (("message", "MESSAGE"), ("domain", "partner.example")):
-        assert head.index(word) == line.plain.index(cell)
+        assert head.index(word) == line.plain.rindex(cell)
 
 
 def test_the_methods_and_the_classes_of_codes_differ_in_colour():
