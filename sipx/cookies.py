@@ -101,10 +101,12 @@ class Cookies:
             return None
         if expires < self._wall():
             return None
-        return Cookie(_unpack(payload[_HEAD.size :]), flags, expires)
+        addresses = _unpack(payload[_HEAD.size :])
+        return None if addresses is None else Cookie(addresses, flags, expires)
 
     def _mac(self, key_id: int, payload: bytes, call_id: bytes) -> bytes:
-        # The payload says its own length, so nothing can move between it and the Call-ID.
+        # The payload is two addresses with their lengths and nothing else (_unpack sees to it),
+        # so no byte can move between it and the Call-ID.
         return blake2b(
             payload + call_id, digest_size=_MAC, key=self._keys[key_id], person=b"sipx-dialog"
         ).digest()
@@ -115,10 +117,9 @@ def _pack(address: str) -> bytes:
     return bytes((len(raw),)) + raw
 
 
-def _unpack(raw: bytes) -> frozenset[str]:
-    found = []
-    while raw:
-        size = raw[0]
-        found.append(str(ipaddress.ip_address(raw[1 : 1 + size])))
-        raw = raw[1 + size :]
-    return frozenset(found)
+def _unpack(raw: bytes) -> frozenset[str] | None:
+    """The two addresses of a payload; None when it is not exactly that."""
+    near, far = raw[1 : 1 + raw[0]], raw[1 + raw[0] :]
+    if len(near) not in (4, 16) or len(far) not in (5, 17) or far[0] != len(far) - 1:
+        return None
+    return frozenset((str(ipaddress.ip_address(near)), str(ipaddress.ip_address(far[1:]))))

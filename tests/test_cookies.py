@@ -76,14 +76,17 @@ def test_sec03_a_cookie_is_worth_nothing_in_another_dialog():
     assert jar.check(jar.make(b"call", "192.0.2.1", "192.0.2.2"), b"other") is None
 
 
-def test_sec03_nothing_can_be_moved_between_the_payload_and_the_call_id():
+@pytest.mark.parametrize("moved", range(1, 16))
+def test_sec03_nothing_can_be_moved_between_the_payload_and_the_call_id(moved):
     jar = cookies()
-    made = jar.make(b"call", "192.0.2.1", "192.0.2.2")
+    made = jar.make(b"\x04\x0a\x00\x00\x01call", "192.0.2.1", "192.0.2.2")
     text = made[len(PREFIX) :]
     raw = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
     payload, mac = raw[:-10], raw[-10:]
-    shorter = PREFIX + base64.urlsafe_b64encode(payload[:-5] + mac).rstrip(b"=")
-    assert jar.check(shorter, payload[-5:] + b"call") is None
+    whole = payload + b"\x04\x0a\x00\x00\x01call"
+    for cut in (len(payload) - moved, len(payload) + moved):
+        altered = PREFIX + base64.urlsafe_b64encode(whole[:cut] + mac).rstrip(b"=")
+        assert jar.check(altered, whole[cut:]) is None
 
 
 def test_sec03_a_cookie_of_another_proxy_is_forged():

@@ -333,6 +333,26 @@ async def test_d03_when_no_server_is_left_the_answer_is_500(sipx_proxy, autojump
     assert "Connection refused" in why
 
 
+@pytest.mark.parametrize(
+    ("transport", "insecure", "code"),
+    [("udp", None, 403), ("udp", "yes, a leased line", 200), ("tcp", None, 200)],
+)
+async def test_sec01_a_name_that_leads_to_a_public_address_is_trusted_as_its_row_says(
+    sipx_proxy, autojump_clock, monkeypatch, transport, insecure, code
+):
+    Names(monkeypatch, uc=(("8.8.8.8",), 60))
+    away = route("uc.away.example", transport)
+    if insecure:
+        away["insecure_trust"] = insecure
+    proxy, home, _ = await routed(sipx_proxy, transport, {"away.example": away})
+    peer = party(proxy, "8.8.8.8", transport)
+    await trio.sleep(1)
+    await peer.send(peer.request())
+    if code == 200:
+        await home.send(answer(await home.receive()))
+    assert status(await peer.receive()) == code
+
+
 # ---------------------------------------------------------------- I-01
 
 

@@ -51,8 +51,9 @@ _STATUS: Final = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ")
 _VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
 _PLAIN: Final = re.compile(rb"([-A-Za-z0-9.!%*_+`'~]+)(?:;received=[0-9]+(?:\.[0-9]+){3})?\Z")
 """What may follow a start of a Via that was seen before: a branch, and what a server adds."""
-_MANY: Final = 1024
-"""A Via line shorter than this holds no more values than any limit allows."""
+_FEW: Final = 8
+_MANY: Final = 900
+"""A head of fewer lines and bytes has no more Vias than the limit, however they stand."""
 _OPEN: Final = re.compile(rb'[",]|received', re.IGNORECASE)
 _EMPTY_LINE: Final = b"\r\n\r\n"
 
@@ -159,9 +160,9 @@ def _drop_equal_content_lengths(lines: list[bytes], layout: Layout, length: int)
 
 
 def make_message(
-    start: bytes, lines: list[bytes], layout: Layout, body: bytes, limits: Limits
+    start: bytes, lines: list[bytes], layout: Layout, body: bytes, limits: Limits, size: int
 ) -> Request | Response:
-    """A message from a head that was read and its body. Raises RemoteError."""
+    """A message from a head of ``size`` bytes that was read, and its body. Raises RemoteError."""
     if layout.lengths == 2:
         last = layout.all(names.CONTENT_LENGTH)[1]
         del lines[last]
@@ -170,7 +171,7 @@ def make_message(
         raise RemoteError(f"More than one {names.CANONICAL[layout.twice].decode()} header field")
     if not layout.complete:
         raise RemoteError("Missing mandatory header field")
-    if layout.vias > 1 or len(lines[layout.via]) > _MANY:
+    if layout.vias > _FEW or size > _MANY or limits.vias < MAX_VIAS:
         _count(lines, layout, (names.VIA,), limits.vias)
     if layout.routes:
         _count(lines, layout, (names.ROUTE,), limits.routes)
@@ -256,7 +257,7 @@ def parse_datagram(
                 body = body[:length]
             elif len(body) > limits.body:
                 raise RemoteError("Message body too large", 513)
-        return make_message(start, lines, layout, body, limits)
+        return make_message(start, lines, layout, body, limits, end)
     except RemoteError as error:
         error.reply = error_reply(data, error)
         raise
@@ -276,7 +277,7 @@ class StreamParser:
         self._buffer = b""
         self._searched = 0
         self._blank = 0
-        self._head: tuple[bytes, list[bytes], Layout, int] | None = None
+        self._head: tuple[bytes, list[bytes], Layout, int, int] | None = None
         self._shapes: Shapes = {}
         self.failed = False
 
@@ -312,14 +313,14 @@ class StreamParser:
                         break
                     at = stop
                 assert self._head is not None
-                start, lines, layout, length = self._head
+                start, lines, layout, length, size = self._head
                 if end - at < length:
                     break
                 body = buffer[at : at + length]
                 at += length
                 self._head = None
                 try:
-                    out.append(make_message(start, lines, layout, body, self._limits))
+                    out.append(make_message(start, lines, layout, body, self._limits, size))
                 except RemoteError as error:
                     # The framing held, so the stream goes on behind this one message.
                     error.reply = error_reply(b"\r\n".join((start, *lines)), error)
@@ -351,7 +352,7 @@ class StreamParser:
         if length < 0:
             # RFC 3261 §18.3: on a stream "the Content-Length header field indicates the size".
             raise RemoteError("Content-Length is required on a stream", fatal=True)
-        self._head = (start, lines, layout, length)
+        self._head = (start, lines, layout, length, stop - at)
         return stop
 
     def _skip_blank(
