@@ -87,6 +87,9 @@ class Forwarder:
                     self._park(branch)
                     return
                 branch.hops = self.paths.by_health(hops)
+            elif branch.index:
+                # A failover: the hop before this one did not serve.
+                self.paths.failed(branch.hops[branch.index - 1])
             flow = self.paths.flow_now(branch.hops[branch.index], _bind(target), context.near)
             if flow is None:
                 self._park(branch)

@@ -245,6 +245,8 @@ class Paths:
         if len(self._down) > 4096:
             self._down.clear()
         self._down[hop] = self.clock() + DOWN
+        for target in [t for t, ready in self._ready.items() if ready[1][0] == hop]:
+            del self._ready[target]
 
     # ------------------------------------------------------------ RFC 3261 §18.1.1
 

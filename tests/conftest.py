@@ -59,7 +59,8 @@ class RawPeer:
     def __init__(self, proxy: ProxyUnderTest, domain: str, place: tuple[str, int]) -> None:
         self.domain = domain
         self.place = place
-        self.towards = proxy.place("udp")
+        up = proxy.kernel.interfaces.listening()
+        self.towards = next(one.address for one in up if one.protocol == "udp")
         self.times: list[float] = []
         self._network = proxy.network
         self._arriving = proxy.network.bind(place)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import struct
+import sys
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -17,6 +21,14 @@ BATCH: Final = 64
 """Datagrams taken in one go before other tasks get their turn."""
 IDLE: Final = 300.0
 """Seconds after which a silent peer's flow is forgotten; its next datagram makes a new one."""
+
+
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_FROM_ICMP: Final = (2, 3)
+"""Linux, ip(7): how a datagram socket is told what became of what it sent."""
+_UNREACHABLE: Final = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 class UdpConfig(Config):
@@ -100,8 +112,39 @@ class UdpListener:
             except BlockingIOError:
                 self.lost += 1
             except OSError as error:
-                # RFC 3261 §18.4: "the transport layer SHOULD inform the transport user".
-                flow.close(error.strerror or "cannot send")
+                if not self.read_errors():
+                    # RFC 3261 §18.4: "the transport layer SHOULD inform the transport user".
+                    flow.close(error.strerror or "cannot send")
+                elif not flow.closed:
+                    self._again(data, flow)
+
+    def _again(self, data: bytes, flow: UdpFlow) -> None:
+        """The error belonged to an earlier datagram; this one has not been sent yet."""
+        try:
+            self.sock.sendto(data, flow.to)
+        except OSError:
+            self.lost += 1
+
+    def read_errors(self) -> bool:
+        """Close the flows whose datagrams were answered by ICMP; False when there were none.
+
+        RFC 3261 §18.4: host, network, port or protocol unreachable are told to the transport
+        user, whose transactions then fail at once instead of after 32 seconds.
+        """
+        found = False
+        while True:
+            try:
+                _, ancillary, _, to = self.sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+            except OSError:
+                return found
+            found = True
+            for _, _, data in ancillary:
+                if len(data) < _EXTENDED_ERROR.size:
+                    continue
+                number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
+                flow = self.flows.get((to[0].partition("%")[0], to[1]))
+                if flow is not None and origin in _FROM_ICMP and number in _UNREACHABLE:
+                    flow.close(os.strerror(number))
 
     def forget(self, flow: UdpFlow, reason: str) -> None:
         """A flow has ended."""
@@ -124,8 +167,10 @@ class UdpListener:
                     datagram(data, flow)
             except BlockingIOError:
                 pass  # drained: the usual end of a batch
-            except ConnectionError:
-                pass  # an ICMP error of an earlier datagram; the socket goes on
+            except OSError as error:
+                # What ICMP says of an earlier datagram comes up here as well.
+                if not self.read_errors() and error.errno not in _UNREACHABLE:
+                    raise
             receiver.batch_ends()
 
     def close(self) -> None:
@@ -167,6 +212,11 @@ class UdpTransport:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if sys.platform == "linux":
+                if family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+                else:
+                    sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             sock.bind((address, interface.port))
             self._listeners[interface] = listener
             task_status.started(sock.getsockname()[:2])

@@ -184,6 +184,9 @@ class FakeSocket:
             raise self.error
         self.sent.append((data, to))
 
+    def recvmsg(self, size, space, flags):
+        raise BlockingIOError
+
 
 def listener(sock):
     """A listener with a receiver that only notes what is closed."""
