@@ -225,7 +225,7 @@ class Forwarder:
             branch.sent = copy
             branch.via = via
         if self.hooks.message_traced:
-            self.journal.trace_out(copy, flow)
+            self.journal.trace_out(_as_sent(copy, head), flow)
         return key, b"\r\n".join([*head, *copy.lines, b"", copy.body])
 
     def record_routes(
@@ -294,6 +294,15 @@ def _each_once(groups: tuple[tuple[Target, ...], ...]) -> tuple[tuple[Target, ..
         if fresh:
             kept.append(tuple(fresh))
     return tuple(kept)
+
+
+def _as_sent(copy: Request, head: list[bytes]) -> Request:
+    """The copy for those who trace, with the lines that stand before its own on the wire."""
+    sent = copy.copy()
+    for line in reversed(head[1:]):
+        name, _, value = line.partition(b": ")
+        sent.add_first(name, value)
+    return sent
 
 
 def next_uri(request: Request) -> bytes:

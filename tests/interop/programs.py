@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -69,6 +69,9 @@ def wait_bound(address: str, port: int, protocol: str, process: Process) -> None
 class Process:
     """A program that runs, with all it says in one file."""
 
+    started: ClassVar[list[Process]] = []
+    """All of this test run, so that even a test that fails half-way leaves none behind."""
+
     def __init__(self, name: str, argv: list[str], folder: Path) -> None:
         self.name = name
         self.folder = folder
@@ -82,6 +85,7 @@ class Process:
                 stderr=subprocess.STDOUT,
             )
         self.pid = self._process.pid
+        self.started.append(self)
 
     @property
     def alive(self) -> bool:
