@@ -1,0 +1,90 @@
+"""What a plugin holds of the kernel, and nothing more."""
+
+from __future__ import annotations
+
+import pytest
+
+from sipx.plugin import NextHop, SendError, Target
+from sipx.sip import Request
+
+PUBLIC = {
+    "config",
+    "domains",
+    "flows",
+    "log",
+    "now",
+    "random",
+    "report",
+    "resolver",
+    "send_request",
+    "state_dir",
+}
+
+
+@pytest.fixture
+async def proxy(sipx_proxy):
+    return await sipx_proxy(domains=("home.example",))
+
+
+def handle(proxy):
+    return proxy.kernel._handle("lab")
+
+
+async def test_it_offers_what_the_protocol_names_and_nothing_else(proxy):
+    offered = {name for name in dir(handle(proxy)) if not name.startswith("_")}
+    assert offered == PUBLIC
+
+
+async def test_it_shows_the_kernels_own_things(proxy):
+    held = handle(proxy)
+    assert held.config is proxy.kernel.config
+    assert held.domains == frozenset({b"home.example"})
+    assert held.flows is proxy.kernel.flows
+    assert held.now() <= proxy.kernel.clock()
+
+
+async def test_each_plugin_has_a_directory_of_its_own(proxy):
+    directory = handle(proxy).state_dir
+    assert directory.is_dir()
+    assert directory.name == "lab"
+    assert proxy.kernel.state_directory in directory.parents
+
+
+async def test_an_event_reaches_those_who_watch_with_the_plugins_name(proxy):
+    seen = []
+    proxy.kernel.watchers.append(lambda plugin, event: seen.append((plugin, event)))
+    handle(proxy).report("news")
+    assert seen == [("lab", "news")]
+
+
+async def test_its_log_lines_carry_the_plugins_name(proxy, caplog):
+    with caplog.at_level("INFO", logger="sipx.plugin.lab"):
+        handle(proxy).log.info("hello")
+    assert [(r.name, r.getMessage()) for r in caplog.records] == [("sipx.plugin.lab", "hello")]
+
+
+async def test_a_request_of_its_own_is_answered(proxy, autojump_clock):
+    peer = proxy.peer("partner.example")
+    host, port = peer.place
+    request = Request.build(
+        b"OPTIONS",
+        b"sip:partner.example",
+        [(b"From", b"<sip:home.example>;tag=1"), (b"To", b"<sip:partner.example>")],
+    )
+    target = Target(hops=(NextHop(host, port, "udp"),))
+    response = await handle(proxy).send_request(request, target)
+    assert response.status == 200
+    assert peer.received["OPTIONS"] == 1
+
+
+async def test_without_an_answer_it_is_told_so(proxy, autojump_clock):
+    request = Request.build(
+        b"OPTIONS",
+        b"sip:nobody.example",
+        [(b"From", b"<sip:home.example>;tag=1"), (b"To", b"<sip:nobody.example>")],
+    )
+    with pytest.raises(SendError) as caught:
+        await handle(proxy).send_request(
+            request, Target(hops=(NextHop("127.0.1.99", 5060, "udp"),))
+        )
+    assert caught.value.status == 408
