@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         DomainName,
         DomainPattern,
     )
+    from sipx.config.errors import (
+        ConfigError,
+    )
     from sipx.config.model import (
         KernelConfig,
     )
@@ -135,6 +138,7 @@ _PLACES: Final = {
         "DomainName",
         "DomainPattern",
     ),
+    "sipx.config.errors": ("ConfigError",),
     "sipx.config.model": ("KernelConfig",),
     "sipx.config.secrets": ("Secret",),
     "sipx.config.values": (
@@ -252,6 +256,7 @@ __all__ = [
     "Check",
     "CommandLine",
     "Config",
+    "ConfigError",
     "Direction",
     "DirectoryPath",
     "Discovery",

@@ -386,6 +386,42 @@ async def test_unparsable_requests_get_a_400_that_echoes_nothing(scene, autojump
     assert b"<script>" not in answer.encode()
 
 
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"start_line": 30}, 414),
+        ({"header_lines": 5}, 400),
+        ({"vias": 1}, 400),
+    ],
+    ids=["start line", "header lines", "vias"],
+)
+async def test_sec06_what_is_too_large_has_its_code(scene, autojump_clock, limits, status):
+    stage = await scene(limits=limits)
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example", "Via: SIP/2.0/UDP 192.0.2.7", body="x" * 20)
+    await trio.sleep(1)
+    assert home.heard() == [status]
+    assert away.heard() == []
+
+
+async def test_sec06_a_body_over_the_cap_is_refused_with_513_and_the_connection_closed(
+    scene, autojump_clock
+):
+    stage = await scene(limits={"body": 10})
+    stream = stage.proxy.network.connect("127.0.3.1", ("127.0.0.1", 5060))
+    await stream.send_all(
+        b"MESSAGE sip:bob@away.example SIP/2.0\r\n"
+        b"Via: SIP/2.0/TCP 127.0.3.1;branch=z9hG4bKbig\r\n"
+        b"From: <sip:a@home.example>;tag=1\r\nTo: <sip:bob@away.example>\r\n"
+        b"Call-ID: big\r\nCSeq: 1 MESSAGE\r\nContent-Length: 11\r\n\r\nhello world"
+    )
+    heard = b""
+    while data := await stream.receive_some():
+        heard += data
+    assert heard.startswith(b"SIP/2.0 513 ")
+    assert heard.count(b"SIP/2.0 ") == 1
+
+
 # ---------------------------------------------------------------- memory
 
 

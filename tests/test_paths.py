@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from sipx.plugin import NextHop, Target, Targets
+from sipx.testing.dns import dns_server
 
 DEAD = "127.0.7.7"
 SILENT = "127.0.8.8"
@@ -339,5 +340,70 @@ async def test_sec09_outside_a_dialog_nobody_follows_the_request_uri(scene, auto
     stage = await scene()
     home, third = stage.raw("home.example"), stage.raw("third.example", routed=False)
     home.ask("MESSAGE", f"sip:x@{third.place[0]}:5060")
-    await home.next(404)
+    await home.next(403)
     assert third.heard() == []
+
+
+ZONE = """
+good.example. 0 IN A 127.0.2.2
+evil.example. 0 IN A 10.0.0.1
+mixed.example. 0 IN A 10.0.0.1
+mixed.example. 0 IN A 127.0.2.2
+"""
+
+
+def info(home, host, route, cseq):
+    there = f"sip:far@{host}:5060"
+    home.ask("INFO", there, f"Route: {route}", to_tag="far", call_id="dialog", cseq=cseq)
+
+
+async def test_sec09_the_address_that_a_name_leads_to_decides(scene):
+    async with dns_server(ZONE) as dns:
+        stage = await scene(dns={"servers": [dns.server]})
+        home, away, route = await dialog(stage)
+        for cseq, host in ((2, "good.example"), (3, "mixed.example")):
+            info(home, host, route, cseq)
+            away.answer(await away.next("INFO", within=10), 200)
+            await home.next(200)
+        info(home, "evil.example", route, 4)
+        await home.next(403, within=10)
+        assert away.heard() == []
+
+
+async def test_sec09_a_name_that_is_rebound_to_a_private_address_is_refused(scene):
+    async with dns_server(ZONE) as dns:
+        stage = await scene(dns={"servers": [dns.server]})
+        home, away, route = await dialog(stage)
+        info(home, "good.example", route, 2)
+        away.answer(await away.next("INFO", within=10), 200)
+        await home.next(200)
+        dns.load("good.example. 0 IN A 192.168.0.1")
+        stage.kernel.resolver.flush()  # an answer is kept for some seconds whatever its TTL says
+        info(home, "good.example", route, 3)
+        await home.next(403, within=10)
+        assert away.heard() == []
+
+
+@pytest.mark.parametrize(("rcode", "status"), [("SERVFAIL", 504), ("NXDOMAIN", 404)])
+async def test_p17_a_name_in_a_dialog_that_cannot_be_resolved(scene, rcode, status):
+    async with dns_server(ZONE) as dns:
+        dns.fail("gone.example", rcode=rcode)
+        stage = await scene(dns={"servers": [dns.server]})
+        home, _, route = await dialog(stage)
+        info(home, "gone.example", route, 2)
+        await home.next(status, within=10)
+
+
+async def test_d03_a_configured_server_without_an_address_does_not_spoil_the_others(scene):
+    async with dns_server(ZONE) as dns:
+        stage = await scene(dns={"servers": [dns.server]})
+        home, away = stage.raw("home.example"), stage.raw("away.example")
+        both = target(("gone.example", 5060), away.place, transport="udp")
+        stage.lab.targets[b"both.example"] = both
+        stage.lab.targets[b"none.example"] = target(("gone.example", 5060), transport="udp")
+        home.ask("MESSAGE", "sip:bob@both.example")
+        away.answer(await away.next("MESSAGE", within=10), 200)
+        await home.next(200)
+        home.ask("MESSAGE", "sip:bob@none.example")
+        answer = await home.next(504, within=10)
+        assert b"gone.example" in answer.get(b"Warning")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sipx.testing.asking import NoAnswerError
     from sipx.testing.carriers import TcpCarrier, UdpCarrier
+    from sipx.testing.configuration import read_configuration
     from sipx.testing.contract import check_plugin
     from sipx.testing.dialog import Dialog
     from sipx.testing.dns import DnsServer, dns_server
@@ -45,6 +46,7 @@ _MODULE_OF = {
     "an_answer": "sipx.testing.wire",
     "check_plugin": "sipx.testing.contract",
     "dns_server": "sipx.testing.dns",
+    "read_configuration": "sipx.testing.configuration",
     "running": "sipx.testing.peer",
     "start_proxy": "sipx.testing.proxy",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "an_answer",
     "check_plugin",
     "dns_server",
+    "read_configuration",
     "running",
     "start_proxy",
 ]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 import pytest
 
-from sipx.config import ConfigError, load
-from sipx.registry import GROUP, Registry
+from sipx import ConfigError
+from sipx.testing import read_configuration
 
 HEAD = """\
 config_version = 1
@@ -23,9 +21,7 @@ protocol = "udp"
 
 def routes(tmp_path, text, *, domain="a.example", bind="127.0.0.1"):
     """The routes of a configuration file with this one. Raises ConfigError."""
-    path = tmp_path / "sipx.toml"
-    path.write_text(HEAD.format(bind=bind, domain=domain) + text, encoding="utf-8")
-    settings = load(path, Registry(list(entry_points(group=GROUP))), addresses=None)
+    settings = read_configuration(HEAD.format(bind=bind, domain=domain) + text, tmp_path)
     return settings.plugins["static-routes"].route
 
 

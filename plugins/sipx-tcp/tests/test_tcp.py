@@ -7,9 +7,8 @@ import socket
 import pytest
 import trio
 
-from sipx.interfaces import Status
-from sipx.testing.carriers import TcpCarrier
-from sipx.testing.peer import UserAgent
+from sipx import Status
+from sipx.testing import TcpCarrier, UserAgent
 
 
 def options(at, number=1, more=""):

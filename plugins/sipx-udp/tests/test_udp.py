@@ -10,9 +10,8 @@ import pytest
 import trio
 from sipx_udp import IDLE, UdpConfig, UdpListener, UdpTransport
 
-from sipx.interfaces import Interface, Status
-from sipx.testing.carriers import UdpCarrier
-from sipx.testing.peer import UserAgent
+from sipx import Interface, Status
+from sipx.testing import UdpCarrier, UserAgent
 
 
 def options(at, number=1, rport=";rport", host="127.0.0.1"):
