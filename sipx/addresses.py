@@ -120,16 +120,23 @@ class AddressFilter:
     us once must not be sent to us again. The caller names every address of a listener that is
     bound to all of them; ``*``, ``0.0.0.0`` and ``::`` in ``own`` stand for all loopback addresses.
 
+    With ``only`` nothing but ``allowed`` may be sent to, not even a public address.
+
     Raises ValueError for what is neither a network nor an address.
     """
 
-    __slots__ = ("_allowed", "_memo", "_own", "_own_any")
+    __slots__ = ("_allowed", "_memo", "_only", "_own", "_own_any")
 
     def __init__(
-        self, allowed: Iterable[str | IpNetwork] = (), own: Iterable[tuple[str, int]] = ()
+        self,
+        allowed: Iterable[str | IpNetwork] = (),
+        own: Iterable[tuple[str, int]] = (),
+        *,
+        only: bool = False,
     ) -> None:
         self._allowed = tuple(ipaddress.ip_network(network) for network in allowed)
         listeners = tuple(own)
+        self._only = only
         self._own = frozenset(
             (str(_required(address)), port) for address, port in listeners if address not in _ANY
         )
@@ -164,6 +171,8 @@ class AddressFilter:
         loopback = address.is_loopback or address.is_unspecified
         if any(address in network for network in self._allowed):
             return canonical, loopback, None
+        if self._only:
+            return canonical, loopback, f"{canonical} is not an address of this dialog"
         reason = _class_of(address)
         if reason is not None:
             return canonical, loopback, f"{canonical} is {reason}"

@@ -14,6 +14,7 @@ import hmac
 import ipaddress
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ LIFETIME: Final = 30 * 24 * 3600
 """Seconds a cookie is valid: longer than dialogs live, short enough that keys can be retired."""
 
 _MAC: Final = 10
+_PEER: Final = 4
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _HEAD: Final = struct.Struct("!BBI")
 AUTHENTICATED: Final = 1
@@ -37,11 +39,14 @@ TRUSTED: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """What a valid cookie says. ``addresses`` are the two ends: who asked, and who was asked."""
+    """What a valid cookie says. ``addresses`` are the two ends: who asked, and who was asked;
+    ``peers`` their names as ``peer_id`` writes them.
+    """
 
     addresses: frozenset[str]
     flags: int
     expires: int
+    peers: frozenset[bytes] = frozenset()
 
 
 class Cookies:
@@ -56,21 +61,33 @@ class Cookies:
         self._keys = {self._key_id(key): key for key in reversed(keys)}
         self._current = self._key_id(keys[0])
         self._wall = wall
-        self._payloads: dict[tuple[str, str, int, int], bytes] = {}
+        self._payloads: dict[tuple[str, str, int, tuple[str, str], int], bytes] = {}
 
     @staticmethod
     def _key_id(key: bytes) -> int:
         return blake2b(key, digest_size=1, person=b"sipx-key-id").digest()[0]
 
-    def make(self, call_id: bytes, near: str, far: str, flags: int = 0) -> bytes:
-        """The user part for the Record-Route of a dialog between two addresses."""
+    def make(
+        self,
+        call_id: bytes,
+        near: str,
+        far: str,
+        flags: int = 0,
+        peers: tuple[str, str] = ("", ""),
+    ) -> bytes:
+        """The user part for the Record-Route of a dialog between two addresses.
+
+        ``peers`` are the names of the two ends, a route's or an account's.
+        """
         hour = int(self._wall()) // 3600
-        key = (near, far, flags, hour)
+        key = (near, far, flags, peers, hour)
         payload = self._payloads.get(key)
         if payload is None:
             payload = b"".join(
                 (
                     _HEAD.pack(self._current, flags, hour * 3600 + LIFETIME),
+                    peer_id(peers[0]),
+                    peer_id(peers[1]),
                     _pack(near),
                     _pack(far),
                 )
@@ -92,7 +109,8 @@ class Cookies:
         except ValueError:
             return None
         payload, mac = raw[:-_MAC], raw[-_MAC:]
-        if len(payload) < _HEAD.size + 2:
+        body = _HEAD.size + 2 * _PEER
+        if len(payload) < body + 2:
             return None
         key_id, flags, expires = _HEAD.unpack_from(payload)
         if key_id not in self._keys:
@@ -101,15 +119,25 @@ class Cookies:
             return None
         if expires < self._wall():
             return None
-        addresses = _unpack(payload[_HEAD.size :])
-        return None if addresses is None else Cookie(addresses, flags, expires)
+        addresses = _unpack(payload[body:])
+        if addresses is None:
+            return None
+        first = payload[_HEAD.size : _HEAD.size + _PEER]
+        peers = frozenset((first, payload[_HEAD.size + _PEER : body]))
+        return Cookie(addresses, flags, expires, peers)
 
     def _mac(self, key_id: int, payload: bytes, call_id: bytes) -> bytes:
-        # The payload is two addresses with their lengths and nothing else (_unpack sees to it),
-        # so no byte can move between it and the Call-ID.
+        # Behind parts of fixed size the payload is two addresses with their lengths and nothing
+        # else (_unpack sees to it), so no byte can move between it and the Call-ID.
         return blake2b(
             payload + call_id, digest_size=_MAC, key=self._keys[key_id], person=b"sipx-dialog"
         ).digest()
+
+
+@lru_cache(maxsize=1024)
+def peer_id(name: str) -> bytes:
+    """A name of a route or account, short enough for a cookie; the keyed hash guards it."""
+    return blake2b(name.encode(), digest_size=_PEER, person=b"sipx-peer").digest()
 
 
 def _pack(address: str) -> bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sipx.flows import Flow
     from sipx.interfaces import Interface
+    from sipx.paths import Permitted
     from sipx.plugin import Sender, Target
     from sipx.resolver import Hop
 
@@ -133,6 +134,7 @@ class AckContext:
 
     __slots__ = (
         "breadth",
+        "cookie",
         "core",
         "done",
         "flow",
@@ -149,7 +151,8 @@ class AckContext:
         self.flow = flow
         self.sender = sender
         self.near: Interface | None = None
-        self.permitted: frozenset[str] | None = None
+        self.permitted: Permitted | None = None
+        self.cookie = b""
         self.breadth = 0
         self.loop = b"0"
         self.done = False
@@ -203,9 +206,9 @@ class Cancel(ClientTransaction):
 class ResponseContext:
     """All that is known of one forwarded request (§16.2: "response context").
 
-    ``near`` is the interface that the dialog's own Record-Route names, ``permitted`` the addresses
-    its cookie allows (None: the hops come from configuration); ``breadth`` is the Max-Breadth
-    left for its branches (RFC 5393 §5.3.3).
+    ``near`` is the interface that the dialog's own Record-Route names, ``permitted`` what its
+    cookie allows (None: the hops come from configuration), ``cookie`` that cookie as it was
+    written; ``breadth`` is the Max-Breadth left for its branches (RFC 5393 §5.3.3).
     """
 
     __slots__ = (
@@ -213,6 +216,7 @@ class ResponseContext:
         "branches",
         "breadth",
         "cancelled",
+        "cookie",
         "core",
         "done",
         "flow",
@@ -247,7 +251,8 @@ class ResponseContext:
         self.hunting = False
         self.timer_c = 0.0
         self.near: Interface | None = None
-        self.permitted: frozenset[str] | None = None
+        self.permitted: Permitted | None = None
+        self.cookie = b""
         self.breadth = 0
         self.loop = b""
         self.started = 0.0

@@ -241,7 +241,13 @@ class Forwarder:
         """
         near = context.flow
         flags = TRUSTED if context.sender.trusted and target.trusted else 0
-        cookie = self.cookies.make(copy.call_id, near.address, flow.address, flags)
+        cookie = context.cookie or self.cookies.make(
+            copy.call_id,
+            near.address,
+            flow.address,
+            flags,
+            (context.sender.name, target.name),
+        )
         scheme = b"sips" if copy.uri.startswith(b"sips:") else b"sip"
         lines = [_record_route(scheme, cookie, flow.interface)]
         if near.interface is not flow.interface:

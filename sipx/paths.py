@@ -27,6 +27,10 @@ NO_TCP: Final = 300.0
 """Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
 
 
+Permitted = tuple[frozenset[str], bool]
+"""Addresses that a dialog may lead to whatever their class, and whether to no others at all."""
+
+
 class NoHop(Exception):  # noqa: N818  # an outcome, told upstream as a response
     """There is no way to a target; ``status`` as docs/operations.md lists them, text for people."""
 
@@ -67,7 +71,7 @@ class Paths:
         self._connecting: dict[tuple[str, str, int], _Attempt] = {}
         self._down: dict[Hop, float] = {}
         self._no_tcp: dict[tuple[str, int], float] = {}
-        self._filters: dict[frozenset[str], AddressFilter] = {}
+        self._filters: dict[Permitted, AddressFilter] = {}
 
     def forget(self) -> None:
         """Interfaces or routes changed: nothing is ready any more."""
@@ -96,7 +100,7 @@ class Paths:
         self._ready[target] = (flow, hops, until)
 
     def hops_now(
-        self, target: Target, uri: bytes, permitted: frozenset[str] | None
+        self, target: Target, uri: bytes, permitted: Permitted | None
     ) -> tuple[Hop, ...] | None:
         """The hops as far as they are known without waiting; None: ask ``hops``.
 
@@ -117,7 +121,7 @@ class Paths:
             raise NoHop(_status_of(error), str(error)) from error
 
     async def hops(
-        self, target: Target, uri: bytes, permitted: frozenset[str] | None
+        self, target: Target, uri: bytes, permitted: Permitted | None
     ) -> tuple[Hop, ...]:
         """The hops, asking DNS where needed. Raises NoHop.
 
@@ -162,11 +166,10 @@ class Paths:
         secure = hop.transport in ("tls", "mtls", "wss")
         return Question(hop.host, hop.port, hop.transport, secure, self.interfaces.transports())
 
-    def _filter(self, permitted: frozenset[str] | None) -> AddressFilter | None:
+    def _filter(self, permitted: Permitted | None) -> AddressFilter | None:
         """SEC-09: where data from outside may lead to."""
-        if permitted is None:
-            permitted = frozenset()
-        found = self._filters.get(permitted)
+        addresses, only = permitted or (frozenset(), False)
+        found = self._filters.get((addresses, only))
         if found is None:
             own = [
                 (host.decode(), port)
@@ -175,8 +178,8 @@ class Paths:
             ]
             if len(self._filters) > 1024:
                 self._filters.clear()
-            found = AddressFilter((*self.networks, *permitted), own)
-            self._filters[permitted] = found
+            found = AddressFilter((*self.networks, *addresses), own, only=only)
+            self._filters[addresses, only] = found
         return found
 
     # ------------------------------------------------------------ flows

@@ -146,15 +146,14 @@ class Target:
 
     ``uri`` replaces the Request-URI (None keeps it). ``hops`` are tried in order until one
     answers; empty means: where RFC 3263 leads from the URI. ``trusted`` says whether identity
-    headers may go there (RFC 3325). ``networks`` are the addresses (CIDR) that requests inside a
-    dialog with this target may be sent to besides the hops' own. ``name`` is for people.
+    headers may go there (RFC 3325). ``name`` is what the Sender of its own requests will be called:
+    a dialog is continued by its two ends only (empty: by any sender that is known).
     """
 
     uri: bytes | None = None
     hops: tuple[NextHop, ...] = ()
     trusted: bool = False
     name: str = ""
-    networks: tuple[str, ...] = ()
     flow: Flow | None = None
     """A flow to use and no other (a registered connection)."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
-from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies
+from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies, peer_id
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import given_breadth, guard_identity
 from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
+_ANYBODY: Final = peer_id("")
+"""Stands in the cookie of a dialog with a target that has no name."""
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 _INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
@@ -132,7 +134,7 @@ class ProxyCore:
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
             cookie = self.preprocess_route(request, context)
             if cookie is not None:
-                context.permitted = cookie.addresses
+                context.permitted = (cookie.addresses, sender.kind not in _INSIDE)
                 context.add_branch(_IN_TRUSTED_DIALOG if cookie.flags & TRUSTED else _IN_DIALOG)
                 return
         self.check_relay(request, sender)
@@ -332,7 +334,7 @@ class ProxyCore:
             # "If the Request-URI of the request contains a value this proxy previously placed into
             # a Record-Route header field, the proxy MUST replace the Request-URI in the request
             # with the last value from the Route header field, and remove that value".
-            cookie = self._checked(user, request)
+            cookie = self._checked(user, request, context.sender)
             routes = request.get_list(b"Route")
             if not routes:
                 raise Refused(400, "a strict router has to leave a Route")
@@ -346,7 +348,8 @@ class ProxyCore:
             if not self._is_ours(route):
                 break
             if route.user is not None and route.user.startswith(PREFIX):
-                cookie = self._checked(route.user, request)
+                cookie = self._checked(route.user, request, context.sender)
+                context.cookie = route.user
                 context.near = self._named(route)
             set_routes(request, routes[1:])
         if request.layout.route >= 0 and cookie is None:
@@ -357,9 +360,10 @@ class ProxyCore:
         default = 5061 if uri.scheme == b"sips" else 5060
         return (uri.host, uri.port or default) in self.interfaces.own
 
-    def _checked(self, user: bytes, request: Request) -> Cookie:
+    def _checked(self, user: bytes, request: Request, sender: Sender) -> Cookie:
+        """SEC-03: of this dialog, and shown by one of its two ends (docs/trust.md, row 27)."""
         cookie = self.cookies.check(user, request.call_id)
-        if cookie is None:
+        if cookie is None or cookie.peers.isdisjoint((peer_id(sender.name), _ANYBODY)):
             raise Refused(403, "this Route was not written by this proxy for this dialog")
         return cookie
 
@@ -481,7 +485,7 @@ class ProxyCore:
             ack.loop = loop_hash(request)
             cookie = self.preprocess_route(request, ack)
             if cookie is not None:
-                ack.permitted = cookie.addresses
+                ack.permitted = (cookie.addresses, sender.kind not in _INSIDE)
                 ack.add_branch(_IN_DIALOG)
                 return
             if verdict.authorise:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipx.cookies import AUTHENTICATED, LIFETIME, PREFIX, TRUSTED, Cookie, Cookies
+from sipx.cookies import AUTHENTICATED, LIFETIME, PREFIX, TRUSTED, Cookie, Cookies, peer_id
 
 KEY = bytes(range(32))
 NOW = 1_800_000_000.0
@@ -40,8 +40,12 @@ def test_a_cookie_says_what_was_put_into_it(near, far, flags):
 
 def test_a_dialog_within_one_host_has_one_address():
     jar = cookies()
-    assert jar.check(jar.make(b"call", "192.0.2.1", "192.0.2.1"), b"call") == Cookie(
-        frozenset({"192.0.2.1"}), 0, int(NOW) // 3600 * 3600 + LIFETIME
+    made = jar.make(b"call", "192.0.2.1", "192.0.2.1", 0, ("a.example", "b.example"))
+    assert jar.check(made, b"call") == Cookie(
+        frozenset({"192.0.2.1"}),
+        0,
+        int(NOW) // 3600 * 3600 + LIFETIME,
+        frozenset({peer_id("a.example"), peer_id("b.example")}),
     )
 
 

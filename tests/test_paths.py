@@ -320,6 +320,39 @@ async def test_sec09_trust_networks_open_private_addresses(scene, autojump_clock
     await home.next(status)
 
 
+async def test_sec01_a_partner_reaches_nothing_but_the_other_end_through_its_dialog(
+    scene, autojump_clock
+):
+    stage = await scene()
+    home, away, route = await dialog(stage)
+    away.ask(
+        "INFO",
+        "sip:x@198.51.100.9:5060",
+        f"Route: {route}",
+        to_tag="near",
+        call_id="dialog",
+        cseq=2,
+    )
+    await away.next(403)
+    assert home.heard() == []
+
+
+async def test_sec03_a_dialog_is_continued_by_its_two_ends_only(scene, autojump_clock):
+    stage = await scene()
+    _, away, route = await dialog(stage)
+    third = stage.raw("third.example")
+    third.ask(
+        "BYE",
+        f"sip:far@{away.place[0]}:5060",
+        f"Route: {route}",
+        to_tag="far",
+        call_id="dialog",
+        cseq=2,
+    )
+    await third.next(403)
+    assert away.heard() == []
+
+
 async def test_sec09_a_second_route_is_filtered_like_a_request_uri(scene, autojump_clock):
     stage = await scene()
     home, away, route = await dialog(stage)
