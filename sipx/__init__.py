@@ -121,6 +121,7 @@ if TYPE_CHECKING:
         SenderKind,
         config_refusals,
         decide_incoming,
+        insecure_trust_reason,
     )
 
 _PLACES: Final = {
@@ -225,6 +226,7 @@ _PLACES: Final = {
         "SenderKind",
         "config_refusals",
         "decide_incoming",
+        "insecure_trust_reason",
     ),
 }
 _MODULE_OF: Final = {name: module for module, names in _PLACES.items() for name in names}
@@ -315,6 +317,7 @@ __all__ = [
     "config_refusals",
     "decide_incoming",
     "hookimpl",
+    "insecure_trust_reason",
     "interface_names",
     "is_private",
     "parse_address",

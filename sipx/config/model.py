@@ -192,7 +192,7 @@ class TrustConfig(Table):
 
     networks: tuple[Network, ...] = ()
     """Networks such as "10.0.0.0/8" that requests inside a dialog may be sent to, beyond the
-    addresses of the dialog's two ends and the public internet."""
+    addresses of its two ends; a UC server's may go to public addresses as well."""
 
 
 class DnsConfig(Table):

@@ -148,7 +148,7 @@ def _content_length(lines: list[bytes], layout: Layout, limits: Limits) -> int:
     if layout.lengths > 1:
         _drop_equal_content_lengths(lines, layout, length)
     if length > limits.body:
-        raise RemoteError("Message body too large", 513, fatal=True)
+        raise RemoteError("Message body too large", 513)
     return length
 
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sipx import ByDomain, Config, IPAddress, KernelConfig, PeerPort, config_refusals, refuse
+from sipx import (
+    ByDomain,
+    Config,
+    IPAddress,
+    KernelConfig,
+    PeerPort,
+    config_refusals,
+    insecure_trust_reason,
+    refuse,
+)
 from sipx import parse_address as numeric
 
 if TYPE_CHECKING:
@@ -26,6 +35,13 @@ def _servers(value: object) -> tuple[str, ...]:
                 f"{server!r} is no server", "an IP address or a host name, without scheme or port"
             )
     return tuple(given)
+
+
+def _reason(value: object) -> str:
+    """``yes, `` and why: nobody writes that by accident."""
+    if not isinstance(value, str) or insecure_trust_reason(value) is None:
+        raise refuse(f"{value!r} gives no reason", '"yes, " and the reason in words')
+    return value
 
 
 def _is_host(text: str) -> bool:
@@ -58,7 +74,7 @@ class RouteConfig(Config):
     """How the access server is spoken to: udp, tcp, tls or mtls."""
     bind: IPAddress | None = None
     """"Bind to IP address": the local address to send from; the system's choice without it."""
-    insecure_trust: str | None = Field(default=None, pattern=r"^yes, .+")
+    insecure_trust: Annotated[str, BeforeValidator(_reason)] | None = None
     """``"yes, REASON"`` lets a server on a public address be trusted by its address alone."""
     comment: str = ""
     """For people: contract, contact."""
