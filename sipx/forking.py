@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sipx.sip import names
 from sipx.sip.message import Request, Response
 from sipx.sip.transaction import (
+    ACCEPTED,
     PROCEEDING,
     ClientTransaction,
     ServerTransaction,
@@ -375,6 +376,18 @@ class ResponseContext:
         self.server.context = None
         self.request = _GONE
 
+    def settle(self) -> None:
+        """An INVITE has its final response: what further 2xx and ACKs need is kept, no more.
+
+        It is kept for 64*T1 (RFC 6026), so its size is what calls cost in memory.
+        """
+        self.request = _SETTLED
+        for branch in self.branches:
+            if branch.response is not None:
+                branch.response = _ANSWERED
+                if branch.state == ACCEPTED:
+                    branch.sent = None
+
     # ------------------------------------------------------------ cancelling
 
     def cancel(self) -> None:
@@ -423,6 +436,9 @@ class ResponseContext:
 
 
 _GONE: Final = Request.build(b"NONE", b"sip:invalid", ())
+_SETTLED: Final = Request.build(b"INVITE", b"sip:invalid", ())
+_ANSWERED: Final = Response.__new__(Response)
+_ANSWERED.status = 0
 """Stands for the request of a finished context; timers may still hold the context itself."""
 
 

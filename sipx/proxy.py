@@ -421,8 +421,11 @@ class ProxyCore:
                 self.journal.record(context, response, branch)
         if self.hooks.message_traced:
             self.journal.trace_out(response, context.flow)
-        if context.done and request.method != b"INVITE":
-            context.release()
+        if context.done:
+            if request.method != b"INVITE":
+                context.release()
+            else:
+                context.settle()
 
     def give_up(self, context: ResponseContext) -> None:
         """RFC 4320 §4.2: silence instead of a 408."""

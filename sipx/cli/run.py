@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sipx.run")
 
-GC_THRESHOLD: Final = (50_000, 20, 100)
+GC_THRESHOLD: Final = (500_000, 50, 100)
 """Allocations until the collector looks at the youngest objects, and how rarely at older ones."""
 
 
