@@ -15,9 +15,14 @@ KEY_BYTES: Final = 32
 
 
 def state_directory(configured: Path | None) -> Path:
-    """``service.state_dir``; else /var/lib/sipx for root, the XDG state directory for others."""
+    """``service.state_dir``; else what systemd gives (StateDirectory=), else /var/lib/sipx for
+    root and the XDG state directory for others.
+    """
     if configured is not None:
         return configured
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
     if os.geteuid() == 0:
         return Path("/var/lib/sipx")
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"

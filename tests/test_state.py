@@ -49,16 +49,23 @@ def test_without_a_writable_directory_the_key_lives_as_long_as_the_process(tmp_p
     assert "dialogs will not survive a restart" in caplog.text
 
 
+def test_the_state_directory_that_systemd_gives_is_used(monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/one:/var/lib/two")
+    assert state_directory(None) == Path("/var/lib/one")
+
+
 def test_the_configured_state_directory_wins(tmp_path):
     assert state_directory(tmp_path) == tmp_path
 
 
 def test_root_keeps_its_state_in_var_lib(monkeypatch):
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert state_directory(None) == Path("/var/lib/sipx")
 
 
 def test_others_keep_it_where_the_xdg_directories_say(monkeypatch, tmp_path):
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert state_directory(None) == tmp_path / "sipx"
