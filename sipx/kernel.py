@@ -29,10 +29,11 @@ from sipx.handle import PluginHandle
 from sipx.interfaces import Interface, Interfaces, Status, host_port, machine_addresses
 from sipx.journal import Journal
 from sipx.lookup import DnsSettings
-from sipx.paths import Paths
-from sipx.plugin import StreamLimits
+from sipx.paths import NoHop, Paths
+from sipx.plugin import StreamLimits, Target
 from sipx.proxy import ProxyCore
-from sipx.resolver import Resolver
+from sipx.resolver import Hop, Resolver
+from sipx.sip.parser import parse_datagram
 from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.state import cookie_keys, state_directory
 from sipx.supervision import ServiceState, describe, supervise
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from sipx.config.load import Settings
     from sipx.config.model import KernelConfig
     from sipx.events import Fault
+    from sipx.flows import Flow
     from sipx.registry import Registry
 
 log = logging.getLogger("sipx.kernel")
@@ -364,16 +366,32 @@ class Kernel:
         """RFC 3261 §18.2.2: the connection of the request is gone; open one to its sender."""
 
         async def deliver() -> None:
-            interface = flow.interface
-            with trio.move_on_after(self.config.limits.connect_timeout):
+            received = Hop(flow.address, port, flow.transport, flow.address)
+            try:
+                new = await self.paths.flow(received, near=flow.interface)
+            except NoHop as failure:
                 try:
-                    new = await interface.transport.connect(interface, flow.address, port)
-                except OSError as error:
-                    self.journal.dropped(flow, f"response not deliverable: {error.strerror}")
-                else:
-                    new.send(data)
+                    new = await self._flow_to_sent_by(flow, data)
+                except NoHop:
+                    self.journal.dropped(flow, f"response not deliverable: {failure.why}")
+                    return
+            new.send(data)
 
         self.park(deliver)
+
+    async def _flow_to_sent_by(self, flow: Any, data: bytes) -> Flow:
+        """RFC 3263 §5: if the address failed, the name in sent-by is looked up, by SRV where it
+        has no port. Raises NoHop.
+        """
+        via = parse_datagram(data).vias[0]
+        uri = b"sip:" + via.sent_by + b";transport=" + flow.transport.encode()
+        failure = NoHop(503, "no hop")
+        for hop in await self.paths.hops(Target(), uri, (frozenset({flow.address}), False)):
+            try:
+                return await self.paths.flow(hop, near=flow.interface)
+            except NoHop as error:
+                failure = NoHop(error.status, error.why)
+        raise failure
 
     # ------------------------------------------------------------ faults
 

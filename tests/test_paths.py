@@ -243,6 +243,37 @@ async def test_d04_a_response_whose_connection_broke_goes_by_a_new_one(scene, au
     assert (new.port, new.outbound) == (5060, True)
 
 
+SENT_BY = """
+_sip._tcp.home.example. 0 IN SRV 0 0 5098 second.home.example.
+second.home.example. 0 IN A 127.0.2.77
+"""
+
+
+async def test_d04_if_its_address_fails_as_well_the_name_in_sent_by_is_looked_up(scene):
+    async with dns_server(SENT_BY) as dns:
+        stage = await scene(dns={"servers": [dns.server]}, trust={"networks": ["127.0.2.0/24"]})
+        caller = stage.proxy.peer("home.example", transport="tcp")
+        away = stage.raw("away.example")
+        request = caller.new("MESSAGE", "sip:bob@away.example")
+        wire = await caller._wire_for(request)
+        top = b"Via: SIP/2.0/TCP home.example;branch=z9hG4bKnamed"
+        wire.send(b"\r\n".join([request.start, top, *request.lines, b"", request.body]))
+        asked = await away.next("MESSAGE", within=10)
+        connections = []
+        stage.proxy.network.listen(
+            ("127.0.2.77", 5098), lambda stream, place: connections.append(stream)
+        )
+        stage.proxy.network.deaf(caller.place)
+        (flow,) = [flow for flow in stage.kernel.flows if flow.transport == "tcp"]
+        flow.close("cut by the test")
+        away.answer(asked, 200)
+        with trio.fail_after(10):
+            while not connections:
+                await trio.lowlevel.checkpoint()
+            data = await connections[0].receive_some()
+        assert data.startswith(b"SIP/2.0 200 OK")
+
+
 # ---------------------------------------------------------------- SEC-09 addresses
 
 
