@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from sipx.errors import Refused
 from sipx.flows import Flow
 from sipx.interfaces import host_port
 from sipx.kernel import Kernel
 from sipx.paths import NoHop
 from sipx.plugin import Accept, Later, Sender
-from sipx.proxy import Refused
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram

@@ -13,3 +13,15 @@ class PluginError(SipxError):
 
 class StartError(SipxError):
     """The configuration is right, but the machine refuses: an address in use, a missing right."""
+
+
+class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
+    """A step of RFC 3261 §16 ends with a final response: ``status``, and ``why`` in words."""
+
+    def __init__(
+        self, status: int, why: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+        self.headers = headers

@@ -1,6 +1,6 @@
 """The proxy core: RFC 3261 §16, step by step, in its order and its words.
 
-    validate_request (§16.3)  ->  authenticate_request  ->  preprocess_route (§16.4)
+    validate_request (§16.3)  ->  authenticate_request  ->  route preprocessing (§16.4)
       ->  determine_targets (§16.5)  ->  forward (§16.6)
     responses: Branch.on_response -> ResponseContext.received (§16.7) -> respond
 
@@ -16,26 +16,36 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
-from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies, peer_id
+from sipx.cookies import PREFIX, Cookies
+from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import given_breadth, guard_identity
-from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
+from sipx.loose_routing import LooseRouting
+from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Targets
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
-from sipx.sip.headers import NameAddr
 from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
-from sipx.sip.uri import SipUri, cached_uri, is_ip_address
-from sipx.trust import SenderKind, method_refusal
+from sipx.sip.uri import cached_uri, is_ip_address
+from sipx.trust import (
+    Action,
+    Certificate,
+    Incoming,
+    Role,
+    SenderKind,
+    decide_incoming,
+    method_refusal,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from sipx.flows import Flow
     from sipx.forwarding import Forwarder
     from sipx.hooks import Hooks
-    from sipx.interfaces import Interface, Interfaces
+    from sipx.identity import Partner
+    from sipx.interfaces import Interfaces
     from sipx.journal import Journal
     from sipx.plugin import Verdict
     from sipx.sip.transaction import ServerTransaction
@@ -43,25 +53,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
-_ANYBODY: Final = peer_id("")
-"""Stands in the cookie of a dialog with a target that has no name."""
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 _INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
-_IN_DIALOG: Final = Target(name="dialog")
-_IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
-
-
-class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
-    """A step ends with a final response: ``status``, and ``why`` in words."""
-
-    def __init__(
-        self, status: int, why: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        super().__init__(why)
-        self.status = status
-        self.why = why
-        self.headers = headers
 
 
 class Park(Protocol):
@@ -86,13 +80,14 @@ class ProxyCore:
         journal: Journal,
         forwarder: Forwarder,
         park: Park,
+        partners: Iterable[Partner] = (),
     ) -> None:
         self.domains = domains
         self.hooks = hooks
         self.interfaces = interfaces
         self.transactions = transactions
         self.timers = transactions.timers
-        self.cookies = cookies
+        self.routing = LooseRouting(interfaces, cookies, partners)
         self.journal = journal
         self.forwarder = forwarder
         self.forward = forwarder.forward
@@ -132,10 +127,10 @@ class ProxyCore:
         context.started = self.timers.now
         context.loop = loop_hash(request)
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
-            cookie = self.preprocess_route(request, context)
+            cookie = self.routing.preprocess(request, context)
             if cookie is not None:
                 context.permitted = (cookie.addresses, sender.kind not in _INSIDE)
-                context.add_branch(_IN_TRUSTED_DIALOG if cookie.flags & TRUSTED else _IN_DIALOG)
+                context.add_branch(self.routing.other_end(cookie, sender))
                 return
         self.check_relay(request, sender)
         targets = self.determine_targets(request, sender)
@@ -210,7 +205,7 @@ class ProxyCore:
         # Item 3: "If the request contains a Max-Forwards header field with a field value of zero
         # (0), the element MUST NOT forward the request." It may answer OPTIONS.
         i = layout.max_forwards
-        to_us = uri.user is None and (uri.host, uri.port or 5060) in self.interfaces.own
+        to_us = uri.user is None and self.routing.is_ours(uri)
         if i >= 0 and max_forwards(request.lines[i])[0] == 0 and not to_us:
             return request.reply(483, headers=warning("Max-Forwards has run out"))
         if to_us:
@@ -288,10 +283,24 @@ class ProxyCore:
                 raise Refused(405, refusal, ((b"Allow", ALLOW),))
             return sender
         if verdict is None:
-            raise Refused(403, "the sender is not known here")
+            raise Refused(403, self._unknown(request, flow))
         if isinstance(verdict, Challenge):
             raise Refused(verdict.status, "", verdict.headers)
         raise Refused(verdict.status, verdict.why, verdict.headers)
+
+    def _unknown(self, request: Request, flow: Flow) -> str:
+        """Nobody knows the sender: the row for "no route match" says why that is refused."""
+        decision = decide_incoming(
+            Incoming(
+                protocol=flow.transport,
+                role=Role(flow.interface.role),
+                certificate=Certificate.NONE if flow.examined is None else Certificate.OK,
+                from_ours=request.from_domain in self.domains,
+            )
+        )
+        if flow.examined is None or decision.action is not Action.REFUSE:
+            return "the sender is not known here"
+        return f"{decision.reason}; the certificate: {flow.examined.certificate.describe()}"
 
     def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
         """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
@@ -316,60 +325,6 @@ class ProxyCore:
         """SEC-01: outside peers may reach our domains only."""
         if sender.kind not in _INSIDE and cached_uri(request.uri).host not in self.domains:
             raise Refused(403, "relaying denied")
-
-    # ------------------------------------------------------------ §16.4
-
-    def preprocess_route(
-        self, request: Request, context: ResponseContext | AckContext
-    ) -> Cookie | None:
-        """§16.4: our own Route values go; what a valid cookie among them says is returned.
-
-        A cookie of ours that does not check out, and a Route to somebody else outside a dialog of
-        ours, are refused: 403.
-        """
-        uri = cached_uri(request.uri)
-        user = uri.user
-        cookie: Cookie | None = None
-        if user is not None and user.startswith(PREFIX) and self._is_ours(uri):
-            # "If the Request-URI of the request contains a value this proxy previously placed into
-            # a Record-Route header field, the proxy MUST replace the Request-URI in the request
-            # with the last value from the Route header field, and remove that value".
-            cookie = self._checked(user, request, context.sender)
-            routes = request.get_list(b"Route")
-            if not routes:
-                raise Refused(400, "a strict router has to leave a Route")
-            request.set_uri(NameAddr.parse(routes.pop()).uri)
-            set_routes(request, routes)
-        while request.layout.route >= 0:
-            # "If the first value in the Route header field indicates this proxy, the proxy MUST
-            # remove that value from the request."
-            routes = request.get_list(b"Route")
-            route = SipUri.parse(NameAddr.parse(routes[0]).uri)
-            if not self._is_ours(route):
-                break
-            if route.user is not None and route.user.startswith(PREFIX):
-                cookie = self._checked(route.user, request, context.sender)
-                context.cookie = route.user
-                context.near = self._named(route)
-            set_routes(request, routes[1:])
-        if request.layout.route >= 0 and cookie is None:
-            raise Refused(403, "a Route to another host is not followed outside a dialog")
-        return cookie
-
-    def _is_ours(self, uri: SipUri) -> bool:
-        default = 5061 if uri.scheme == b"sips" else 5060
-        return (uri.host, uri.port or default) in self.interfaces.own
-
-    def _checked(self, user: bytes, request: Request, sender: Sender) -> Cookie:
-        """SEC-03: of this dialog, and shown by one of its two ends (docs/trust.md, row 27)."""
-        cookie = self.cookies.check(user, request.call_id)
-        if cookie is None or cookie.peers.isdisjoint((peer_id(sender.name), _ANYBODY)):
-            raise Refused(403, "this Route was not written by this proxy for this dialog")
-        return cookie
-
-    def _named(self, route: SipUri) -> Interface | None:
-        transport = b"tls" if route.scheme == b"sips" else (route.transport or b"udp")
-        return self.interfaces.at(route.host, route.port or 5060, transport.lower())
 
     # ------------------------------------------------------------ §16.5
 
@@ -486,10 +441,10 @@ class ProxyCore:
                 return
             ack = AckContext(self, request, flow, sender)
             ack.loop = loop_hash(request)
-            cookie = self.preprocess_route(request, ack)
+            cookie = self.routing.preprocess(request, ack)
             if cookie is not None:
                 ack.permitted = (cookie.addresses, sender.kind not in _INSIDE)
-                ack.add_branch(_IN_DIALOG)
+                ack.add_branch(self.routing.other_end(cookie, sender))
                 return
             if verdict.authorise:
                 return
@@ -531,10 +486,3 @@ def loop_hash(request: Request) -> bytes:
         routes = tuple(lines[i] for i in layout.all(names.ROUTE))
     seed = hash((request.uri, routes, lines[layout.call_id], request.cseq_number))
     return b"%x" % (seed & 0xFFFFFFFFFFFF)
-
-
-def set_routes(request: Request, routes: list[bytes]) -> None:
-    """Replace the Route set."""
-    request.remove(b"Route")
-    for value in reversed(routes):
-        request.add_first(b"Route", value)

@@ -1,0 +1,117 @@
+"""RFC 3261 §16.4: which Route entries are ours, and what the cookie in them says of the dialog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies, peer_id
+from sipx.errors import Refused
+from sipx.plugin import Sender, Target
+from sipx.sip.headers import NameAddr
+from sipx.sip.uri import SipUri, cached_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sipx.forking import AckContext, ResponseContext
+    from sipx.identity import Partner
+    from sipx.interfaces import Interface, Interfaces
+    from sipx.sip.message import Request
+
+_ANYBODY: Final = peer_id("")
+"""Stands in the cookie of a dialog with a target that has no name."""
+_IN_DIALOG: Final = Target(name="dialog")
+_IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
+
+
+class LooseRouting:
+    """Takes our own Route entries off. ``partners``: who may be at the far end over TLS."""
+
+    def __init__(
+        self, interfaces: Interfaces, cookies: Cookies, partners: Iterable[Partner]
+    ) -> None:
+        self.interfaces = interfaces
+        self.cookies = cookies
+        self._partners = {peer_id(partner.name): partner for partner in partners}
+        self._targets: dict[tuple[bytes, bool], Target] = {}
+
+    def preprocess(self, request: Request, context: ResponseContext | AckContext) -> Cookie | None:
+        """§16.4: our own Route values go; what a valid cookie among them says is returned.
+
+        A cookie of ours that does not check out, and a Route to somebody else outside a dialog of
+        ours, are refused: 403.
+        """
+        uri = cached_uri(request.uri)
+        user = uri.user
+        cookie: Cookie | None = None
+        if user is not None and user.startswith(PREFIX) and self.is_ours(uri):
+            # "If the Request-URI of the request contains a value this proxy previously placed into
+            # a Record-Route header field, the proxy MUST replace the Request-URI in the request
+            # with the last value from the Route header field, and remove that value".
+            cookie = self._checked(user, request, context.sender)
+            routes = request.get_list(b"Route")
+            if not routes:
+                raise Refused(400, "a strict router has to leave a Route")
+            request.set_uri(NameAddr.parse(routes.pop()).uri)
+            _set_routes(request, routes)
+        while request.layout.route >= 0:
+            # "If the first value in the Route header field indicates this proxy, the proxy MUST
+            # remove that value from the request."
+            routes = request.get_list(b"Route")
+            route = SipUri.parse(NameAddr.parse(routes[0]).uri)
+            if not self.is_ours(route):
+                break
+            if route.user is not None and route.user.startswith(PREFIX):
+                cookie = self._checked(route.user, request, context.sender)
+                context.cookie = route.user
+                context.near = self._named(route)
+            _set_routes(request, routes[1:])
+        if request.layout.route >= 0 and cookie is None:
+            raise Refused(403, "a Route to another host is not followed outside a dialog")
+        return cookie
+
+    def is_ours(self, uri: SipUri) -> bool:
+        """Whether a URI names one of our listeners."""
+        return (uri.host, _port_of(uri)) in self.interfaces.own
+
+    def other_end(self, cookie: Cookie, sender: Sender) -> Target:
+        """The far end of a dialog of ours. Over TLS it has to be whom the dialog was made with:
+        a Contact or Record-Route is data from outside, and often no more than an address.
+        """
+        near = peer_id(sender.name)
+        far = next((peer for peer in cookie.peers if peer != near), near)
+        partner = self._partners.get(far)
+        trusted = bool(cookie.flags & TRUSTED)
+        if partner is None:
+            return _IN_TRUSTED_DIALOG if trusted else _IN_DIALOG
+        target = self._targets.get((far, trusted))
+        if target is None:
+            target = Target(name="dialog", trusted=trusted, partner=partner)
+            self._targets[far, trusted] = target
+        return target
+
+    def _checked(self, user: bytes, request: Request, sender: Sender) -> Cookie:
+        """SEC-03: of this dialog, and shown by one of its two ends (docs/trust.md, row 27)."""
+        cookie = self.cookies.check(user, request.call_id)
+        if cookie is None or cookie.peers.isdisjoint((peer_id(sender.name), _ANYBODY)):
+            raise Refused(403, "this Route was not written by this proxy for this dialog")
+        return cookie
+
+    def _named(self, route: SipUri) -> Interface | None:
+        transport = b"tls" if route.scheme == b"sips" else (route.transport or b"udp")
+        return self.interfaces.at(route.host, _port_of(route), transport.lower())
+
+
+def _port_of(uri: SipUri) -> int:
+    """RFC 3261 §19.1.2: the default is 5061 where the URI asks for TLS."""
+    if uri.port is not None:
+        return uri.port
+    secured = uri.scheme == b"sips" or (uri.transport or b"").lower() == b"tls"
+    return 5061 if secured else 5060
+
+
+def _set_routes(request: Request, routes: list[bytes]) -> None:
+    """Replace the Route set."""
+    request.remove(b"Route")
+    for value in reversed(routes):
+        request.add_first(b"Route", value)

@@ -1,0 +1,81 @@
+"""What does not work now: one entry for each interface, partner or file, told once.
+
+A peer that tries again every second must not fill the log with the same sentence. The sentence is
+logged when it is news, kept for the status, and logged as over when the thing works again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+log = logging.getLogger("sipx.trouble")
+
+AGAIN: Final = 3600.0
+"""Seconds after which a trouble that lasts is logged once more."""
+MOST: Final = 1000
+"""Entries kept; beyond that the oldest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """``kind`` is "interface", "partner", "certificate" or "trust". ``since`` and ``last`` are
+    seconds of the kernel's clock; ``times`` counts.
+    """
+
+    kind: str
+    name: str
+    text: str
+    since: float
+    last: float
+    times: int
+
+
+class Troubles:
+    """The table of what is wrong, by kind and name."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._entries: OrderedDict[tuple[str, str], Trouble] = OrderedDict()
+        self._logged: dict[tuple[str, str, str], float] = {}
+
+    def note(self, kind: str, name: str, text: str) -> None:
+        """``text`` says in words what is wrong and what to do; "" says that it works."""
+        key = (kind, name)
+        known = self._entries.get(key)
+        if not text:
+            if known is not None:
+                del self._entries[key]
+                self._logged.pop((kind, name, known.text), None)
+                log.info("%s %s works again", kind, name)
+            return
+        now = self._now()
+        same = known is not None and known.text == text
+        self._entries[key] = Trouble(
+            kind,
+            name,
+            text,
+            known.since if same and known is not None else now,
+            now,
+            known.times + 1 if same and known is not None else 1,
+        )
+        self._entries.move_to_end(key)
+        if len(self._entries) > MOST:
+            self._entries.popitem(last=False)
+        if now - self._logged.get((*key, text), -AGAIN) >= AGAIN:
+            if len(self._logged) >= MOST:
+                self._logged.clear()
+            self._logged[*key, text] = now
+            log.warning("%s %s: %s", kind, name, text)
+
+    def of(self, kind: str, name: str) -> Trouble | None:
+        """What is wrong with this one, or None."""
+        return self._entries.get((kind, name))
+
+    def __iter__(self) -> Iterator[Trouble]:
+        return iter(tuple(self._entries.values()))
