@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 _RPORT: Final = re.compile(rb";[ \t]*rport[ \t]*(?=;|\Z)", re.IGNORECASE)
 _RECEIVED: Final = re.compile(rb";[ \t]*received[ \t]*=[^;]*", re.IGNORECASE)
+_ALIAS: Final = re.compile(rb";[ \t]*alias[ \t]*(?=;|\Z)", re.IGNORECASE)
 DEFAULT_PORT: Final = 5060
+DEFAULT_TLS_PORT: Final = 5061
 
 
 def note_source(request: Request, flow: Flow) -> Flow:
     """Write down where a request really came from; returns the flow its responses go to."""
     if flow.reliable:
+        if flow.may_alias:
+            _note_alias(request, flow)
         if not request.sent_by.startswith(flow.plain_sent_by):
             _mark(request, flow, rport=False)
         return flow
@@ -41,6 +45,13 @@ def note_source(request: Request, flow: Flow) -> Flow:
     if port == flow.port:
         return flow
     return flow.interface.transport.flow_to(flow.interface, flow.address, port) or flow
+
+
+def _note_alias(request: Request, flow: Flow) -> None:
+    """RFC 5923 §8: the peer offers its connection for requests to the port in its sent-by."""
+    top = split_list(request.lines[request.layout.via])[0]
+    if _ALIAS.search(top) is not None:
+        flow.alias(int(request.sent_by.rstrip().rpartition(b":")[2]) or DEFAULT_TLS_PORT)
 
 
 def _rport_requested(request: Request) -> bool:

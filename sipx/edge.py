@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sipx.plugin import StreamLimits
     from sipx.sip.message import Response
     from sipx.transactions import Transactions
+    from sipx.troubles import Troubles
 
 log = logging.getLogger("sipx.edge")
 
@@ -42,6 +43,7 @@ class Edge:
         transactions: Transactions,
         hooks: Hooks,
         journal: Journal,
+        troubles: Troubles,
     ) -> None:
         self.now = clock
         self.limits = limits
@@ -53,6 +55,7 @@ class Edge:
         self.timers = transactions.timers
         self.hooks = hooks
         self.journal = journal
+        self.trouble = troubles.note
         self.draining = False
         self.on_bug: Callable[[Exception], None] | None = None
         self._connections: Counter[str] = Counter()
@@ -145,11 +148,21 @@ class Edge:
             return f"too many connections from {address}"
         return None
 
+    def handshake_begins(self, address: str) -> None:
+        """A connection counts from its first byte, not from its first message."""
+        self._connections[address] += 1
+
+    def handshake_ends(self, address: str) -> None:
+        """It has become a flow, or has failed."""
+        self._connections[address] -= 1
+        if not self._connections[address]:
+            del self._connections[address]
+
     def opened(self, flow: Flow) -> None:
         """Register a flow and ask who is at its other end."""
         self.flows.add(flow)
         if flow.reliable:
-            self._connections[flow.address] += 1
+            self.handshake_begins(flow.address)
         for hook in self.hooks.authenticate_peer:
             try:
                 flow.peer = hook(flow)
@@ -164,9 +177,7 @@ class Edge:
         if not self.flows.remove(flow):
             return
         if flow.reliable:
-            self._connections[flow.address] -= 1
-            if not self._connections[flow.address]:
-                del self._connections[flow.address]
+            self.handshake_ends(flow.address)
         log.debug("%s closed: %s", flow.name, reason)
         self.transactions.flow_failed(flow)
         self.journal.flow_closed(flow, reason)

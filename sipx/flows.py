@@ -12,6 +12,7 @@ from sipx.interfaces import host_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sipx.identity import Examination
     from sipx.interfaces import Interface
     from sipx.plugin import Peer
     from sipx.sip.head import Shapes
@@ -34,9 +35,11 @@ class Flow(ABC):
         "carries_requests",
         "closed",
         "exact_sent_by",
+        "examined",
         "id",
         "interface",
         "last_in",
+        "may_alias",
         "messages_in",
         "messages_out",
         "opened_at",
@@ -70,6 +73,10 @@ class Flow(ABC):
         """Whether requests went out here whose transactions must hear of its end."""
         self.closed = False
         self.peer: Peer | None = None
+        self.examined: Examination | None = None
+        """What its peer's certificate was found to be; None where there is none."""
+        self.may_alias = False
+        """Whether its peer may ask for requests on this connection (RFC 5923)."""
         self.parser: StreamParser | None = None
         self.shapes: Shapes = {}
         """What the parser learned from this peer's datagrams."""
@@ -89,6 +96,9 @@ class Flow(ABC):
     @abstractmethod
     def close(self, reason: str) -> None:
         """End it; the transport then reports it closed."""
+
+    def alias(self, port: int) -> None:  # noqa: B027  # only secured connections do something
+        """RFC 5923 §8: its peer, which listens on ``port``, takes requests on this connection."""
 
     def overdue(self, now: float) -> str | None:
         """Why this flow has to be closed now, or None (SEC-15)."""

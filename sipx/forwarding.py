@@ -90,7 +90,9 @@ class Forwarder:
             elif branch.index:
                 # A failover: the hop before this one did not serve.
                 self.paths.failed(branch.hops[branch.index - 1])
-            flow = self.paths.flow_now(branch.hops[branch.index], _bind(target), context.near)
+            flow = self.paths.flow_now(
+                branch.hops[branch.index], _bind(target), context.near, target.partner
+            )
             if flow is None:
                 self._park(branch)
                 return
@@ -112,7 +114,8 @@ class Forwarder:
                 uri = next_uri(context.request)
                 hops = await self.paths.hops(target, uri, context.permitted)
                 branch.hops = self.paths.by_health(hops)
-            flow = await self.paths.flow(branch.hops[branch.index], _bind(target), context.near)
+            hop = branch.hops[branch.index]
+            flow = await self.paths.flow(hop, _bind(target), context.near, target.partner)
         except NoHop as error:
             # Its traceback would lead back to this frame, and the frame to it.
             failure = error.with_traceback(None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sipx.plugin import Target
     from sipx.resolver import Resolver
     from sipx.sip.message import Request, Response
+    from sipx.tls import Tls
 
 
 class PluginHandle:
@@ -46,6 +47,11 @@ class PluginHandle:
     def resolver(self) -> Resolver:
         """The kernel's resolver."""
         return self._kernel.resolver
+
+    @property
+    def tls(self) -> Tls:
+        """TLS with the kernel's certificates."""
+        return self._kernel.tls
 
     @property
     def random(self) -> random.Random:

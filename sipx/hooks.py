@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
+    from sipx.identity import Partner
     from sipx.plugin import (
         Check,
         Discovery,
@@ -153,6 +154,10 @@ class Hooks:
             if store is not None:
                 return store
         return None
+
+    def partners(self) -> tuple[Partner, ...]:
+        """Who may be at the other end of TLS."""
+        return tuple(given.item for given in self._contributions("partners"))
 
     def services(self) -> tuple[Contribution[Service], ...]:
         """What runs in the plugins' nurseries."""

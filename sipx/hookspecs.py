@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
+    from sipx.identity import Partner
     from sipx.plugin import (
         Check,
         Discovery,
@@ -102,6 +103,12 @@ def checks() -> Iterable[Check]:
 @hookspec
 def control_methods() -> Mapping[str, Callable[..., object]]:
     """At start: methods for the control API, by name."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def partners() -> Iterable[Partner]:
+    """At start: who may be at the other end of TLS, and what proves it (RFC 5922 §7)."""
     raise AssertionError("a specification is never called")
 
 

@@ -29,6 +29,8 @@ class Interface:
 
     ``status`` and ``reason`` are what ``sipx status`` shows; ``address`` is what is bound, None
     until then. ``advertised`` replaces the bound address in what is written into messages.
+    ``certificates`` are the names of our own that it shows, the first unless SNI asks for another;
+    ``client_certificate`` is shown when it connects; ``eku`` is its EKU policy.
     """
 
     name: str
@@ -38,6 +40,9 @@ class Interface:
     role: str = "wan"
     enabled: bool = True
     advertised: tuple[str, int] | None = None
+    certificates: tuple[str, ...] = ()
+    client_certificate: str | None = None
+    eku: str = "federation"
     status: Status = Status.OFF
     reason: str = ""
     address: tuple[str, int] | None = None
@@ -157,8 +162,9 @@ class Interfaces:
 
     def at(self, host: bytes, port: int, transport: bytes) -> Interface | None:
         """The interface that one of our own Record-Route URIs names."""
+        wanted = (b"tls", b"mtls") if transport == b"tls" else (transport,)
         for interface in self.listening():
-            if interface.protocol.encode() == transport and (host, port) in interface.own_hosts():
+            if interface.protocol.encode() in wanted and (host, port) in interface.own_hosts():
                 return interface
         return None
 
@@ -167,7 +173,7 @@ class Interfaces:
     ) -> Interface | None:
         """The interface to send from: by transport, then ``bind``, else ``near``, else the first.
 
-        "mtls" serves a hop of "tls" too, and the other way round.
+        "mtls" serves a hop of "tls" too, and the other way round; the same protocol is preferred.
         """
         wanted = ("tls", "mtls") if hop.transport in ("tls", "mtls") else (hop.transport,)
         fit = [
@@ -179,6 +185,7 @@ class Interfaces:
             fit = [i for i in self.listening() if i.protocol in wanted and i.wildcard]
         if near is not None and near in fit:
             return near
+        fit.sort(key=lambda i: i.protocol != hop.transport)
         return fit[0] if fit else None
 
     def transports(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from sipx.certificates import CertificateStore
 from sipx.cookies import Cookies
 from sipx.edge import Edge
 from sipx.errors import StartError
@@ -29,7 +30,7 @@ from sipx.handle import PluginHandle
 from sipx.interfaces import Interface, Interfaces, Status, host_port, machine_addresses
 from sipx.journal import Journal
 from sipx.lookup import DnsSettings
-from sipx.paths import NoHop, Paths
+from sipx.paths import SECURED, NoHop, Paths, same_peer_as
 from sipx.plugin import StreamLimits, Target
 from sipx.proxy import ProxyCore
 from sipx.resolver import Hop, Resolver
@@ -37,7 +38,9 @@ from sipx.sip.parser import parse_datagram
 from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.state import cookie_keys, state_directory
 from sipx.supervision import ServiceState, describe, supervise
+from sipx.tls import Tls
 from sipx.transactions import Transactions
+from sipx.troubles import Troubles
 from sipx.useragent import UserAgentClient
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from sipx.config.model import KernelConfig
     from sipx.events import Fault
     from sipx.flows import Flow
+    from sipx.identity import Partner
     from sipx.registry import Registry
 
 log = logging.getLogger("sipx.kernel")
@@ -102,15 +106,21 @@ class Kernel:
             clock=clock,
             rng=self.rng,
         )
+        self.troubles = Troubles(clock)
         self.paths = Paths(
             self.interfaces,
             self.resolver,
             clock,
             connect_timeout=limits.connect_timeout,
+            trouble=self.troubles.note,
             networks=self.config.trust.networks,
         )
         self.hooks = registry.start(settings, self._handle)
         self.journal = Journal(self.hooks, clock)
+        self.certificates = CertificateStore(
+            self.config, self.hooks.partners(), wall=wall, trouble=self.troubles.note
+        )
+        self.tls = Tls(self.certificates, wall)
         self.edge = Edge(
             clock=clock,
             limits=limits.messages(),
@@ -120,6 +130,7 @@ class Kernel:
                 body=limits.body_timeout,
                 idle=limits.idle_timeout,
                 keepalive=limits.keepalive,
+                handshake=limits.handshake_timeout,
                 write_queue=limits.write_queue,
             ),
             max_connections=limits.max_connections,
@@ -128,6 +139,7 @@ class Kernel:
             transactions=self.transactions,
             hooks=self.hooks,
             journal=self.journal,
+            troubles=self.troubles,
         )
         self.user_agent = UserAgentClient(
             self.transactions, self.paths, self.rng, self.edge.batch_begins, self.edge.batch_ends
@@ -153,6 +165,7 @@ class Kernel:
                 udp_request_size=limits.udp_request_size,
             ),
             park=self.park,
+            partners=self.certificates.partners,
         )
         self.transactions.user = self.proxy
         self.transactions.reopen = self._answer_on_a_new_connection
@@ -184,6 +197,7 @@ class Kernel:
         transports = {transport.name: transport for transport in self.hooks.transports()}
         found: list[Interface] = []
         wan = self.config.wan
+        default_certificate = (wan.certificate,) if wan.certificate else ()
         for name, table in self.config.interface.items():
             transport = transports.get(table.protocol)
             if transport is None:
@@ -209,6 +223,9 @@ class Kernel:
                     table.role,
                     table.enabled,
                     advertised,
+                    certificates=table.certificate or default_certificate,
+                    client_certificate=table.client_certificate,
+                    eku=table.eku_policy,
                 )
             )
         for request in self.hooks.interfaces():
@@ -218,8 +235,16 @@ class Kernel:
                     f"interface {request.name!r} of a plugin wants the protocol "
                     f"{request.protocol!r}, which no enabled plugin brings"
                 )
+            own = (request.certificate,) if request.certificate else default_certificate
             found.append(
-                Interface(request.name, request.bind, request.port, transport, request.role)
+                Interface(
+                    request.name,
+                    request.bind,
+                    request.port,
+                    transport,
+                    request.role,
+                    certificates=own,
+                )
             )
         return found
 
@@ -297,6 +322,7 @@ class Kernel:
             transactions.start_soon(self._tick)
             transactions.start_soon(self._sweep)
             transactions.start_soon(self._watch_addresses)
+            transactions.start_soon(self.certificates.watch)
             async with trio.open_nursery() as listeners:
                 for interface in self.interfaces.all:
                     if interface.enabled:
@@ -365,13 +391,20 @@ class Kernel:
     def _answer_on_a_new_connection(self, flow: Any, port: int, data: bytes) -> None:
         """RFC 3261 §18.2.2: the connection of the request is gone; open one to its sender."""
 
+        partner: Partner | None = None
+        if flow.transport in SECURED:
+            if flow.examined is None:
+                self.journal.dropped(flow, "response not deliverable: its TLS connection has gone")
+                return
+            partner = same_peer_as(flow.examined.certificate)
+
         async def deliver() -> None:
             received = Hop(flow.address, port, flow.transport, flow.address)
             try:
-                new = await self.paths.flow(received, near=flow.interface)
+                new = await self.paths.flow(received, near=flow.interface, partner=partner)
             except NoHop as failure:
                 try:
-                    new = await self._flow_to_sent_by(flow, data)
+                    new = await self._flow_to_sent_by(flow, data, partner)
                 except NoHop:
                     self.journal.dropped(flow, f"response not deliverable: {failure.why}")
                     return
@@ -379,7 +412,7 @@ class Kernel:
 
         self.park(deliver)
 
-    async def _flow_to_sent_by(self, flow: Any, data: bytes) -> Flow:
+    async def _flow_to_sent_by(self, flow: Any, data: bytes, partner: Partner | None) -> Flow:
         """RFC 3263 §5: if the address failed, the name in sent-by is looked up, by SRV where it
         has no port. Raises NoHop.
         """
@@ -388,7 +421,7 @@ class Kernel:
         failure = NoHop(503, "no hop")
         for hop in await self.paths.hops(Target(), uri, (frozenset({flow.address}), False)):
             try:
-                return await self.paths.flow(hop, near=flow.interface)
+                return await self.paths.flow(hop, near=flow.interface, partner=partner)
             except NoHop as error:
                 failure = NoHop(error.status, error.why)
         raise failure

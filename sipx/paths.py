@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from sipx.addresses import AddressFilter, parse_address
+from sipx.identity import Partner, PeerCertificate
 from sipx.lookup import ResolveError
+from sipx.plugin import PeerRefusedError
 from sipx.resolver import Hop, Question, question_of
 from sipx.sip.uri import cached_uri
 
@@ -23,6 +26,8 @@ RECHECK: Final = 1.0
 """Seconds for which a hop known by name is used without asking the cache again."""
 DOWN: Final = 30.0
 """Seconds for which a hop that could not be reached is tried after the others."""
+SECURED: Final = ("tls", "mtls", "wss")
+"""Transports whose other end has to prove who it is."""
 NO_TCP: Final = 300.0
 """Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
 
@@ -60,6 +65,7 @@ class Paths:
         clock: Callable[[], float],
         *,
         connect_timeout: float,
+        trouble: Callable[[str, str, str], None],
         networks: tuple[str, ...] = (),
     ) -> None:
         self.interfaces = interfaces
@@ -67,8 +73,9 @@ class Paths:
         self.clock = clock
         self.connect_timeout = connect_timeout
         self.networks = networks
+        self.trouble = trouble
         self._ready: dict[Target, tuple[Flow, tuple[Hop, ...], float]] = {}
-        self._connecting: dict[tuple[str, str, int], _Attempt] = {}
+        self._connecting: dict[tuple[str, str, int, str], _Attempt] = {}
         self._down: dict[Hop, float] = {}
         self._no_tcp: dict[tuple[str, int], float] = {}
         self._filters: dict[Permitted, AddressFilter] = {}
@@ -185,11 +192,17 @@ class Paths:
     # ------------------------------------------------------------ flows
 
     def flow_now(
-        self, hop: Hop, bind: str | None = None, near: Interface | None = None
+        self,
+        hop: Hop,
+        bind: str | None = None,
+        near: Interface | None = None,
+        partner: Partner | None = None,
     ) -> Flow | None:
         """A flow to a hop that can be used at once. Raises NoHop without a fitting interface."""
         interface = self.interface_for(hop, bind, near)
-        return interface.transport.flow_to(interface, hop.address, hop.port)
+        if hop.transport in SECURED and partner is None:
+            partner = whoever_is(hop.name)
+        return interface.transport.flow_to(interface, hop.address, hop.port, partner)
 
     def interface_for(self, hop: Hop, bind: str | None, near: Interface | None) -> Interface:
         """The interface to reach a hop from. Raises NoHop."""
@@ -199,16 +212,24 @@ class Paths:
             raise NoHop(503, f"no interface for {hop.transport}{at} is listening")
         return interface
 
-    async def flow(self, hop: Hop, bind: str | None = None, near: Interface | None = None) -> Flow:
+    async def flow(
+        self,
+        hop: Hop,
+        bind: str | None = None,
+        near: Interface | None = None,
+        partner: Partner | None = None,
+    ) -> Flow:
         """A flow to a hop, connecting if need be. Raises NoHop.
 
         Requests that want the same connection wait for one attempt together.
         """
+        if hop.transport in SECURED and partner is None:
+            partner = whoever_is(hop.name)
         interface = self.interface_for(hop, bind, near)
         transport = interface.transport
-        key = (interface.name, hop.address, hop.port)
+        key = (interface.name, hop.address, hop.port, partner.key if partner is not None else "")
         while True:
-            flow = transport.flow_to(interface, hop.address, hop.port)
+            flow = transport.flow_to(interface, hop.address, hop.port, partner)
             if flow is not None:
                 return flow
             under_way = self._connecting.get(key)
@@ -220,19 +241,32 @@ class Paths:
         attempt = self._connecting[key] = _Attempt()
         try:
             with trio.fail_after(self.connect_timeout):
-                return await transport.connect(interface, hop.address, hop.port)
+                flow = await transport.connect(interface, hop, partner)
         except trio.TooSlowError:
             self.failed(hop)
             attempt.failure = (504, f"no answer from {hop.address} port {hop.port}")
+            self._told(partner, attempt.failure[1])
             raise NoHop(*attempt.failure) from None
         except OSError as error:
             self.failed(hop)
-            why = error.strerror or str(error)
-            attempt.failure = (503, f"{hop.address} port {hop.port}: {why}")
+            if isinstance(error, PeerRefusedError):
+                # The other end is not who it has to be, or does not want us: no gateway.
+                attempt.failure = (502, str(error))
+            else:
+                why = error.strerror or str(error)
+                attempt.failure = (503, f"{hop.address} port {hop.port}: {why}")
+            self._told(partner, attempt.failure[1])
             raise NoHop(*attempt.failure) from error
         finally:
             del self._connecting[key]
             attempt.ended.set()
+        self._told(partner, "")
+        return flow
+
+    def _told(self, partner: Partner | None, text: str) -> None:
+        """What became of the connection to a partner, for the log and the status."""
+        if partner is not None and partner.name:
+            self.trouble("partner", partner.name, text)
 
     def by_health(self, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
         """RFC 3263 §4.3 without its price: hops that failed lately come last, but stay."""
@@ -268,6 +302,18 @@ class Paths:
         if len(self._no_tcp) > 4096:
             self._no_tcp.clear()
         self._no_tcp[hop.address, hop.port] = self.clock() + NO_TCP
+
+
+@lru_cache(maxsize=4096)
+def whoever_is(host: str) -> Partner:
+    """RFC 5922 §7.3: where nothing else is known, the host that was asked for has to be proven."""
+    name = host.rstrip(".").lower().encode()
+    return Partner(name="", domain=name, profiles=("rfc5922",))
+
+
+def same_peer_as(certificate: PeerCertificate) -> Partner:
+    """RFC 3261 §18.2.2 over TLS: a response goes to whoever sent the request, and nobody else."""
+    return Partner(name="", names=certificate.ids)
 
 
 def _status_of(error: ResolveError) -> int:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     import trio
 
     from sipx.flows import Flow, FlowTable
+    from sipx.identity import Partner
     from sipx.interfaces import Interface
-    from sipx.resolver import Resolver
+    from sipx.resolver import Hop, Resolver
     from sipx.sip.message import Request, Response
     from sipx.sip.parser import Limits
+    from sipx.tls import Tls
     from sipx.trust import SenderKind
 
 hookimpl = pluggy.HookimplMarker("sipx")
@@ -147,13 +149,15 @@ class Target:
     ``uri`` replaces the Request-URI (None keeps it). ``hops`` are tried in order until one
     answers; empty means: where RFC 3263 leads from the URI. ``trusted`` says whether identity
     headers may go there (RFC 3325). ``name`` is what the Sender of its own requests will be called:
-    a dialog is continued by its two ends only (empty: by any sender that is known).
+    a dialog is continued by its two ends only (empty: by any sender that is known). ``partner``
+    says who has to be at the other end of a TLS connection; without it the host of the URI.
     """
 
     uri: bytes | None = None
     hops: tuple[NextHop, ...] = ()
     trusted: bool = False
     name: str = ""
+    partner: Partner | None = None
     flow: Flow | None = None
     """A flow to use and no other (a registered connection)."""
 
@@ -177,6 +181,7 @@ class StreamLimits:
     body: float = 10.0
     idle: float = 600.0
     keepalive: float = 100.0
+    handshake: float = 8.0
     pong: float = 10.0
     write_queue: int = 1 << 20
 
@@ -230,6 +235,21 @@ class Receiver(Protocol):
         """None if one more connection from ``address`` is welcome, else why not."""
         ...
 
+    def handshake_begins(self, address: str) -> None:
+        """A connection that is no flow yet counts as one from now on."""
+        ...
+
+    def handshake_ends(self, address: str) -> None:
+        """It has become a flow, or has failed."""
+        ...
+
+    def trouble(self, kind: str, name: str, text: str) -> None:
+        """What does not work, in words, for the log and the status; "" says that it works again.
+
+        ``kind`` is "interface" or "partner", ``name`` the interface's or the partner's.
+        """
+        ...
+
 
 class Bound(Protocol):
     """Where a transport says that it listens."""
@@ -266,12 +286,20 @@ class Transport(Protocol):
         """
         ...
 
-    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
-        """A flow that is there already, or can be made without waiting; else None."""
+    def flow_to(
+        self, interface: Interface, address: str, port: int, partner: Partner | None = None
+    ) -> Flow | None:
+        """A flow that is there already, or can be made without waiting; else None.
+
+        A secured transport gives only one whose other end was proven to be ``partner``.
+        """
         ...
 
-    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
-        """Open a flow. Raises OSError; the kernel sets the deadline."""
+    async def connect(self, interface: Interface, hop: Hop, partner: Partner | None = None) -> Flow:
+        """Open a flow. Raises OSError; the kernel sets the deadline.
+
+        A secured transport raises TlsError when the other end is not ``partner``.
+        """
         ...
 
 
@@ -361,6 +389,11 @@ class Proxy(Protocol):
         ...
 
     @property
+    def tls(self) -> Tls:
+        """TLS with the certificates of this proxy and the authorities it trusts."""
+        ...
+
+    @property
     def state_dir(self) -> Path:
         """A directory of the plugin's own for what must survive a restart; made on first use."""
         ...
@@ -390,6 +423,10 @@ class Proxy(Protocol):
         hop could be reached or the transaction timed out.
         """
         ...
+
+
+class PeerRefusedError(OSError):
+    """A connection came about, and its other end is not who it has to be, or refused us: 502."""
 
 
 class SendError(Exception):

@@ -18,6 +18,7 @@ PUBLIC = {
     "resolver",
     "send_request",
     "state_dir",
+    "tls",
 }
 
 

@@ -22,14 +22,14 @@ class Transports:
         self._connect = self._transport.connect
         self._transport.connect = self.connect
 
-    async def connect(self, interface, address, port):
-        self.tries.append(address)
-        if address == SILENT:
+    async def connect(self, interface, hop, partner=None):
+        self.tries.append(hop.address)
+        if hop.address == SILENT:
             await trio.sleep_forever()
-        if address == DEAD:
+        if hop.address == DEAD:
             await trio.sleep(0)
             raise OSError(errno.ECONNREFUSED, "Connection refused")
-        return await self._connect(interface, address, port)
+        return await self._connect(interface, hop, partner)
 
 
 def target(*hops, transport="tcp", uri=None):

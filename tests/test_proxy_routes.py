@@ -265,7 +265,7 @@ async def test_sec03_a_cookie_serves_its_own_dialog_only(sipx_proxy, autojump_cl
 async def test_sec03_a_cookie_expires(sipx_proxy, autojump_clock, monkeypatch):
     proxy, home, away = await two(sipx_proxy)
     call = await dialog(home, away)
-    cookies = proxy.kernel.proxy.cookies
+    cookies = proxy.kernel.proxy.routing.cookies
     now = cookies._wall()
     monkeypatch.setattr(cookies, "_wall", lambda: now + 29 * 24 * 3600)
     await away.send(call.from_away("INFO"))

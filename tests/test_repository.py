@@ -41,6 +41,7 @@ TESTED_THROUGH = {
     "sipx/hops.py": "tests/test_resolver.py",
     "sipx/interfaces.py": "tests/test_proxy_routes.py",
     "sipx/journal.py": "tests/testing/test_proxy.py",
+    "sipx/loose_routing.py": "tests/test_proxy_routes.py",
     "sipx/kernel.py": "tests/testing/test_proxy.py",
     "sipx/paths.py": "tests/test_streams.py",
     "sipx/records.py": "tests/test_lookup.py",

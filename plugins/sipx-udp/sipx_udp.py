@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from sipx import Bound, Config, Flow, Interface, Receiver, Size, Transport, hookimpl
+from sipx import (
+    Bound,
+    Config,
+    Flow,
+    Hop,
+    Interface,
+    Partner,
+    Receiver,
+    Size,
+    Transport,
+    hookimpl,
+)
 from sipx import Proxy as ProxyHandle
 
 if TYPE_CHECKING:
@@ -225,14 +236,16 @@ class UdpTransport:
             self._listeners.pop(interface, None)
             listener.close()
 
-    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
+    def flow_to(
+        self, interface: Interface, address: str, port: int, partner: Partner | None = None
+    ) -> Flow | None:
         """UDP needs no connection: there always is a flow while the interface listens."""
         listener = self._listeners.get(interface)
         return None if listener is None else listener.flow((address, port))
 
-    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
+    async def connect(self, interface: Interface, hop: Hop, partner: Partner | None = None) -> Flow:
         """The same as ``flow_to``. Raises OSError when the interface is down."""
-        flow = self.flow_to(interface, address, port)
+        flow = self.flow_to(interface, hop.address, hop.port)
         if flow is None:
             raise OSError(f"interface {interface.name} is not listening")
         await trio.lowlevel.checkpoint()

@@ -45,11 +45,12 @@ def interface_problems(
         yield ("wan", "certificate"), *_no_certificate(wan_certificate, certificates)
     for name, interface in interfaces.items():
         path = ("interface", name)
-        if interface.certificate is not None and interface.certificate not in certificates:
-            yield (
-                (*path, "certificate"),
-                *_no_certificate(interface.certificate, certificates),
-            )
+        for own in interface.certificate:
+            if own not in certificates:
+                yield (*path, "certificate"), *_no_certificate(own, certificates)
+        client = interface.client_certificate
+        if client is not None and client not in certificates:
+            yield (*path, "client_certificate"), *_no_certificate(client, certificates)
         if not interface.enabled:
             continue
         if addresses is not None and not _is_here(interface.bind, addresses):

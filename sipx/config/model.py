@@ -5,7 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sipx.config.domains import DomainName
 from sipx.config.secrets import Secret
@@ -87,7 +95,20 @@ def _table_name(value: str) -> str:
     return value
 
 
+def _names(value: object) -> object:
+    """One name or a list of them."""
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        raise refuse(f"{show(value)} names no certificate", "a name, or a list of names")
+    return tuple(given)
+
+
 Name = Annotated[str, AfterValidator(_table_name)]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 PublicAddress = Annotated[str, BeforeValidator(_public_address)]
 
 
@@ -134,8 +155,18 @@ class InterfaceConfig(Table):
     protocol: Protocol
     """How messages arrive: udp, tcp, tls, mtls, ws or wss."""
 
-    certificate: str | None = None
-    """The [certificate.NAME] shown to peers; without it that of [wan]."""
+    certificate: Names = ()
+    """The [certificate.NAME] shown to peers; without it that of [wan]. Of a list the first is the
+    default, the others are shown to who asks for one of their names (SNI)."""
+
+    client_certificate: str | None = None
+    """The [certificate.NAME] shown when this interface connects; without it the first of
+    certificate."""
+
+    eku_policy: Literal["strict", "federation", "sip-only", "any"] = "federation"
+    """Which extended key usages of peers are taken: "strict" only those of the role, "federation"
+    those for servers, clients or SIP domains in either role, "sip-only" those of RFC 5924, "any"
+    all."""
 
     role: Literal["wan", "lan"] = "wan"
     """Which side it is on: "wan" towards partners, "lan" towards the UC servers."""
@@ -158,6 +189,9 @@ class CertificateConfig(Table):
 
     pkcs12_password: Secret | None = None
     """What the PKCS #12 file is locked with."""
+
+    warn_before: Duration = 21 * 86400.0
+    """How long before its end a certificate is warned about."""
 
     @model_validator(mode="after")
     def _one_source(self) -> CertificateConfig:
@@ -186,6 +220,9 @@ class TrustConfig(Table):
 
     extra_ca: tuple[LocalPath, ...] = ()
     """PEM files of further authorities, such as a partner's own."""
+
+    crl: tuple[LocalPath, ...] = ()
+    """Revocation lists, PEM or DER; a certificate that one of them names is refused."""
 
     min_tls: Literal["1.2", "1.3"] = "1.2"
     """The oldest version of TLS that is spoken."""
@@ -251,6 +288,9 @@ class LimitsConfig(Table):
 
     first_message_timeout: Wait = 10.0
     """How long a new connection may take until its first message is whole."""
+
+    handshake_timeout: Wait = 8.0
+    """How long a TLS handshake may take that a peer has begun."""
 
     head_timeout: Wait = 10.0
     """How long the head of a message may take from its first byte."""

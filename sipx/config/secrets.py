@@ -11,6 +11,8 @@ from sipx.config.errors import did_you_mean
 from sipx.config.values import base_of, offline, refuse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
     from pydantic.json_schema import JsonSchemaValue
 
@@ -25,15 +27,25 @@ class Secret:
     not part of the secret) or ``{ env = "NAME" }``. ``source`` says which, for people.
     """
 
-    __slots__ = ("_value", "source")
+    __slots__ = ("_value", "path", "source")
 
-    def __init__(self, value: str, source: str = "the configuration file") -> None:
+    def __init__(
+        self, value: str, source: str = "the configuration file", path: Path | None = None
+    ) -> None:
         self._value = value
         self.source = source
+        self.path = path
+        """The file it was read from, if it was."""
 
     def reveal(self) -> str:
         """The secret itself."""
         return self._value
+
+    def current(self) -> str:
+        """The secret as its file holds it now, for files that are renewed. Raises OSError."""
+        if self.path is None:
+            return self._value
+        return self.path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
 
     def __repr__(self) -> str:
         return f"Secret('{HIDDEN}')"
@@ -99,7 +111,7 @@ def _from_file(name: str, info: ValidationInfo) -> Secret:
     except UnicodeDecodeError as error:
         raise refuse(f"the file {path} is not UTF-8 text") from error
     value = text.removesuffix("\n").removesuffix("\r")
-    return Secret(_filled(value, f"the file {path} is empty"), f"file {name}")
+    return Secret(_filled(value, f"the file {path} is empty"), f"file {name}", path)
 
 
 def _from_environment(name: str) -> Secret:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from trio.abc import Stream
 
+    from sipx.identity import Partner
     from sipx.interfaces import Interface
     from sipx.plugin import Bound, Proxy, Receiver, Transport
+    from sipx.resolver import Hop
     from sipx.testing.carriers import Place
 
 
@@ -92,7 +94,9 @@ class MemoryUdp:
         self._flows.pop((flow.interface, (flow.address, flow.port)), None)
         self._receivers[flow.interface].closed(flow, reason)
 
-    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
+    def flow_to(
+        self, interface: Interface, address: str, port: int, partner: Partner | None = None
+    ) -> Flow | None:
         """There always is a flow while the interface listens."""
         receiver = self._receivers.get(interface)
         if receiver is None:
@@ -105,10 +109,10 @@ class MemoryUdp:
             receiver.opened(flow)
         return flow
 
-    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
+    async def connect(self, interface: Interface, hop: Hop, partner: Partner | None = None) -> Flow:
         """The same as ``flow_to``. Raises OSError when the interface is down."""
         await trio.lowlevel.checkpoint()
-        flow = self.flow_to(interface, address, port)
+        flow = self.flow_to(interface, hop.address, hop.port)
         if flow is None:
             raise OSError(errno.ENETDOWN, f"interface {interface.name} is not listening")
         return flow
@@ -242,17 +246,19 @@ class MemoryTcp:
         self._flows.pop((flow.interface, (flow.address, flow.port)), None)
         flow.receiver.closed(flow, reason)
 
-    def flow_to(self, interface: Interface, address: str, port: int) -> Flow | None:
+    def flow_to(
+        self, interface: Interface, address: str, port: int, partner: Partner | None = None
+    ) -> Flow | None:
         """The connection to or from this place, if there is one."""
         return self._flows.get((interface, (address, port)))
 
-    async def connect(self, interface: Interface, address: str, port: int) -> Flow:
+    async def connect(self, interface: Interface, hop: Hop, partner: Partner | None = None) -> Flow:
         """Open a connection. Raises OSError."""
         await trio.lowlevel.checkpoint()
         if interface not in self.receivers:
             raise OSError(errno.ENETDOWN, f"interface {interface.name} is not listening")
-        stream = self.network.connect(interface.listen_address, (address, port))
-        return self._begin(interface, stream, (address, port), outbound=True)
+        stream = self.network.connect(interface.listen_address, (hop.address, hop.port))
+        return self._begin(interface, stream, (hop.address, hop.port), outbound=True)
 
 
 # ---------------------------------------------------------------- as plugins

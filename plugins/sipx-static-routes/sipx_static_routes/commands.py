@@ -62,7 +62,7 @@ def _row(domain: str, route: RouteConfig, own: frozenset[str]) -> dict[str, Any]
         "local": domain in own,
         "trusted": route.trusted or route.protocol == "mtls",
         "server": list(route.server),
-        "port": route.port,
+        "port": route.peer_port,
         "protocol": route.protocol,
         "bind": str(route.bind) if route.bind is not None else None,
         "comment": route.comment,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from sipx import (
     ByDomain,
     Config,
     IPAddress,
     KernelConfig,
+    LocalPath,
     PeerPort,
     config_refusals,
     insecure_trust_reason,
+    is_private,
     refuse,
 )
 from sipx import parse_address as numeric
@@ -22,6 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Place = tuple[str | int, ...]
+SECURED: Final = ("tls", "mtls")
+_TLS_KEYS: Final = (
+    "certificate",
+    "ca",
+    "pins",
+    "eku_policy",
+    "allow_wildcard",
+    "accept_cn",
+    "sni",
+    "verify",
+)
 
 
 def _servers(value: object) -> tuple[str, ...]:
@@ -42,6 +57,36 @@ def _reason(value: object) -> str:
     if not isinstance(value, str) or insecure_trust_reason(value) is None:
         raise refuse(f"{value!r} gives no reason", '"yes, " and the reason in words')
     return value
+
+
+def _files(value: object) -> object:
+    """One file or directory, or a list of them."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _pins(value: object) -> tuple[str, ...]:
+    """SHA-256 of public keys, as hex with or without colons, or as base64 behind "sha256/"."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise refuse("no pin is given", "a list of SHA-256 hashes of public keys")
+    return tuple(_pin(pin) for pin in given)
+
+
+def _pin(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    try:
+        if text.startswith("sha256/"):
+            raw = base64.b64decode(text.removeprefix("sha256/"), validate=True)
+        else:
+            raw = bytes.fromhex(text.replace(":", ""))
+    except (ValueError, binascii.Error):
+        raw = b""
+    if len(raw) != 32:
+        raise refuse(
+            f"{value!r} is no SHA-256 hash of a public key",
+            'what "sipx cert show" prints as SPKI: 64 hex digits, or sha256/ and base64',
+        )
+    return raw.hex()
 
 
 def _is_host(text: str) -> bool:
@@ -68,16 +113,57 @@ class RouteConfig(Config):
     """"Trustworthy": requests from the server are accepted by its address alone."""
     server: Annotated[tuple[str, ...], BeforeValidator(_servers)]
     """"Access server": an IP address or host name, or a list that is tried in order."""
-    port: PeerPort = 5060
-    """The port of the access server."""
+    port: PeerPort | None = None
+    """The port of the access server; without it 5061 for tls and mtls, else 5060."""
     protocol: Literal["udp", "tcp", "tls", "mtls"] = "udp"
     """How the access server is spoken to: udp, tcp, tls or mtls."""
     bind: IPAddress | None = None
     """"Bind to IP address": the local address to send from; the system's choice without it."""
     insecure_trust: Annotated[str, BeforeValidator(_reason)] | None = None
     """``"yes, REASON"`` lets a server on a public address be trusted by its address alone."""
+    certificate: str | None = None
+    """The [certificate.NAME] that this partner is shown; without it that of the interface."""
+    ca: Annotated[tuple[LocalPath, ...], BeforeValidator(_files)] = ()
+    """Files or directories of authorities: only these vouch for this partner, not [trust]."""
+    pins: Annotated[tuple[str, ...], BeforeValidator(_pins)] = ()
+    """SHA-256 hashes of public keys: its certificate has one of them; without ca that suffices."""
+    eku_policy: Literal["strict", "federation", "sip-only", "any"] | None = None
+    """Which extended key usages its certificate may have; without it that of the interface."""
+    allow_wildcard: bool = False
+    """Take a wildcard certificate for one of its names: a weakness."""
+    accept_cn: bool = False
+    """Take a common name where there is no subjectAltName: a weakness."""
+    sni: str | None = None
+    """The name that is asked for by SNI; without it that of the server, else the domain."""
+    verify: Literal["on", "off"] = "on"
+    """"off" takes any certificate of a tls server in a private network."""
     comment: str = ""
     """For people: contract, contact."""
+
+    @property
+    def peer_port(self) -> int:
+        """The port that is spoken to."""
+        return self.port or (5061 if self.protocol in SECURED else 5060)
+
+    @model_validator(mode="after")
+    def _tls_only(self) -> RouteConfig:
+        if self.protocol not in SECURED:
+            for key in _TLS_KEYS:
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise refuse(
+                        f"{key} says nothing for the protocol {self.protocol}",
+                        'leave it out, or set protocol = "mtls"',
+                    )
+        if self.verify == "off":
+            if self.protocol != "tls":
+                raise refuse("verify = 'off' would open mtls to anybody", 'verify = "on"')
+            if not all(numeric(server) and is_private(server) for server in self.server):
+                raise refuse(
+                    "verify = 'off' on a way that is not private",
+                    "servers by their addresses in a private network, "
+                    "or pins of the certificates that you know",
+                )
+        return self
 
 
 class StaticRoutesConfig(Config):
@@ -89,6 +175,13 @@ class StaticRoutesConfig(Config):
     def problems(self, kernel: KernelConfig) -> Iterable[tuple[Place, str, str]]:
         """What no single route can see: addresses that cannot be trusted by themselves."""
         for domain, route in self.route.items():
+            if route.certificate is not None and route.certificate not in kernel.certificate:
+                known = ", ".join(sorted(kernel.certificate)) or "there is none yet"
+                yield (
+                    ("route", domain, "certificate"),
+                    f"there is no [certificate.{route.certificate}]",
+                    f"known: {known}",
+                )
             if not route.enabled:
                 continue
             # Requests of the route arrive on any interface that speaks its protocol.

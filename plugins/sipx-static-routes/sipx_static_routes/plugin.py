@@ -10,11 +10,14 @@ import trio
 from sipx import (
     Accept,
     Action,
+    Certificate,
     Check,
     DomainSet,
     Finding,
     Flow,
     Incoming,
+    Partner,
+    Peer,
     Proxy,
     Refuse,
     ResolveError,
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
 REFRESH: Final = 5.0
 """Seconds between two looks at the names of access servers; the resolver minds their TTL."""
 _VERDICTS: Final = 8192
+_WEAK: Final = {
+    "allow_wildcard": "whoever holds a wildcard certificate of the parent domain is believed",
+    "accept_cn": "a common name is no longer checked by authorities",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +68,34 @@ class StaticRoutes:
         self._config = config
         self._proxy = proxy
         self.table = RouteTable(config.route, proxy.domains)
-        self._verdicts: dict[tuple[str, str, str, bytes], Verdict | None] = {}
+        self._verdicts: dict[tuple[str, str, str, str, bytes], Verdict | None] = {}
+
+    # ------------------------------------------------------------ TLS
+
+    @hookimpl
+    def partners(self) -> Iterable[Partner]:
+        """Whoever a tls or mtls route leads to."""
+        return [row.partner for row in self.table.rows if row.partner is not None]
+
+    @hookimpl
+    def authenticate_peer(self, flow: Flow) -> Peer | None:
+        """Whom the certificate at the other end proves, if that is somebody with a route."""
+        rows = self._rows(flow) if flow.examined is not None else ()
+        if not rows or flow.examined is None:
+            return None
+        proof = flow.examined.partners[rows[0].domain]
+        names = ", ".join(row.domain for row in rows)
+        return Peer(names, flow.examined.certificate.ids, proof.profile)
 
     # ------------------------------------------------------------ inwards
 
     @hookimpl
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | None:
-        """By the address of an access server and the domain in From; see docs/trust.md."""
+        """By certificate or address, and by the domain in From; see docs/trust.md."""
         domain = request.from_domain
-        key = (flow.transport, flow.address, flow.interface.name, domain)
+        examined = flow.examined
+        who = "" if examined is None else examined.certificate.fingerprint
+        key = (flow.transport, flow.address, flow.interface.name, who, domain)
         try:
             return self._verdicts[key]
         except KeyError:
@@ -80,7 +106,7 @@ class StaticRoutes:
 
     def judge(self, flow: Flow, from_domain: bytes) -> Verdict | None:
         """The decision for requests on ``flow`` with this From domain."""
-        rows = self.table.from_source(flow.transport, flow.address)
+        rows = self._rows(flow)
         if not rows:
             return None
         decision = decide_incoming(self.facts(rows, flow, from_domain))
@@ -100,6 +126,14 @@ class StaticRoutes:
         )
         return Accept(sender, authorise=asks)
 
+    def _rows(self, flow: Flow) -> tuple[Row, ...]:
+        """ "Route match" of docs/trust.md: by certificate where there is one, else by address."""
+        if flow.examined is not None:
+            return self.table.proven(flow.transport, flow.examined.partners)
+        if flow.transport == "mtls":
+            return ()  # there is no flow without a certificate
+        return self.table.from_source(flow.transport, flow.address)
+
     def facts(self, rows: tuple[Row, ...], flow: Flow, from_domain: bytes) -> Incoming:
         """What the decision table asks about."""
         return Incoming(
@@ -115,6 +149,7 @@ class StaticRoutes:
                 )
                 for row in rows
             ),
+            certificate=Certificate.NONE if flow.examined is None else Certificate.OK,
             from_ours=from_domain in self._proxy.domains,
             peer_private=is_private(flow.address),
             bind_private=is_private(flow.interface.bind),
@@ -192,6 +227,21 @@ class StaticRoutes:
                     "SIPX-R005",
                     Severity.OK,
                     f"route {row.domain}: trusted (mtls), whatever its flag says",
+                )
+            for key, said in _WEAK.items():
+                if getattr(route, key):
+                    yield Finding(
+                        "SIPX-R007",
+                        Severity.WARNING,
+                        f"route {row.domain}: {key}: {said}",
+                        "ask the partner for a certificate with its name as subjectAltName",
+                    )
+            if route.verify == "off":
+                yield Finding(
+                    "SIPX-R008",
+                    Severity.WARNING,
+                    f"route {row.domain}: any certificate of its server is taken",
+                    "pin its key: pins = [...]",
                 )
             if not route.trusted and route.protocol in ("udp", "tcp"):
                 yield Finding(

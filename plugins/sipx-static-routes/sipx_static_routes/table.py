@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sipx import DomainSet, DomainTable, NextHop, Target, Targets, parse_address
+from sipx import (
+    DomainSet,
+    DomainTable,
+    EkuPolicy,
+    NextHop,
+    Partner,
+    Target,
+    Targets,
+    canonical_domain,
+    parse_address,
+)
+from sipx_static_routes.config import SECURED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,13 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One route: ``domain`` is its pattern; ``local`` when it is one of our own domains."""
+    """One route: ``domain`` is its pattern; ``local`` when it is one of our own domains.
+
+    ``partner`` is what proves its server over TLS, None for the protocols without.
+    """
 
     domain: str
     route: RouteConfig
     local: bool
     targets: Targets
     domains: DomainSet
+    partner: Partner | None = None
 
 
 class RouteTable:
@@ -44,6 +59,12 @@ class RouteTable:
     def from_source(self, protocol: str, address: str) -> tuple[Row, ...]:
         """The routes whose access server has this address now and speaks this protocol."""
         return self._by_source.get((protocol, address), ())
+
+    def proven(self, protocol: str, partners: Iterable[str]) -> tuple[Row, ...]:
+        """The routes of a protocol whose partners a certificate has proven to be."""
+        return tuple(
+            row for row in self.rows if row.domain in partners and row.route.protocol == protocol
+        )
 
     def names(self) -> set[str]:
         """The host names among the servers."""
@@ -75,12 +96,41 @@ class RouteTable:
 
 
 def _row(domain: str, route: RouteConfig, own: frozenset[bytes]) -> Row:
-    hops = tuple(NextHop(server, route.port, route.protocol, route.bind) for server in route.server)
-    target = Target(hops=hops, trusted=route.trusted or route.protocol == "mtls", name=domain)
+    hops = tuple(
+        NextHop(server, route.peer_port, route.protocol, route.bind) for server in route.server
+    )
+    partner = _partner(domain, route) if route.protocol in SECURED else None
+    trusted = route.trusted or route.protocol == "mtls"
+    target = Target(hops=hops, trusted=trusted, name=domain, partner=partner)
     return Row(
         domain,
         route,
         domain.encode() in own,
         Targets(((target,),)),
         DomainSet([domain]),
+        partner,
+    )
+
+
+def _partner(domain: str, route: RouteConfig) -> Partner:
+    """docs/security.md, profile "direct": its certificate names an access server or the domain.
+
+    A pattern is no name; its servers are all that a certificate can name then.
+    """
+    names = {canonical_domain(s) for s in route.server if parse_address(s) is None}
+    if "*" not in domain:
+        names.add(domain.encode())
+    return Partner(
+        name=domain,
+        domain=b"" if "*" in domain else domain.encode(),
+        names=frozenset(names),
+        ca=route.ca,
+        pins=frozenset(route.pins),
+        eku=None if route.eku_policy is None else EkuPolicy(route.eku_policy),
+        allow_wildcard=route.allow_wildcard,
+        accept_cn=route.accept_cn,
+        verify=route.verify == "on",
+        mutual=route.protocol == "mtls",
+        sni=route.sni,
+        certificate=route.certificate,
     )

@@ -101,5 +101,5 @@ def test_a_route_that_says_little_means_udp_port_5060_and_no_trust(tmp_path):
     route = routes(tmp_path, 'server = "uc.a.example"', domain="bücher.example")[
         "xn--bcher-kva.example"
     ]
-    assert (route.server, route.port, route.protocol) == (("uc.a.example",), 5060, "udp")
+    assert (route.server, route.peer_port, route.protocol) == (("uc.a.example",), 5060, "udp")
     assert (route.trusted, route.enabled, route.bind) == (False, True, None)

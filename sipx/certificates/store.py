@@ -1,0 +1,249 @@
+"""All certificates and authorities of this proxy, and their files as they change.
+
+Files are looked at every half minute. What is new and good is taken up; what is broken is told,
+and the last good one goes on working. Nothing here touches a connection: who makes TLS contexts
+compares ``generation``.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from sipx.certificates.anchors import TrustSet, load_anchors, load_crls, trust_files
+from sipx.certificates.own import CertificateError, OwnCertificate, load_own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from sipx.config.model import CertificateConfig, KernelConfig
+    from sipx.identity import Partner
+
+LOOK: Final = 30.0
+"""Seconds between two looks at the files."""
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""What tells one state of files from another: path, time of change, size, inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateState:
+    """One table [certificate.NAME]. ``own`` is what is in use, ``error`` what is wrong with the
+    files as they are now; both can be there. ``used_by`` are interfaces, "wan" and routes.
+    """
+
+    name: str
+    own: OwnCertificate | None
+    error: CertificateError | None
+    files: tuple[Path, ...]
+    used_by: tuple[str, ...]
+
+
+class _Entry:
+    """Something loaded from files: the last good value, and the last failure."""
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        files: Callable[[], Iterable[Path]],
+        load: Callable[[], OwnCertificate | TrustSet],
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.files = files
+        self.load = load
+        self.stamp: Stamp | None = None
+        self.value: OwnCertificate | TrustSet | None = None
+        self.error: CertificateError | None = None
+
+    def changed(self) -> tuple[Stamp, OwnCertificate | TrustSet | CertificateError] | None:
+        """What the files hold now, if they are others than at the last look. Blocks on disk."""
+        stamp = _stamp(self.files())
+        if stamp == self.stamp:
+            return None
+        try:
+            return stamp, self.load()
+        except CertificateError as error:
+            return stamp, error
+        except OSError as error:
+            remedy = "let the account that sipx runs as read it"
+            return stamp, CertificateError("SIPX-T001", str(error), remedy)
+
+
+class CertificateStore:
+    """What [certificate.NAME], [trust] and the partners' own authorities hold now.
+
+    ``wall`` is seconds since 1970. ``trouble`` is told what is wrong with a file, and "" when it
+    is right again. Nothing is raised by files that cannot be used: who asks for them is told.
+    """
+
+    def __init__(
+        self,
+        config: KernelConfig,
+        partners: Iterable[Partner] = (),
+        *,
+        wall: Callable[[], float] = time.time,
+        trouble: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.partners = tuple(partners)
+        self.min_tls = config.trust.min_tls
+        self.wall = wall
+        self.generation = 0
+        self._trouble = trouble or _quiet
+        self._own = {
+            name: _Entry("certificate", name, *_own_entry(name, table))
+            for name, table in config.certificate.items()
+        }
+        self._trust = {"": _Entry("trust", "[trust]", *self._trust_entry("", None))}
+        for partner in self.partners:
+            if partner.ca:
+                entry = _Entry("trust", partner.name, *self._trust_entry(partner.name, partner))
+                self._trust[partner.name] = entry
+        self.look()
+
+    # ------------------------------------------------------------ what there is
+
+    def own(self, name: str) -> OwnCertificate:
+        """A certificate of ours, the last good one. Raises CertificateError."""
+        entry = self._own.get(name)
+        if entry is None:
+            raise CertificateError(
+                "SIPX-T001", f"there is no [certificate.{name}]", "add it, or name another"
+            )
+        if isinstance(entry.value, OwnCertificate):
+            return entry.value
+        assert entry.error is not None
+        raise entry.error.with_traceback(None)
+
+    def trust(self, name: str = "") -> TrustSet:
+        """The authorities of [trust], or of a partner that has its own. Raises CertificateError."""
+        entry = self._trust[name]
+        if entry.stamp is None:
+            self._take([(entry, entry.changed())])
+        if isinstance(entry.value, TrustSet):
+            return entry.value
+        assert entry.error is not None
+        raise entry.error.with_traceback(None)
+
+    def states(self) -> tuple[CertificateState, ...]:
+        """Every [certificate.NAME], in the order of the file."""
+        return tuple(
+            CertificateState(
+                name,
+                entry.value if isinstance(entry.value, OwnCertificate) else None,
+                entry.error,
+                tuple(entry.files()),
+                self._used_by(name),
+            )
+            for name, entry in self._own.items()
+        )
+
+    def trust_errors(self) -> tuple[tuple[str, CertificateError], ...]:
+        """What is wrong with lists of authorities, by the name of their partner or "[trust]"."""
+        entries = self._trust.values()
+        return tuple((entry.name, entry.error) for entry in entries if entry.error is not None)
+
+    def _used_by(self, name: str) -> tuple[str, ...]:
+        wan = self.config.wan.certificate == name
+        users = ["wan"] if wan else []
+        for interface, table in self.config.interface.items():
+            if name in table.certificate or name == table.client_certificate:
+                users.append(f"interface {interface}")
+        users += [f"route {p.name}" for p in self.partners if p.certificate == name]
+        return tuple(users)
+
+    # ------------------------------------------------------------ files that change
+
+    def look(self) -> bool:
+        """Look at all files now; True when something new was taken up. Blocks on disk."""
+        return self._take([(entry, entry.changed()) for entry in self._entries()])
+
+    async def watch(self) -> None:
+        """Look every half minute; what blocks is done in a thread."""
+        while True:
+            await trio.sleep(LOOK)
+            found = [
+                (entry, await trio.to_thread.run_sync(entry.changed)) for entry in self._entries()
+            ]
+            self._take(found)
+
+    def _entries(self) -> tuple[_Entry, ...]:
+        """What is looked at: [trust] only once somebody has asked for it."""
+        trust = [e for e in self._trust.values() if e.name != "[trust]" or e.stamp is not None]
+        return (*self._own.values(), *trust)
+
+    def _take(
+        self,
+        found: list[
+            tuple[_Entry, tuple[Stamp, OwnCertificate | TrustSet | CertificateError] | None]
+        ],
+    ) -> bool:
+        news = False
+        for entry, change in found:
+            if change is None:
+                continue
+            entry.stamp, value = change
+            if isinstance(value, CertificateError):
+                entry.error = value
+                kept = "; the last good one stays in use" if entry.value is not None else ""
+                self._trouble(entry.kind, entry.name, f"{value}{kept}")
+                continue
+            entry.value = value
+            entry.error = None
+            news = True
+            self._trouble(entry.kind, entry.name, "")
+        self.generation += news
+        return news
+
+    def _trust_entry(
+        self, name: str, partner: Partner | None
+    ) -> tuple[Callable[[], Iterable[Path]], Callable[[], TrustSet]]:
+        trust = self.config.trust
+
+        def files() -> tuple[Path, ...]:
+            own = trust_files(trust) if partner is None else partner.ca
+            return (*own, *trust.crl)
+
+        def load() -> TrustSet:
+            paths = trust_files(trust) if partner is None else partner.ca
+            return TrustSet(name, load_anchors(paths), load_crls(trust.crl))
+
+        return files, load
+
+
+def _own_entry(
+    name: str, table: CertificateConfig
+) -> tuple[Callable[[], Iterable[Path]], Callable[[], OwnCertificate]]:
+    password = table.pkcs12_password
+    given = (
+        table.cert_file,
+        table.key_file,
+        table.pkcs12_file,
+        None if password is None else password.path,
+    )
+    files = tuple(path for path in given if path is not None)
+    return lambda: files, lambda: load_own(name, table)
+
+
+def _stamp(paths: Iterable[Path]) -> Stamp:
+    """What is there, without reading it; a directory stands for the files in it."""
+    found: list[tuple[str, int, int, int]] = []
+    for path in paths:
+        try:
+            members = sorted(path.iterdir()) if path.is_dir() else (path,)
+            for member in members:
+                stat = member.stat()
+                found.append((str(member), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        except OSError:
+            found.append((str(path), 0, 0, 0))
+    return tuple(found)
+
+
+def _quiet(kind: str, name: str, text: str) -> None:
+    """Nobody listens: a command asks ``states()`` instead."""

@@ -1,0 +1,197 @@
+"""One TLS connection in memory: bytes of the network in and out, clear text in and out. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL import SSL
+
+from sipx.tls.verification import Verification
+from sipx.tls.words import OURS, TlsError, bad_certificate, cut_off, handshake_failed
+from sipx.trust import CertificateFault
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from sipx.certificates import OwnCertificate
+    from sipx.identity import EkuPolicy, Examination, Partner
+    from sipx.tls.examine import Examiner
+
+RECORD: Final = 16384
+"""Bytes of clear text in one record at most (RFC 8446 §5.1)."""
+_OVERHEAD: Final = 64
+_SPARE: Final = 4096
+
+
+class TlsSession:
+    """Made by `sipx.tls.Tls`. First ``handshake`` until ``established``, then the rest.
+
+    ``examined`` is what the peer's certificate was found to be, None when it showed none;
+    ``ended`` is True when the peer has said goodbye.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_context",
+        "_examiner",
+        "_partner",
+        "_policy",
+        "_who",
+        "accepting",
+        "ended",
+        "established",
+        "examined",
+        "own",
+        "shows_certificate",
+    )
+
+    def __init__(
+        self,
+        context: SSL.Context,
+        examiner: Examiner,
+        who: str,
+        own: OwnCertificate | None,
+        policy: EkuPolicy,
+        partners: tuple[Partner, ...],
+        *,
+        partner: Partner | None = None,
+        server_name: str = "",
+    ) -> None:
+        self._context = context
+        self._examiner = examiner
+        self._who = who
+        self._policy = policy
+        self._partner = partner
+        self.own = own
+        self.shows_certificate = own is not None
+        self.accepting = partner is None
+        self.established = self.ended = False
+        self.examined: Examination | None = None
+        self._connection = connection = SSL.Connection(context, None)
+        connection.set_app_data(Verification(policy, partners, accepting=self.accepting))
+        if partner is None:
+            connection.set_accept_state()
+        else:
+            connection.set_connect_state()
+            if server_name:
+                connection.set_tlsext_host_name(server_name.encode())
+
+    # ------------------------------------------------------------ handshake
+
+    def handshake(self, data: bytes = b"") -> bytes:
+        """Go on with the handshake; returns what is to be written now. Raises TlsError."""
+        connection = self._connection
+        if data:
+            connection.bio_write(data)
+        try:
+            connection.do_handshake()
+        except SSL.WantReadError:
+            return self._drain()
+        except SSL.Error as error:
+            failure = self._failure(error)
+            failure.last_words = self._drain()
+            raise failure from None
+        self._examine()
+        self.established = True
+        return self._drain()
+
+    def cut_off(self) -> bytes:
+        """The peer closed the connection before the handshake was over. Raises TlsError."""
+        raise cut_off(self._who, self.own)
+
+    def _examine(self) -> None:
+        """RFC 5922 §7.3: who is not authenticated is left at once."""
+        connection = self._connection
+        leaf: x509.Certificate | None = connection.get_peer_certificate(as_cryptography=True)
+        if leaf is None or (self._partner is not None and not self._partner.verify):
+            return
+        chain = connection.get_peer_cert_chain(as_cryptography=True) or ()
+        try:
+            self.examined = self._examiner.examine(
+                leaf,
+                chain,
+                accepting=self.accepting,
+                policy=self._policy,
+                partner=self._partner,
+                who=self._who,
+            )
+        except TlsError as failure:
+            failure.last_words = self.end()
+            raise
+
+    # ------------------------------------------------------------ messages
+
+    def receive(self, data: bytes) -> bytes:
+        """Records in, all clear text out. Raises TlsError."""
+        connection = self._connection
+        if data:
+            connection.bio_write(data)
+        clear: list[bytes] = []
+        try:
+            while True:
+                clear.append(connection.recv(RECORD))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self.ended = True
+        except SSL.Error as error:
+            raise self._failure(error) from None
+        return clear[0] if len(clear) == 1 else b"".join(clear)
+
+    def encrypt(self, data: bytes) -> bytes:
+        """Clear text in, records out. Raises TlsError."""
+        connection = self._connection
+        try:
+            sent = connection.send(data)
+            while sent < len(data):
+                sent += connection.send(data[sent : sent + RECORD])
+        except SSL.Error as error:
+            raise self._failure(error) from None
+        return connection.bio_read(len(data) + (len(data) // RECORD + 1) * _OVERHEAD + _SPARE)
+
+    def end(self) -> bytes:
+        """Our goodbye (RFC 8446 §6.1)."""
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            return b""  # the handshake was not over
+        return self._drain()
+
+    # ------------------------------------------------------------ what was agreed
+
+    @property
+    def version(self) -> str:
+        """``TLSv1.3``."""
+        return self._connection.get_protocol_version_name()
+
+    @property
+    def cipher(self) -> str:
+        """The cipher's name, "" before there is one."""
+        return self._connection.get_cipher_name() or ""
+
+    @property
+    def server_name(self) -> str:
+        """What the client asked for by SNI, "" if nothing."""
+        return (self._connection.get_servername() or b"").decode("ascii", "replace")
+
+    # ------------------------------------------------------------ below
+
+    def _drain(self) -> bytes:
+        found: list[bytes] = []
+        try:
+            while True:
+                found.append(self._connection.bio_read(RECORD))
+        except SSL.WantReadError:
+            return b"".join(found)
+
+    def _failure(self, error: SSL.Error) -> TlsError:
+        rules = self._connection.get_app_data()
+        if isinstance(rules, Verification) and rules.failed is not None:
+            number, depth, facts = rules.failed
+            fault = OURS.get(number, CertificateFault.UNKNOWN_CA)
+            rule = "" if number in OURS else f"OpenSSL refuses it with error {number}"
+            return bad_certificate(self._who, facts, fault, rule, of_chain=depth > 0)
+        if isinstance(error, SSL.SysCallError):
+            return cut_off(self._who, self.own)
+        reasons = [entry[-1] for entry in error.args[0]] if error.args else []
+        return handshake_failed(self._who, reasons, self.own)
