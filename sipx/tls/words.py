@@ -78,7 +78,10 @@ _REASONS: Final = {
         "it needs TLS 1.2 or later",
     ),
     "no shared cipher": ("there is no cipher that both sides allow", "update its TLS software"),
-    "http request": ("it speaks HTTP, not TLS", "this port is for SIP over TLS"),
+    "http request": (
+        "it sent clear text, not TLS",
+        "use the protocol tcp, or let it speak TLS to this port",
+    ),
     "wrong version number": (
         "what it sent is no TLS",
         "use the protocol tcp, or let it speak TLS to this port",
