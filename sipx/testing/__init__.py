@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sipx.testing.asking import NoAnswerError
     from sipx.testing.carriers import TcpCarrier, UdpCarrier
+    from sipx.testing.certificates import Authority, Issued
     from sipx.testing.configuration import read_configuration
     from sipx.testing.contract import check_plugin
     from sipx.testing.dialog import Dialog
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from sipx.testing.wire import a_request, an_answer
 
 _MODULE_OF = {
+    "Authority": "sipx.testing.certificates",
     "Call": "sipx.testing.sessions",
     "Dialog": "sipx.testing.dialog",
     "DnsServer": "sipx.testing.dns",
     "Invitation": "sipx.testing.sessions",
+    "Issued": "sipx.testing.certificates",
     "Network": "sipx.testing.network",
     "NoAnswerError": "sipx.testing.asking",
     "Notifier": "sipx.testing.sessions",
@@ -52,10 +55,12 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "Authority",
     "Call",
     "Dialog",
     "DnsServer",
     "Invitation",
+    "Issued",
     "Network",
     "NoAnswerError",
     "Notifier",
