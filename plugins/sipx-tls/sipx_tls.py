@@ -89,7 +89,11 @@ class TlsFlow(Connection):
         except TlsError as failure:
             self.close(str(failure))
             return False
-        if clear and not super().read(clear):
+        if not clear:
+            answer = session.reply()
+            if answer:
+                self.put(answer)
+        elif not super().read(clear):
             return False
         if session.ended:
             self.flush()

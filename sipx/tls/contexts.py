@@ -21,6 +21,8 @@ ROTATION: Final = 12 * 3600.0
 
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption; those of 1.3 all have both."""
+_NO_AUTO_CHAIN: Final = 0x8
+"""SSL_MODE_NO_AUTO_CHAIN, which pyOpenSSL does not name."""
 _VERSIONS: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
 
@@ -93,6 +95,8 @@ class Contexts:
         context.set_min_proto_version(_VERSIONS[self._store.min_tls])
         context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
         context.set_cipher_list(_CIPHERS)
+        # What is configured is what is sent; OpenSSL would add what it finds among the trusted.
+        context.set_mode(_NO_AUTO_CHAIN)
         # Tickets are stateless; sessions are not kept here beside them.
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_session_id(b"sipx")

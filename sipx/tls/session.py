@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
@@ -151,10 +152,15 @@ class TlsSession:
 
     def end(self) -> bytes:
         """Our goodbye (RFC 8446 §6.1)."""
-        try:
+        with suppress(SSL.Error):  # where the handshake is not over there is an alert, or nothing
             self._connection.shutdown()
-        except SSL.Error:
-            return b""  # the handshake was not over
+        return self._drain()
+
+    def reply(self) -> bytes:
+        """What OpenSSL has to say by itself, such as an alert against a renegotiation; often b"".
+
+        Worth asking when what came was no message; else it goes out with the next one.
+        """
         return self._drain()
 
     # ------------------------------------------------------------ what was agreed

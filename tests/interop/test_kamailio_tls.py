@@ -218,3 +218,40 @@ async def test_a_certificate_of_no_route_is_row_9(
         refusal = next(m for m in caplog.messages if m.startswith("refused MESSAGE"))
         assert "no active static route matches this certificate; federation is off" in refusal
         assert "subject CN=other.example" in refusal
+
+
+# ---------------------------------------------------------------- a partner that restarts
+
+
+async def test_a_partner_may_restart_under_load(parties: Parties) -> None:
+    """200 messages a second: each gets a final answer, and none is lost once it is back."""
+    async with parties.meet(parties.theirs(dns=[PARTNER])):
+        answers: dict[int, list[int]] = {0: [], 1: [], 2: []}
+        phase = 0
+
+        async def say() -> None:
+            during = phase
+            response = await parties.home.message(f"sip:bob@{PARTNER}", "still there?")
+            answers[during].append(response.status)
+
+        async with trio.open_nursery() as nursery:
+
+            async def load() -> None:
+                while phase < 3:
+                    nursery.start_soon(say)
+                    await trio.sleep(0.005)
+
+            nursery.start_soon(load)
+            await trio.sleep(1)
+            phase = 1
+            await trio.to_thread.run_sync(parties.kamailio.end)
+            await trio.to_thread.run_sync(parties.kamailio.start)
+            phase = 2
+            await trio.sleep(1)
+            phase = 3
+        # Those of the first phase that were on the wire when Kamailio ended may have gone with it.
+        assert set(answers[0]) <= {200, 500, 503}
+        assert answers[0].count(200) > 100
+        assert set(answers[1]) <= {200, 500, 503}
+        assert answers[2], "nothing was sent after the restart"
+        assert set(answers[2]) == {200}, answers[2]
