@@ -68,7 +68,7 @@ interop: $(BUILT)
 
 bench: $(BUILT)
 	@benchmarks/run.sh --target kamailio --target 'sipx=python benchmarks/sipx_target.py \
-	  --port {port} --uas {uas} --protocol {protocol}' $(ARGS)
+	  --port {port} --uas {uas} --protocol {protocol} --tlsport {tlsport} --certs {certs}' $(ARGS)
 
 constraints:
 	@echo "resolving all versions anew" >&2

@@ -12,12 +12,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from cryptography import x509
+
 from sipx.cli.root import sipx
+from sipx.identity import certificate_facts
 
 CONFIGURATION = """\
 config_version = 1
 domains = ["a.example"]
-plugins = ["udp", "tcp", "static-routes"]
+plugins = ["udp", "tcp", {tls_plugin}"static-routes"]
 
 [interface.udp]
 bind = "{ip}"
@@ -29,6 +32,7 @@ bind = "{ip}"
 port = {port}
 protocol = "tcp"
 
+{tls_tables}
 [log]
 level = "{log_level}"
 
@@ -50,6 +54,22 @@ trusted = true
 server = "{uas_ip}"
 port = {uas_port}
 protocol = "{protocol}"
+{pins}
+"""
+
+TLS_TABLES = """\
+[interface.tls]
+bind = "{ip}"
+port = {tls_port}
+protocol = "mtls"
+certificate = "proxy"
+
+[certificate.proxy]
+cert_file = "{certs}/proxy.pem"
+key_file = "{certs}/proxy.key"
+
+[trust]
+ca = "{certs}/ca.pem"
 """
 
 
@@ -58,14 +78,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="the proxy's, UDP and TCP")
     parser.add_argument("--uas", required=True, metavar="HOST:PORT", help="where requests go")
     parser.add_argument("--ip", default="127.0.0.1", help="the proxy's and the client's address")
-    parser.add_argument("--protocol", choices=["udp", "tcp"], default="udp")
+    parser.add_argument("--protocol", choices=["udp", "tcp", "tls"], default="udp")
+    parser.add_argument("--tlsport", type=int, default=0, help="the proxy's, mutual TLS")
+    parser.add_argument("--certs", type=Path, help="what mkcerts.sh has made, for tls")
     parser.add_argument("--log-level", default="warning")
     return parser.parse_args()
+
+
+def tls_tables(args: argparse.Namespace) -> str:
+    certs = args.certs.resolve()
+    return TLS_TABLES.format(ip=args.ip, tls_port=args.tlsport, certs=certs)
+
+
+def spki(certs: Path) -> str:
+    """The key of the load generator, whose certificate cannot name the address of its route."""
+    certificate = x509.load_pem_x509_certificate((certs / "uac.pem").read_bytes())
+    return certificate_facts(certificate).spki
 
 
 def main() -> None:
     args = arguments()
     uas_ip, _, uas_port = args.uas.rpartition(":")
+    tls = args.protocol == "tls"
     with tempfile.TemporaryDirectory(prefix="sipx-bench-target.") as folder:
         file = Path(folder, "sipx.toml")
         file.write_text(
@@ -77,7 +111,10 @@ def main() -> None:
                 uac_port=args.port + 1000,
                 uas_ip=uas_ip,
                 uas_port=uas_port,
-                protocol=args.protocol,
+                protocol="mtls" if tls else args.protocol,
+                tls_plugin='"tls", ' if tls else "",
+                tls_tables=tls_tables(args) if tls else "",
+                pins=f'pins = ["{spki(args.certs)}"]' if tls else "",
             )
         )
         sipx(["run", "--config", str(file)], prog_name="sipx")
