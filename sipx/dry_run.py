@@ -6,15 +6,18 @@ proxy core is asked step by step (RFC 3261 §16), as it is for a request that ar
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from sipx.certificates.findings import certificate_findings
 from sipx.errors import Refused
 from sipx.flows import Flow
 from sipx.interfaces import host_port
@@ -30,10 +33,11 @@ from sipx.trust import SenderKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sipx.certificates import CertificateStore
     from sipx.config.load import Settings
     from sipx.hooks import Hooks
     from sipx.interfaces import Interface
-    from sipx.plugin import Target
+    from sipx.plugin import Finding, Target
     from sipx.registry import Registry
     from sipx.resolver import Hop
 
@@ -143,7 +147,12 @@ class DryRun:
         with tempfile.TemporaryDirectory(prefix="sipx-dry-") as directory:
             service = settings.kernel.service.model_copy(update={"state_dir": Path(directory)})
             config = settings.kernel.model_copy(update={"service": service})
-            kernel = Kernel(replace(settings, kernel=config), registry, clock=time.monotonic)
+            troubles = logging.getLogger("sipx.trouble")
+            before, troubles.disabled = troubles.disabled, True  # who asks is told in the answer
+            try:
+                kernel = Kernel(replace(settings, kernel=config), registry, clock=time.monotonic)
+            finally:
+                troubles.disabled = before
             for interface in kernel.interfaces.all:
                 if interface.enabled:
                     port = interface.port or interface.transport.default_port
@@ -151,6 +160,16 @@ class DryRun:
             kernel.interfaces.refresh()
             kernel.transactions.own_sent_by = kernel.interfaces.own_sent_by
             yield cls(kernel)
+
+    @property
+    def certificates(self) -> CertificateStore:
+        """The certificates and authorities of the configuration."""
+        return self._kernel.certificates
+
+    def certificate_findings(self) -> Iterator[Finding]:
+        """What is to be said about the certificates now."""
+        store = self._kernel.certificates
+        yield from certificate_findings(store, datetime.fromtimestamp(store.wall(), UTC))
 
     @property
     def hooks(self) -> Hooks:

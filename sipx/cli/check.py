@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sipx.dry_run import DryRun
     from sipx.plugin import Check, Finding
 
-OWN_AREAS: Final = ("config", "ports", "plugins")
+OWN_AREAS: Final = ("config", "ports", "plugins", "certs")
 _MARKS: Final = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow")}
 
 
@@ -54,9 +54,9 @@ def check(
 ) -> None:
     """Look for what is wrong before a partner does.
 
-    Areas are config, ports, plugins and those of the plugins, such as routes; without AREA all of
-    them. Nothing is sent and nothing is changed. The exit code is 0 when nothing failed, 1 when
-    something did, and 3 when the configuration file is not valid.
+    Areas are config, ports, plugins, certs and those of the plugins, such as routes; without AREA
+    all of them. Nothing is sent and nothing is changed. The exit code is 0 when nothing failed, 1
+    when something did, and 3 when the configuration file is not valid.
     """
     from sipx.config import ConfigError, load
 
@@ -116,6 +116,8 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
                 found += [Found("ports", f) for f in port_findings(dry.interfaces)]
             if "plugins" in wanted:
                 found += [Found("plugins", f) for f in _plugin_findings(line, settings, dry)]
+            if "certs" in wanted:
+                found += [Found("certs", f) for f in dry.certificate_findings()]
             for given in checks:
                 if given.item.area in wanted:
                     found += [Found(given.item.area, f) for f in _run(given.plugin, given.item)]

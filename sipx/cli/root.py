@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "plugins": Place(
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
+    "cert": Place("sipx.cli.cert", "Certificates: list, show, request, make, import."),
     "version": Place("sipx.cli.version", "The version of sipx, and of what it runs on."),
     "completion": Place("sipx.cli.completion", "Print the completion script for a shell."),
     "help": Place("sipx.cli.help", "Show the help of a command."),
