@@ -34,6 +34,17 @@ DECLARATIONS = {
 """Modules in which nothing stands that could be tested by itself."""
 
 TESTED_THROUGH = {
+    "sipx/connections.py": "plugins/sipx-tls/tests/test_tls.py",
+    "sipx/certificates/anchors.py": "tests/certificates/test_store.py",
+    "sipx/certificates/probe.py": "tests/cli/test_cert.py",
+    "sipx/cli/cert_ca.py": "tests/cli/test_cert.py",
+    "sipx/cli/cert_make.py": "tests/cli/test_cert.py",
+    "sipx/cli/cert_show.py": "tests/cli/test_cert.py",
+    "sipx/tls/contexts.py": "tests/tls/test_session.py",
+    "sipx/tls/examine.py": "tests/tls/test_session.py",
+    "sipx/tls/verification.py": "tests/tls/test_session.py",
+    "sipx/tls/words.py": "tests/tls/test_session.py",
+    "sipx/testing/certificates.py": "tests/test_identity.py",
     "sipx/cookies.py": "tests/test_proxy_routes.py",
     "sipx/edge.py": "tests/test_streams.py",
     "sipx/flows.py": "tests/test_arrival.py",
