@@ -39,6 +39,7 @@ class Flow(ABC):
         "id",
         "interface",
         "last_in",
+        "lost",
         "may_alias",
         "messages_in",
         "messages_out",
@@ -75,6 +76,8 @@ class Flow(ABC):
         self.peer: Peer | None = None
         self.examined: Examination | None = None
         """What its peer's certificate was found to be; None where there is none."""
+        self.lost = ""
+        """Why its peer did not want it after all: then requests on it end with 502."""
         self.may_alias = False
         """Whether its peer may ask for requests on this connection (RFC 5923)."""
         self.parser: StreamParser | None = None

@@ -104,8 +104,9 @@ class Branch(ClientTransaction):
         self.context.failed(self, 408, "no response in time")
 
     def on_error(self) -> None:
-        """§16.9: as if a 503 had come."""
-        self.context.failed(self, 503, "the transport failed")
+        """§16.9: as if a 503 had come; a peer that refuses us is no gateway to anything."""
+        lost: str = self.flow.lost  # type: ignore[attr-defined]  # a Flow
+        self.context.failed(self, 502 if lost else 503, lost or "the transport failed")
 
     def ack(self, response: Response) -> bytes:
         """§17.1.1.3."""

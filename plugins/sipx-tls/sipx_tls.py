@@ -54,9 +54,9 @@ class TlsConfig(Config):
 
 
 class TlsFlow(Connection):
-    """A connection whose handshake has passed."""
+    """A connection whose handshake has passed. ``partner``: whom it was opened to."""
 
-    __slots__ = ("session",)
+    __slots__ = ("partner", "session")
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class TlsFlow(Connection):
         address: str,
         port: int,
         session: TlsSession,
-        *,
-        outbound: bool,
+        partner: Partner | None = None,
     ) -> None:
-        super().__init__(listener, sock, address, port, outbound=outbound)
+        super().__init__(listener, sock, address, port, outbound=partner is not None)
         self.session = session
+        self.partner = partner
         self.examined = session.examined
-        if not outbound:
+        if partner is None:
             self.may_alias = session.examined is not None
         elif session.shows_certificate:
             # RFC 5923 §8: "alias" offers this connection for the peer's requests to us.
@@ -87,7 +87,7 @@ class TlsFlow(Connection):
         try:
             clear = session.receive(data)
         except TlsError as failure:
-            self.close(str(failure))
+            self._refused(failure)
             return False
         if not clear:
             answer = session.reply()
@@ -100,6 +100,14 @@ class TlsFlow(Connection):
             self.close("closed by the peer")
             return False
         return True
+
+    def _refused(self, failure: TlsError) -> None:
+        """With TLS 1.3 a server says what it thinks of our certificate after the handshake."""
+        if self.partner is not None and not self.messages_in:
+            self.lost = str(failure)
+            if self.partner.name:
+                self.receiver.trouble("partner", self.partner.name, self.lost)
+        self.close(str(failure))
 
     async def serve(self) -> None:
         """Messages may have come with the end of the handshake; then as any connection."""
@@ -178,7 +186,7 @@ class TlsListener(Listener):
             sock.close()
             raise
         else:
-            flow = TlsFlow(self, sock, address, port, session, outbound=False)
+            flow = TlsFlow(self, sock, address, port, session)
             self.begin(flow, (_INBOUND, address, port))
         finally:
             self.receiver.handshake_ends(address)
@@ -246,7 +254,7 @@ class TlsTransport(StreamTransport):
         except BaseException:
             sock.close()
             raise
-        flow = TlsFlow(listener, sock, hop.address, hop.port, session, outbound=True)
+        flow = TlsFlow(listener, sock, hop.address, hop.port, session, partner)
         listener.begin(flow, (partner.key, hop.address, hop.port))
         return flow
 

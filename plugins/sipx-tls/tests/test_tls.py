@@ -1,0 +1,432 @@
+"""The transports over real sockets of this machine; the peers use Python's own ssl module."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+
+from sipx import Status
+from sipx.sip import StreamParser
+from sipx.testing import Authority, UdpCarrier, UserAgent
+
+HOME, AWAY, OTHER = "home.example", "away.example", "other.example"
+
+
+class Lab:
+    """A proxy for home.example with a UC server by UDP; its partners have certificates."""
+
+    def __init__(self, directory, start, nursery):
+        self.directory = directory
+        self.start = start
+        self.nursery = nursery
+        self.ca = Authority("Lab CA")
+        self.ca.write(directory)
+        self.home = UserAgent(f"sip:ada@{HOME}", UdpCarrier("127.0.0.3"))
+        self.proxy = None
+        self.streams = []
+
+    def files(self, name, *domains, issuer=None, **more):
+        issued = (issuer or self.ca).leaf(dns=domains, **more)
+        return issued.write(self.directory, name)
+
+    async def run(self, *, protocol="mtls", routes=None, interface=None, **tables):
+        """Start it all; ``routes`` are the partners' by domain."""
+        await self.nursery.start(self.home.serve)
+        own = dict(zip(("cert_file", "key_file"), self.files("own", f"sip.{HOME}"), strict=True))
+        near = {"bind": "127.0.0.1", "port": 0, "protocol": "udp"}
+        far = {"bind": "127.0.0.1", "port": 0, "protocol": protocol, "certificate": "own"}
+        uc = {"server": "127.0.0.3", "port": self.home.place[1], "trusted": True}
+        if routes is None:
+            routes = {AWAY: {"server": "127.0.0.9", "protocol": protocol}}
+        self.proxy = await self.start(
+            domains=[HOME],
+            plugins=["tls"],
+            interface={"near": near, "far": {**far, **(interface or {})}},
+            certificate={"own": own},
+            trust={"ca": str(self.directory / "ca.crt")},
+            **{"static-routes": {"route": {HOME: uc, **routes}}},
+            **tables,
+        )
+        self.home.proxy = self.proxy.place("near")
+        return self.proxy
+
+    def context(self, name="", *, server=False):
+        purpose = ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT
+        context = ssl.SSLContext(purpose)
+        context.check_hostname = False
+        context.load_verify_locations(self.directory / "ca.crt")
+        context.verify_mode = ssl.CERT_REQUIRED
+        if name:
+            context.load_cert_chain(self.directory / f"{name}.crt", self.directory / f"{name}.key")
+        return context
+
+    async def connect(self, name="", source=("127.0.0.1", 0)):
+        """A connection to the proxy that shows this certificate."""
+        sock = trio.socket.socket()
+        await sock.bind(source)
+        await sock.connect(self.proxy.place("far"))
+        stream = self.kept(trio.SocketStream(sock))
+        return Peer(trio.SSLStream(stream, self.context(name)))
+
+    def kept(self, stream):
+        """A stream that is closed when the test ends."""
+        self.streams.append(stream)
+        return stream
+
+    async def clear(self):
+        """A connection to the proxy without TLS."""
+        return self.kept(await trio.open_tcp_stream(*self.proxy.place("far")))
+
+    def trouble(self, kind="interface", name="far"):
+        found = self.proxy.kernel.troubles.of(kind, name)
+        return "" if found is None else found.text
+
+
+class Peer:
+    """One end of a connection that speaks raw SIP."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.parser = StreamParser()
+        self.waiting = []
+        self.count = 0
+
+    async def send(self, method="MESSAGE", sender=AWAY, to=HOME, via="127.0.0.1:5061", extra=()):
+        self.count += 1
+        lines = (
+            f"{method} sip:ada@{to} SIP/2.0",
+            f"Via: SIP/2.0/TLS {via};branch=z9hG4bK-{id(self)}-{self.count}",
+            "Max-Forwards: 70",
+            f"From: <sip:bob@{sender}>;tag=1",
+            f"To: <sip:ada@{to}>",
+            f"Call-ID: {id(self)}-{self.count}",
+            f"CSeq: 1 {method}",
+            *extra,
+            "Content-Length: 0",
+            "",
+            "",
+        )
+        await self.stream.send_all("\r\n".join(lines).encode())
+
+    async def next(self):
+        """The next message. Raises what the stream does."""
+        with trio.fail_after(10):
+            while not self.waiting:
+                piece = await self.stream.receive_some()
+                if not piece:
+                    raise trio.BrokenResourceError("ended")
+                self.waiting += self.parser.feed(bytes(piece))
+        return self.waiting.pop(0)
+
+    async def answer(self, request, status=200):
+        await self.stream.send_all(request.reply(status).encode())
+
+    async def status(self, **what):
+        """Send a request; the status of its answer, or why there is none."""
+        try:
+            await self.send(**what)
+            return (await self.next()).status
+        except (trio.BrokenResourceError, ssl.SSLError) as error:
+            cause = error.__cause__
+            return "alert" if isinstance(cause or error, ssl.SSLError) else "closed"
+
+
+@pytest.fixture
+async def lab(tmp_path, sipx_on_loopback, nursery):
+    made = Lab(tmp_path, sipx_on_loopback, nursery)
+    yield made
+    for stream in made.streams:
+        await trio.aclose_forcefully(stream)
+
+
+@asynccontextmanager
+async def listening(lab, name, answers=200):
+    """A server with this certificate; the peers that connected to it, and its port."""
+    peers = []
+
+    async def handle(stream):
+        secured = trio.SSLStream(stream, lab.context(name, server=True), server_side=True)
+        peer = Peer(secured)
+        peers.append(peer)
+        try:
+            while True:
+                request = await peer.next()
+                if answers and hasattr(request, "method"):
+                    await peer.answer(request, answers)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_tcp, handle, 0, host="127.0.0.1")
+        [listener] = await nursery.start(serve)
+        yield peers, listener.socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+# ---------------------------------------------------------------- docs/trust.md, incoming
+
+
+def certificate(lab, kind):
+    """Write the certificate of a kind; its name, "" for none."""
+    if kind == "none":
+        return ""
+    if kind == "away":
+        lab.files("peer", AWAY)
+    elif kind == "other":
+        lab.files("peer", OTHER)
+    elif kind == "unknown":
+        lab.files("peer", AWAY, issuer=Authority("Lab CA"))
+    elif kind == "expired":
+        day = lab.ca.now
+        lab.files("peer", AWAY, not_before=day.replace(year=2020), not_after=day.replace(year=2021))
+    return "peer"
+
+
+@pytest.mark.parametrize(
+    ("row", "protocol", "kind", "sender", "expected"),
+    [
+        (1, "mtls", "none", AWAY, "alert"),
+        (2, "mtls", "unknown", AWAY, "alert"),
+        (2, "mtls", "expired", AWAY, "alert"),
+        (3, "mtls", "away", AWAY, 200),
+        (3, "mtls", "away", OTHER, 403),
+        (25, "mtls", "away", HOME, 403),
+        (9, "mtls", "other", OTHER, 403),
+        (9, "mtls", "other", AWAY, 403),
+        (10, "tls", "away", AWAY, 200),
+        (10, "tls", "away", OTHER, 403),
+        (11, "tls", "unknown", AWAY, "alert"),
+        (11, "tls", "expired", AWAY, "alert"),
+        (17, "tls", "none", AWAY, 403),
+        (17, "tls", "other", AWAY, 403),
+    ],
+)
+async def test_the_rows_that_need_certificates(lab, row, protocol, kind, sender, expected):
+    await lab.run(protocol=protocol)
+    peer = await lab.connect(certificate(lab, kind))
+    assert await peer.status(sender=sender) == expected
+    if expected == "alert":
+        assert f"[row {row}]" in lab.trouble()
+
+
+@pytest.mark.parametrize(
+    ("row", "trusted", "expected"), [(12, True, 200), (14, False, 403)], ids=["trusted", "not"]
+)
+async def test_tls_without_a_certificate_is_known_by_address(lab, row, trusted, expected):
+    route = {"server": "127.0.0.1", "protocol": "tls", "trusted": trusted}
+    await lab.run(protocol="tls", routes={AWAY: route})
+    assert await (await lab.connect()).status() == expected
+
+
+async def test_row_26_two_routes_share_one_server(lab):
+    routes = {d: {"server": "127.0.0.9", "protocol": "mtls"} for d in (AWAY, OTHER)}
+    await lab.run(routes=routes)
+    lab.files("peer", AWAY, OTHER)
+    peer = await lab.connect("peer")
+    assert [await peer.status(sender=d) for d in (AWAY, OTHER, "third.example")] == [200, 200, 403]
+
+
+async def test_a_route_that_is_switched_off_matches_nobody(lab):
+    route = {"server": "127.0.0.9", "protocol": "mtls", "enabled": False}
+    await lab.run(routes={AWAY: route})
+    assert await (await lab.connect(certificate(lab, "away"))).status() == 403
+
+
+async def test_in_dialog_requests_are_checked_like_all_others(lab):
+    """A To tag and a Route that somebody made up prove nothing."""
+    await lab.run()
+    peer = await lab.connect(certificate(lab, "other"))
+    place = lab.proxy.place("far")
+    route = f"Route: <sip:sipx-AAAA@{place[0]}:{place[1]};transport=tls;lr>"
+    assert await peer.status(method="BYE", sender=AWAY, extra=(route,)) == 403
+
+
+# ---------------------------------------------------------------- outgoing
+
+
+async def test_a_request_goes_to_the_partner_with_our_certificate_shown(lab):
+    lab.files("peer", AWAY)
+    async with listening(lab, "peer") as (peers, port):
+        route = {"server": "127.0.0.1", "port": port, "protocol": "mtls"}
+        await lab.run(routes={AWAY: route})
+        for _ in range(3):
+            assert (await lab.home.message(f"sip:bob@{AWAY}", "hello")).status == 200
+        assert len(peers) == 1, "one connection for all of them"
+        shown = peers[0].stream.getpeercert()
+        assert ("DNS", f"sip.{HOME}") in shown["subjectAltName"]
+
+
+async def test_c02_a_connection_proven_for_one_partner_serves_no_other(lab):
+    """CVE-2020-15260: both partners at one address and port, the server proves only one."""
+    lab.files("peer", AWAY)
+    async with listening(lab, "peer") as (_, port):
+        route = {"server": "127.0.0.1", "port": port, "protocol": "mtls"}
+        await lab.run(routes={AWAY: route, OTHER: route})
+        assert (await lab.home.message(f"sip:bob@{AWAY}", "hello")).status == 200
+        answer = await lab.home.message(f"sip:eve@{OTHER}", "not for you")
+        assert answer.status == 502
+        assert b"it names away.example, and other.example was wanted" in answer.get(b"Warning")
+        assert "was wanted" in lab.trouble("partner", OTHER)
+        assert lab.trouble("partner", AWAY) == ""
+
+
+async def test_a_server_that_refuses_us_is_told_in_the_502(lab):
+    """TLS 1.3: its alert comes after our handshake, when the request is on its way."""
+    lab.files("peer", AWAY)
+    other = Authority("Somebody else")
+    other.write(lab.directory, "other-ca")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(lab.directory / "peer.crt", lab.directory / "peer.key")
+    context.load_verify_locations(lab.directory / "other-ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def refuse(listening):
+        with (
+            listening,
+            listening.accept()[0] as plain,
+            pytest.raises(ssl.SSLError),
+            context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False),
+        ):
+            pass
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    lab.nursery.start_soon(trio.to_thread.run_sync, refuse, listening)
+    await lab.run(routes={AWAY: {"server": "127.0.0.1", "port": port, "protocol": "mtls"}})
+    answer = await lab.home.message(f"sip:bob@{AWAY}", "hello")
+    assert answer.status == 502
+    warning = answer.get(b"Warning").decode()
+    assert "refused us with the alert 'unknown ca'" in warning
+    assert f"CN=sip.{HOME}" in warning
+    assert "unknown ca" in lab.trouble("partner", AWAY)
+
+
+async def test_an_inbound_connection_serves_requests_by_alias(lab):
+    """RFC 5923: after mutual authentication, and for the partner that opened it only."""
+    routes = {d: {"server": "127.0.0.1", "port": 5999, "protocol": "mtls"} for d in (AWAY, OTHER)}
+    await lab.run(routes=routes)
+    lab.files("peer", AWAY)
+    peer = await lab.connect("peer")
+    assert await peer.status(via="127.0.0.1:5999;alias") == 200
+    async with trio.open_nursery() as nursery:
+
+        async def ask():
+            assert (await lab.home.message(f"sip:bob@{AWAY}", "by your connection")).status == 200
+
+        nursery.start_soon(ask)
+        request = await peer.next()
+        assert request.method == b"MESSAGE"
+        await peer.answer(request)
+    assert (await lab.home.message(f"sip:eve@{OTHER}", "not by that one")).status in (500, 503)
+
+
+async def test_without_alias_an_inbound_connection_is_not_used_for_another_port(lab):
+    await lab.run(routes={AWAY: {"server": "127.0.0.1", "port": 5998, "protocol": "mtls"}})
+    lab.files("peer", AWAY)
+    peer = await lab.connect("peer")
+    assert await peer.status(via="127.0.0.1:5998") == 200
+    assert (await lab.home.message(f"sip:bob@{AWAY}", "hello")).status in (500, 503)
+
+
+# ---------------------------------------------------------------- SEC-15
+
+
+async def test_a_handshake_that_stalls_is_ended(lab):
+    await lab.run(limits={"handshake_timeout": "50ms"})
+    stream = await lab.clear()
+    with trio.fail_after(5):
+        assert await stream.receive_some() == b""
+    assert "did not finish it in time" in lab.trouble()
+
+
+async def test_handshakes_count_as_connections(lab):
+    await lab.run(limits={"max_connections_per_address": 3})
+    stalled = [await lab.clear() for _ in range(3)]
+    await trio.testing.wait_all_tasks_blocked()
+    peer = await lab.connect(certificate(lab, "away"))
+    assert await peer.status() in ("closed", "alert")
+    await stalled[0].aclose()
+    with trio.fail_after(5):
+        while await (await lab.connect("peer")).status() != 200:
+            await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_clear_text_is_told_so(lab):
+    await lab.run()
+    stream = await lab.clear()
+    await stream.send_all(b"OPTIONS sip:a.example SIP/2.0\r\n\r\n")
+    with trio.fail_after(5):
+        while await stream.receive_some():
+            pass
+    assert "clear text, not TLS" in lab.trouble()
+
+
+async def test_an_interface_without_a_usable_certificate_fails_and_says_why(lab):
+    broken = lab.directory / "broken.crt"
+    broken.write_text("nothing")
+    tables = {"certificate": {"own": {"cert_file": broken, "key_file": broken}}}
+    proxy = await lab.start(
+        domains=[HOME],
+        plugins=["tls"],
+        interface={
+            "far": {"bind": "127.0.0.1", "port": 0, "protocol": "mtls", "certificate": "own"}
+        },
+        **tables,
+    )
+    far = proxy.kernel.interfaces.named("far")
+    assert far.status is Status.FAILED
+    assert "holds no certificate" in far.reason
+
+
+# ---------------------------------------------------------------- renewal
+
+
+async def test_certificates_are_renewed_without_dropping_a_connection(lab):
+    """200 connections stay; new ones see the new certificate; a broken file changes nothing."""
+    await lab.run(limits={"max_connections_per_address": 500})
+    name = certificate(lab, "away")
+    peers = [await lab.connect(name) for _ in range(200)]
+    for peer in peers:
+        await peer.stream.do_handshake()
+    before = peers[0].stream.getpeercert()["serialNumber"]
+    store = lab.proxy.kernel.certificates
+
+    async def serial():
+        peer = await lab.connect(name)
+        await peer.stream.do_handshake()
+        return peer.stream.getpeercert()["serialNumber"]
+
+    lab.files("own", f"sip.{HOME}")
+    assert store.look()
+    after = await serial()
+    assert after != before
+    (lab.directory / "own.crt").write_text("broken")
+    assert not store.look()
+    assert "the last good one stays in use" in lab.trouble("certificate", "own")
+    assert await serial() == after
+    lab.files("own", f"sip.{HOME}")
+    assert store.look()
+    assert await serial() not in (before, after)
+    assert lab.trouble("certificate", "own") == ""
+    assert [await peer.status() for peer in peers] == [200] * 200
+
+
+async def test_the_next_outgoing_connection_shows_the_new_certificate(lab):
+    lab.files("peer", AWAY)
+    async with listening(lab, "peer") as (peers, port):
+        await lab.run(routes={AWAY: {"server": "127.0.0.1", "port": port, "protocol": "mtls"}})
+        assert (await lab.home.message(f"sip:bob@{AWAY}", "one")).status == 200
+        lab.files("own", f"sip.{HOME}")
+        assert lab.proxy.kernel.certificates.look()
+        assert (await lab.home.message(f"sip:bob@{AWAY}", "two")).status == 200
+        assert len(peers) == 1, "the open connection stays"
+        await peers[0].stream.transport_stream.aclose()
+        assert (await lab.home.message(f"sip:bob@{AWAY}", "three")).status == 200
+        shown = [peer.stream.getpeercert()["serialNumber"] for peer in peers]
+        assert len(set(shown)) == 2
