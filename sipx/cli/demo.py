@@ -47,8 +47,9 @@ def _length(ctx: click.Context, param: click.Parameter, value: float) -> float:
 def demo(line: CommandLine, seconds: float, rate: float, quiet: bool, show_config: bool) -> None:
     """Show two domains that talk through a proxy, all on this machine.
 
-    A proxy with the plugins udp, tcp and static-routes runs on free loopback ports, between a UC
-    server and a partner. Their users subscribe to presence, write messages and call; every
+    A proxy with the plugins udp, tls and static-routes runs on free loopback ports, between a UC
+    server and a partner, who is spoken to over mutual TLS with certificates that are made on the
+    fly. Their users subscribe to presence, write messages and call; every
     message is shown as it passes. Nothing is left on disk.
 
     Exit code 0 only if all that was sent arrived, as it was sent, at the other side. Ctrl-C ends

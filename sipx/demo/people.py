@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 HOME: Final = "home.example"
 """The domain that the proxy serves; its UC server speaks UDP."""
 PARTNER: Final = "partner.example"
-"""The partner's domain; its server speaks TCP."""
+"""The partner's domain; its server speaks mutual TLS."""
 
 
 class Person(NamedTuple):

@@ -49,8 +49,8 @@ def columns(width: int) -> list[Column]:
         Column("from → to", 2 * ends + 3),
         Column("message", 13),
         Column("domain", _DOMAIN),
-        Column("over", 7),
-        Column("round trip", 10, right=True),
+        Column("over", 8),
+        Column("answer in", 9, right=True),
     ]
     if width >= NOTED:
         rest = width - sum(len(_GAP) + column.width for column in found)

@@ -6,12 +6,14 @@ import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from sipx.certificates.authority import PrivateAuthority
 from sipx.config import load
 from sipx.demo.ledger import Ledger
 from sipx.demo.observer import Observer
@@ -21,7 +23,8 @@ from sipx.demo.server import Server
 from sipx.errors import StartError
 from sipx.interfaces import Status
 from sipx.kernel import Kernel
-from sipx.testing.carriers import TcpCarrier, UdpCarrier
+from sipx.testing.carriers import UdpCarrier
+from sipx.testing.tls_carrier import TlsCarrier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -39,17 +42,22 @@ _CONFIGURATION: Final = """\
 # The configuration of `sipx demo`: one domain of our own, one partner, all on this machine.
 config_version = 1
 domains = ["{home}"]
-plugins = ["udp", "tcp", "static-routes"]
+plugins = ["udp", "tls", "static-routes"]
 
 [interface.near]                              # towards our own UC server
 bind = "{address}"
 port = 0                                      # 0 takes a free port
 protocol = "udp"
 
-[interface.far]                               # towards the partner
+[interface.far]                               # towards the partner: both sides show who they are
 bind = "{address}"
 port = 0
-protocol = "tcp"
+protocol = "mtls"
+certificate = "own"
+
+[certificate.own]                             # made for this show; `sipx cert` makes yours
+cert_file = "tls/proxy.crt"
+key_file = "tls/proxy.key"
 
 [static-routes.route."{home}"]          # our own domain: its UC server
 server = "{address}"
@@ -60,8 +68,8 @@ trusted = true
 [static-routes.route."{partner}"]       # the partner's server
 server = "{address}"
 port = {partner_port}
-protocol = "tcp"
-trusted = true
+protocol = "mtls"
+ca = "tls/ca.crt"                             # the one authority that vouches for this partner
 
 [log]
 level = "warning"
@@ -93,9 +101,18 @@ def configuration(servers: Mapping[str, Server]) -> str:
 
 
 @asynccontextmanager
-async def two_servers(ledger: Ledger, *, ring: float) -> AsyncIterator[dict[str, Server]]:
-    """The servers of both domains, listening on free ports. Raises StartError."""
-    carriers: dict[str, Carrier] = {HOME: UdpCarrier(ADDRESS), PARTNER: TcpCarrier(ADDRESS)}
+async def two_servers(
+    directory: Path, ledger: Ledger, *, ring: float
+) -> AsyncIterator[dict[str, Server]]:
+    """The servers of both domains, listening on free ports. Raises StartError.
+
+    ``directory`` gets the certificates of the partner and of the proxy.
+    """
+    files = make_certificates(directory)
+    carriers: dict[str, Carrier] = {
+        HOME: UdpCarrier(ADDRESS),
+        PARTNER: TlsCarrier(ADDRESS, 0, **files),
+    }
     servers = {
         domain: Server(domain, carrier, ledger, ring=ring) for domain, carrier in carriers.items()
     }
@@ -111,6 +128,26 @@ async def two_servers(ledger: Ledger, *, ring: float) -> AsyncIterator[dict[str,
         nursery.cancel_scope.cancel()
 
 
+def make_certificates(directory: Path) -> dict[str, Path]:
+    """An authority, the proxy's certificate and the partner's; the partner's files."""
+    folder = directory / "tls"
+    folder.mkdir()
+    now = datetime.now(UTC)
+    authority = PrivateAuthority.create("sipx demo CA", now, days=1)
+    (folder / "ca.crt").write_bytes(authority.cert_pem)
+    for name, domain in (("proxy", HOME), ("partner", PARTNER)):
+        leaf = authority.issue([domain], now, days=1)
+        (folder / f"{name}.crt").write_bytes(leaf.cert_pem)
+        key = folder / f"{name}.key"
+        key.touch(mode=0o600)
+        key.write_bytes(leaf.key_pem)
+    return {
+        "cert_file": folder / "partner.crt",
+        "key_file": folder / "partner.key",
+        "ca": folder / "ca.crt",
+    }
+
+
 def kernel_for(text: str, directory: Path, registry: Registry) -> Kernel:
     """A proxy as ``sipx run`` makes it. Raises ConfigError, PluginError, StartError."""
     path = directory / "sipx.toml"
@@ -121,9 +158,10 @@ def kernel_for(text: str, directory: Path, registry: Registry) -> Kernel:
 async def configuration_now(registry: Registry) -> str:
     """A configuration with ports that are free now, loaded once to see that it is valid."""
     with TemporaryDirectory(prefix="sipx-demo-") as directory:
-        async with two_servers(Ledger(), ring=0.0) as servers:
+        where = Path(directory)
+        async with two_servers(where, Ledger(), ring=0.0) as servers:
             text = configuration(servers)
-            kernel_for(text, Path(directory), registry)
+            kernel_for(text, where, registry)
             return text
 
 
@@ -136,8 +174,9 @@ async def play(registry: Registry, view: View | None, *, seconds: float, rate: f
     observer = Observer(trio.current_time, time.time)
     started = trio.current_time()
     with TemporaryDirectory(prefix="sipx-demo-") as directory:
-        async with two_servers(ledger, ring=beat(seconds)) as servers:
-            kernel = kernel_for(configuration(servers), Path(directory), registry)
+        where = Path(directory)
+        async with two_servers(where, ledger, ring=beat(seconds)) as servers:
+            kernel = kernel_for(configuration(servers), where, registry)
             kernel.hooks.register("demo", observer)
             async with trio.open_nursery() as nursery:
                 await nursery.start(kernel.run)
@@ -159,7 +198,7 @@ def _introduce(kernel: Kernel, servers: Mapping[str, Server]) -> None:
     """Tell each server where the proxy listens for its transport. Raises StartError."""
     for server in servers.values():
         for interface in kernel.interfaces.all:
-            if interface.protocol != server.carrier.via.decode().lower():
+            if interface.transport.via != server.carrier.via:
                 continue
             if interface.status is not Status.LISTENING or interface.address is None:
                 raise StartError(

@@ -35,7 +35,10 @@ SHOWN: Final = 20
 def introduction() -> Text:
     """What the reader is about to see."""
     text = Text()
-    for domain, how in ((HOME, "the domain of this proxy, UDP"), (PARTNER, "a partner, TCP")):
+    for domain, how in (
+        (HOME, "the domain of this proxy, UDP"),
+        (PARTNER, "a partner, mutual TLS"),
+    ):
         names = ", ".join(person.name for person in PEOPLE if person.domain == domain)
         text.append(domain, "bold")
         text.append(f"  {names}  ({how})\n", "")
@@ -59,7 +62,7 @@ def as_data(ended: Ended) -> dict[str, Any]:
         "complete": is_complete(ended),
         "interrupted": ended.interrupted,
         "seconds": round(ended.seconds, 3),
-        "domains": {HOME: "udp", PARTNER: "tcp"},
+        "domains": {HOME: "udp", PARTNER: "mtls"},
         "total": _tally(ended.ledger.total()),
         "methods": {method: _tally(tally) for method, tally in _tallies(ended)},
         "missing": ended.ledger.missing(),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sipx.testing.plugin import StartProxy
     from sipx.testing.proxy import ProxyUnderTest, start_proxy
     from sipx.testing.sessions import Call, Invitation, Notifier, RefusedError, Subscription
+    from sipx.testing.tls_carrier import TlsCarrier
     from sipx.testing.transcript import Pair, Transcript
     from sipx.testing.wire import a_request, an_answer
 
@@ -42,6 +43,7 @@ _MODULE_OF = {
     "StartProxy": "sipx.testing.plugin",
     "Subscription": "sipx.testing.sessions",
     "TcpCarrier": "sipx.testing.carriers",
+    "TlsCarrier": "sipx.testing.tls_carrier",
     "Transcript": "sipx.testing.transcript",
     "UdpCarrier": "sipx.testing.carriers",
     "UserAgent": "sipx.testing.peer",
@@ -70,6 +72,7 @@ __all__ = [
     "StartProxy",
     "Subscription",
     "TcpCarrier",
+    "TlsCarrier",
     "Transcript",
     "UdpCarrier",
     "UserAgent",

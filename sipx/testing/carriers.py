@@ -153,10 +153,10 @@ class UdpCarrier:
 class TcpWire:
     """A connection; what is sent waits in a queue for the task that writes."""
 
-    transport = "tcp"
     reliable = True
 
-    def __init__(self, stream: Stream, place: Place) -> None:
+    def __init__(self, stream: Stream, place: Place, transport: str = "tcp") -> None:
+        self.transport = transport
         self.address, self.port = place
         self.carries_requests = False
         self.stream = stream
@@ -172,7 +172,7 @@ class TcpWire:
 
     def same_peer(self, other: Wire) -> bool:
         """The same host: a response may come on a new connection (RFC 3261 §18.2.2)."""
-        return other.transport == "tcp" and self.address == other.address
+        return other.transport == self.transport and self.address == other.address
 
     async def write(self) -> None:
         """Write what is queued, until the connection ends."""
@@ -207,8 +207,11 @@ class TcpWire:
 class Connections:
     """The connections of a carrier, each with a task that reads and one that writes."""
 
-    def __init__(self, nursery: trio.Nursery, deliver: Deliver, trouble: Trouble) -> None:
-        self._nursery = nursery
+    def __init__(
+        self, nursery: trio.Nursery, deliver: Deliver, trouble: Trouble, transport: str = "tcp"
+    ) -> None:
+        self.nursery = nursery
+        self._transport = transport
         self._deliver = deliver
         self._trouble = trouble
         self._wires: dict[Place, TcpWire] = {}
@@ -219,8 +222,8 @@ class Connections:
 
     def begin(self, stream: Stream, place: Place) -> TcpWire:
         """A connection is there: read and write it."""
-        wire = self._wires[place] = TcpWire(stream, place)
-        self._nursery.start_soon(self._run, wire, place)
+        wire = self._wires[place] = TcpWire(stream, place, self._transport)
+        self.nursery.start_soon(self._run, wire, place)
         return wire
 
     async def _run(self, wire: TcpWire, place: Place) -> None:
@@ -254,7 +257,8 @@ class TcpCarrier:
         (listener,) = await trio.open_tcp_listeners(self.place[1], host=self.place[0])
         self.place = listener.socket.getsockname()[:2]
         async with listener, trio.open_nursery() as nursery:
-            connections = self._connections = Connections(nursery, deliver, trouble)
+            transport = self.via.decode().lower()
+            connections = self._connections = Connections(nursery, deliver, trouble, transport)
             task_status.started()
             while True:
                 stream = await listener.accept()
@@ -263,7 +267,15 @@ class TcpCarrier:
                 except OSError:
                     await trio.aclose_forcefully(stream)  # gone before we looked
                     continue
-                connections.begin(stream, (peer[0], peer[1]))
+                await self.welcome(connections, stream, (peer[0], peer[1]))
+
+    async def welcome(self, connections: Connections, stream: Stream, peer: Place) -> None:
+        """A connection was accepted."""
+        connections.begin(stream, peer)
+
+    async def secured(self, stream: Stream, place: Place) -> Stream:
+        """A connection that was opened, as messages will pass over it. Raises OSError."""
+        return stream
 
     async def wire_to(self, place: Place) -> TcpWire:
         """The connection to ``place``, opened when there is none. Raises OSError."""
@@ -273,4 +285,4 @@ class TcpCarrier:
             if wire is not None:
                 return wire
             stream = await trio.open_tcp_stream(place[0], place[1], local_address=self.place[0])
-            return self._connections.begin(stream, place)
+            return self._connections.begin(await self.secured(stream, place), place)

@@ -119,7 +119,7 @@ class UserAgent:
         host, port = self.carrier.place
         user = SipUri.parse(self.uri.encode()).user or b"agent"
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        transport = b";transport=tcp" if self.carrier.reliable else b""
+        transport = b";transport=" + self.carrier.via.lower() if self.carrier.reliable else b""
         return b"sip:%b@%b%b" % (user, at.encode(), transport)
 
     def start_soon(self, fn: Callable[..., Awaitable[object]], *args: Any) -> None:

@@ -44,9 +44,9 @@ def test_the_traffic_is_shown_and_summed_up(line):
     shown = result.stdout
     for method in METHODS:
         assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} .* → .* {method} ", shown, re.MULTILINE)
-    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +udp→tcp +\d+\.\d ms", shown)
+    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +udp→mtls +\d+\.\d ms", shown)
     assert re.search(r" 180 INVITE ", shown)
-    assert re.search(r"carol → frank +NOTIFY +partner.example +udp→tcp +available", shown)
+    assert re.search(r"carol → frank +NOTIFY +partner.example +udp→mtls +available", shown)
     assert re.search(r"✓ All \d+ requests were delivered", shown)
     assert "sipx init" in shown
     assert "\x1b" not in shown
@@ -94,7 +94,7 @@ def test_the_configuration_shown_is_one_that_loads(line, tmp_path: Path):
     result = line("demo", "--show-config")
     assert result.exit_code == 0
     values = tomllib.loads(result.stdout)
-    assert values["plugins"] == ["udp", "tcp", "static-routes"]
+    assert values["plugins"] == ["udp", "tls", "static-routes"]
     path = tmp_path / "shown.toml"
     path.write_text(result.stdout)
     assert line("check", "config", "--config", str(path)).exit_code == 0
