@@ -93,7 +93,8 @@ def routes(install):
 def test_an_unknown_key_is_named_with_the_known_ones_and_a_guess():
     assert problems('[interface.wan]\nprot = 5061\nport = 0\nprotocol = "udp"\n') == [
         "sipx.toml:3:1: interface.wan.prot: unknown key 'prot'; known: advertise, bind, "
-        "certificate, client_certificate, eku_policy, enabled, port, protocol, role; did you mean 'port'?"
+        "certificate, client_certificate, eku_policy, enabled, port, protocol, role; "
+        "did you mean 'port'?"
     ]
 
 
