@@ -35,6 +35,7 @@ def certificate_findings(store: CertificateStore, now: datetime) -> Iterator[Fin
             days = (facts.not_after - now).days
             text = f"certificate {state.name}: {facts.describe()}, {days} days left"
             yield Finding("SIPX-T000", _OK, text)
+    yield from _revocation_lists(store, now)
     for name, error in store.trust_errors():
         yield Finding(error.code, _FAILURE, f"authorities of {name}: {error.text}", error.remedy)
 
@@ -62,6 +63,25 @@ def _of_state(store: CertificateStore, state: CertificateState, now: datetime) -
         )
     if not state.used_by:
         yield Finding("SIPX-T011", _WARNING, f"{name}: nothing uses it", "name it, or remove it")
+
+
+def _revocation_lists(store: CertificateStore, now: datetime) -> Iterator[Finding]:
+    if not store.config.trust.crl:
+        return
+    try:
+        crls = store.trust().crls
+    except CertificateError:
+        return  # told among the errors of [trust]
+    for crl in crls:
+        until = crl.next_update_utc
+        if until is not None and now > until:
+            yield Finding(
+                "SIPX-T012",
+                _WARNING,
+                f"the revocation list of {crl.issuer.rfc4514_string()} is old: a newer one was due "
+                f"on {until:%Y-%m-%d}",
+                "fetch the newer one; what the old one lists stays refused",
+            )
 
 
 def _readable_by_others(name: str, files: Iterable[Path | None]) -> Iterator[Finding]:

@@ -41,15 +41,28 @@ def list_(line: CommandLine) -> None:
             one["name"],
             one["subject"] or "-",
             one["issuer"] or "-",
+            (one["valid_from"] or "-")[:10],
             (one["valid_until"] or "-")[:10],
             "-" if one["days_left"] is None else str(one["days_left"]),
             ", ".join(one["names"]) or "-",
             ", ".join(one["used_by"]) or "nothing",
+            (one["fingerprint"] or "-")[:16],
             one["error"] or "ok",
         )
         for one in found
     ]
-    heads = ("name", "subject", "issuer", "until", "days", "names", "used by", "state")
+    heads = (
+        "name",
+        "subject",
+        "issuer",
+        "from",
+        "until",
+        "days",
+        "names",
+        "used by",
+        "sha-256",
+        "state",
+    )
     text = line.table(heads, rows) if rows else ["no [certificate.NAME] is configured"]
     line.result({"certificates": found}, text)
     if any(one["error"] for one in found):

@@ -197,6 +197,8 @@ def _profiles(
     from sipx.cli.cert_make import domains
     from sipx.identity import Partner, by_direct, by_ms_suffix, by_rfc5922, name_refusal
 
+    no_provider = "no provider's suffix is configured: open federation is not there yet"
+
     wanted = domains(line, [domain])[0].encode()
     names = {wanted} | ({source.host.lower().encode()} if source.host else set())
     targets, dns = _srv(config, wanted.decode())
@@ -208,6 +210,7 @@ def _profiles(
             Partner("", names=frozenset(targets)),
             dns,
         ),
+        "hosting": (None, Partner(""), no_provider),
     }
     return {
         profile: {

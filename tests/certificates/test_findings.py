@@ -92,6 +92,22 @@ def test_each_fault_has_a_code_and_a_remedy(tmp_path, fault, code, severity, wor
     assert match[0].remedy
 
 
+def test_an_old_revocation_list_is_told(tmp_path):
+    crl = tmp_path / "old.pem"
+    crl.write_bytes(ROOT.revoke(next_update=ROOT.now + DAY / 24))
+    certificate, key = ROOT.leaf(dns=["sip.a.example"]).write(tmp_path, "own")
+    config = KernelConfig.model_validate(
+        {
+            "domains": ["a.example"],
+            "certificate": {"main": {"cert_file": str(certificate), "key_file": str(key)}},
+            "wan": {"certificate": "main"},
+            "trust": {"ca": str(ROOT.write(tmp_path)), "crl": [str(crl)]},
+        }
+    )
+    found = {f.code: f for f in certificate_findings(CertificateStore(config), NOW)}
+    assert "a newer one was due" in found["SIPX-T012"].text
+
+
 def test_warn_before_is_configured(tmp_path):
     leaf = ROOT.leaf(dns=["sip.a.example"], not_after=NOW + 20 * DAY)
     codes = {f.code for f in found(tmp_path, leaf, warn_before="5d")}

@@ -17,7 +17,7 @@ ADDRESS = "127.0.0.1"
 HEAD = """\
 config_version = 1
 domains = {domains}
-plugins = ["udp", "tcp", "static-routes"]
+plugins = {plugins}
 
 [interface.udp]
 bind = "127.0.0.1"
@@ -53,10 +53,23 @@ def route(domain: str, server: str, port: int, protocol: str = "udp") -> str:
 class RunningProxy:
     """A proxy that listens on free ports of 127.0.0.1."""
 
-    def __init__(self, folder: Path, *, domain: str, tables: str, udp_port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        domain: str,
+        tables: str,
+        udp_port: int = 0,
+        plugins: tuple[str, ...] = ("udp", "tcp", "static-routes"),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "sipx.toml"
-        head = HEAD.format(domains=[domain], state=folder / "state", udp_port=udp_port)
+        head = HEAD.format(
+            domains=[domain],
+            plugins=list(plugins),
+            state=folder / "state",
+            udp_port=udp_port,
+        )
         file.write_text(head + tables)
         argv = [sys.executable, "-m", "sipx", "run", "--json", "--config", str(file)]
         self.process = Process("sipx", argv, folder)

@@ -277,6 +277,15 @@ def test_a_partner_may_be_shown_another_certificate(lab):
     assert shown == tls.certificates.own("own1").certificate
 
 
+def test_an_interface_may_show_another_certificate_when_it_connects(lab):
+    tls = lab.tls(lab.ca.leaf(dns=["one.example"]), lab.ca.leaf(dns=["two.example"]))
+    peer = Stranger(lab.ca.leaf(dns=[PEER]), server=True)
+    interface = lab.interface(tls, client_certificate="own1")
+    shake(tls.connecting(interface, AWAY, "192.0.2.1:5061", PEER), peer)
+    shown = peer.connection.get_peer_certificate(as_cryptography=True)
+    assert shown == tls.certificates.own("own1").certificate
+
+
 # ---------------------------------------------------------------- SNI
 
 
