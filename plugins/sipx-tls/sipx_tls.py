@@ -144,10 +144,13 @@ class TlsFlow(Connection):
 
     def close(self, reason: str) -> None:
         """Say goodbye (RFC 8446 §6.1), if the peer reads."""
-        if not self.closed and not self.waiting:
+        if self.closed:
+            return
+        if not self.waiting:
             with suppress(OSError):
                 self.sock.send(self.session.end())
         super().close(reason)
+        self.session.forget()
 
 
 class TlsListener(Listener):

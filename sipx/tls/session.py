@@ -28,7 +28,8 @@ class TlsSession:
     """Made by `sipx.tls.Tls`. First ``handshake`` until ``established``, then the rest.
 
     ``examined`` is what the peer's certificate was found to be, None when it showed none;
-    ``ended`` is True when the peer has said goodbye.
+    ``ended`` is True when the peer has said goodbye. ``version`` and ``cipher`` are what was
+    agreed, ``server_name`` is what was asked for by SNI; all are "" before.
     """
 
     __slots__ = (
@@ -39,11 +40,14 @@ class TlsSession:
         "_policy",
         "_who",
         "accepting",
+        "cipher",
         "ended",
         "established",
         "examined",
         "own",
+        "server_name",
         "shows_certificate",
+        "version",
     )
 
     def __init__(
@@ -68,6 +72,8 @@ class TlsSession:
         self.accepting = partner is None
         self.established = self.ended = False
         self.examined: Examination | None = None
+        self.version = self.cipher = ""
+        self.server_name = server_name
         self._connection = connection = SSL.Connection(context, None)
         connection.set_app_data(Verification(policy, partners, accepting=self.accepting))
         if partner is None:
@@ -94,6 +100,10 @@ class TlsSession:
             raise failure from None
         self._examine()
         self.established = True
+        self.version = connection.get_protocol_version_name()
+        self.cipher = connection.get_cipher_name() or ""
+        if self.accepting:
+            self.server_name = (connection.get_servername() or b"").decode("ascii", "replace")
         return self._drain()
 
     def cut_off(self) -> bytes:
@@ -156,29 +166,19 @@ class TlsSession:
             self._connection.shutdown()
         return self._drain()
 
+    def forget(self) -> None:
+        """The connection is closed: what OpenSSL holds for it, some 30 KiB, is let go of.
+
+        Timers of finished transactions may still know the flow, and with it this session.
+        """
+        del self._connection, self._context
+
     def reply(self) -> bytes:
         """What OpenSSL has to say by itself, such as an alert against a renegotiation; often b"".
 
         Worth asking when what came was no message; else it goes out with the next one.
         """
         return self._drain()
-
-    # ------------------------------------------------------------ what was agreed
-
-    @property
-    def version(self) -> str:
-        """``TLSv1.3``."""
-        return self._connection.get_protocol_version_name()
-
-    @property
-    def cipher(self) -> str:
-        """The cipher's name, "" before there is one."""
-        return self._connection.get_cipher_name() or ""
-
-    @property
-    def server_name(self) -> str:
-        """What the client asked for by SNI, "" if nothing."""
-        return (self._connection.get_servername() or b"").decode("ascii", "replace")
 
     # ------------------------------------------------------------ below
 

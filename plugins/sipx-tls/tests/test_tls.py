@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
+import weakref
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -430,3 +432,25 @@ async def test_the_next_outgoing_connection_shows_the_new_certificate(lab):
         assert (await lab.home.message(f"sip:bob@{AWAY}", "three")).status == 200
         shown = [peer.stream.getpeercert()["serialNumber"] for peer in peers]
         assert len(set(shown)) == 2
+
+
+async def test_a_closed_connection_leaves_nothing_of_openssl_behind(lab):
+    """Without waiting for the garbage collector, or for the timers that still know the flow."""
+    await lab.run()
+    certificate(lab, "away")
+    ours = []
+    gc.disable()
+    try:
+        for _ in range(5):
+            peer = await lab.connect("peer")
+            assert await peer.status() == 200
+            [flow] = [f for f in lab.proxy.kernel.flows if f.transport == "mtls"]
+            ours.append(weakref.ref(flow.session._connection))
+            del flow
+            await trio.aclose_forcefully(peer.stream.transport_stream)
+            with trio.fail_after(5):
+                while any(f.transport == "mtls" for f in lab.proxy.kernel.flows):
+                    await trio.testing.wait_all_tasks_blocked()
+        assert [connection() for connection in ours] == [None] * 5
+    finally:
+        gc.enable()
