@@ -20,6 +20,7 @@ from sipx import (
     parse_address,
 )
 from sipx.sip import RemoteError, SipUri, cached_uri
+from sipx_static_routes.config import SECURED
 from sipx_static_routes.plugin import StaticRoutes
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ def _row(domain: str, route: RouteConfig, own: frozenset[str]) -> dict[str, Any]
         "protocol": route.protocol,
         "bind": str(route.bind) if route.bind is not None else None,
         "comment": route.comment,
+        "tls": _tls(route) if route.protocol in SECURED else None,
+    }
+
+
+def _tls(route: RouteConfig) -> dict[str, Any]:
+    return {
+        "certificate": route.certificate,
+        "ca": [str(path) for path in route.ca],
+        "pins": list(route.pins),
+        "eku_policy": route.eku_policy,
+        "allow_wildcard": route.allow_wildcard,
+        "accept_cn": route.accept_cn,
+        "sni": route.sni,
+        "verify": route.verify,
     }
 
 
