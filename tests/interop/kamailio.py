@@ -27,9 +27,8 @@ ca_list = {ca}
 method = TLSv1.2+
 verify_certificate = yes
 require_certificate = yes
-private_key = {key}
-certificate = {certificate}
 ca_list = {ca}
+{shown}
 """
 
 
@@ -45,7 +44,10 @@ def modules() -> Path:
 
 
 class TlsKamailio:
-    """Kamailio on 127.0.0.4 with a certificate; it believes ``ca`` and nobody else."""
+    """Kamailio on 127.0.0.4 with a certificate; it believes ``ca`` and nobody else.
+
+    ``shows``: it shows its certificate when it connects, too.
+    """
 
     def __init__(
         self,
@@ -56,14 +58,15 @@ class TlsKamailio:
         domain: str,
         callee: tuple[str, int],
         sipx: tuple[str, int],
-        ports: tuple[int, int] | None = None,
+        shows: bool = True,
     ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.ports = ports or (free_port(KAMAILIO), free_port(KAMAILIO))
+        self.ports = (free_port(KAMAILIO), free_port(KAMAILIO))
         certificate, key = identity.write(folder, "kamailio")
         tls = folder / "tls.cfg"
-        tls.write_text(_TLS.format(key=key, certificate=certificate, ca=ca))
+        shown = f"private_key = {key}\ncertificate = {certificate}" if shows else ""
+        tls.write_text(_TLS.format(key=key, certificate=certificate, ca=ca, shown=shown))
         text = Path(__file__).with_name("kamailio-tls.cfg").read_text()
         for name, value in {
             "IP": KAMAILIO,

@@ -48,7 +48,7 @@ class Parties:
 
     @asynccontextmanager
     async def meet(
-        self, identity: Issued, *, route: dict[str, Any] | None = None, **tables: Any
+        self, identity: Issued, *, shows: bool = True, **tables: Any
     ) -> AsyncIterator[Parties]:
         """Both sides run; ``identity`` is what Kamailio shows."""
         certificate, key = self.our_ca.leaf(dns=[f"sip.{OURS}"]).write(self.folder, "home")
@@ -63,14 +63,14 @@ class Parties:
                 domain=PARTNER,
                 callee=self.away.place,
                 sipx=(SIPX, self.port),
+                shows=shows,
             )
             stack.callback(lambda: self.kamailio.end())
             partner = {
-                "server": f"sip.{PARTNER}",
+                "server": "127.0.0.4",
                 "port": self.kamailio.tls_port,
                 "protocol": "mtls",
                 "ca": str(self.folder / "away-ca.crt"),
-                **(route or {}),
             }
             near = {"bind": SIPX, "port": 0, "protocol": "udp"}
             far = {"bind": SIPX, "port": self.port, "protocol": "mtls", "certificate": "own"}
@@ -88,7 +88,7 @@ class Parties:
                                 "protocol": "udp",
                                 "trusted": True,
                             },
-                            PARTNER: {**partner, "server": "127.0.0.4"},
+                            PARTNER: partner,
                         }
                     }
                 },
@@ -190,6 +190,18 @@ async def test_a_bad_certificate_is_refused_in_both_directions(
         assert words in trouble.text
         assert "[row 2]" in trouble.text
         assert any(trouble.text in message for message in caplog.messages)
+
+
+async def test_a_partner_that_shows_no_certificate_is_row_1(parties: Parties) -> None:
+    async with parties.meet(parties.theirs(dns=[PARTNER]), shows=False):
+        answer = await parties.away.message(f"sip:ada@{OURS}", "who am I?")
+        assert answer.status >= 400
+        trouble = parties.proxy.kernel.troubles.of("interface", "far")
+        assert trouble is not None
+        assert "it showed no certificate, and mtls demands one" in trouble.text
+        assert "[row 1]" in trouble.text
+        # The other way sipx shows its own, and Kamailio has to show one as a server.
+        assert (await parties.home.message(f"sip:bob@{PARTNER}", "it is you")).status == 200
 
 
 async def test_a_good_certificate_with_another_domain_in_from_is_403(
