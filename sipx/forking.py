@@ -372,6 +372,9 @@ class ResponseContext:
     def release(self) -> None:
         """Nothing will be asked of this context any more: let go of what it held together."""
         self.done = True
+        for branch in self.branches:
+            if branch.response is not None:
+                branch.response = _ANSWERED  # timers still know the branch
         self.branches = []
         self.groups = []
         self.server.context = None
