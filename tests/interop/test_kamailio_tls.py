@@ -241,8 +241,7 @@ async def test_a_partner_may_restart_under_load(parties: Parties) -> None:
         answers: dict[int, list[int]] = {0: [], 1: [], 2: []}
         phase = 0
 
-        async def say() -> None:
-            during = phase
+        async def say(during: int) -> None:
             response = await parties.home.message(f"sip:bob@{PARTNER}", "still there?")
             answers[during].append(response.status)
 
@@ -250,7 +249,7 @@ async def test_a_partner_may_restart_under_load(parties: Parties) -> None:
 
             async def load() -> None:
                 while phase < 3:
-                    nursery.start_soon(say)
+                    nursery.start_soon(say, phase)
                     await trio.sleep(0.005)
 
             nursery.start_soon(load)
