@@ -13,8 +13,10 @@ PLUGIN_SOURCES := $(sort $(wildcard plugins/*/sipx_*))
 PYPROJECTS := pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 EDITABLE := -e '.[dev]' $(PLUGINS:%=-e %)
 PIP := -m pip --disable-pip-version-check
+# One line: a shell keeps a line break in quotes, and the bench would take it for an argument.
+SIPX_TARGET := 'sipx=python benchmarks/sipx_target.py --port {port} --uas {uas} --protocol {protocol} --tlsport {tlsport} --certs {certs}'
 
-.PHONY: help demo venv test check interop bench constraints clean
+.PHONY: help demo venv test check interop bench compiled pure constraints clean
 
 help:
 	@echo "make demo         build .venv (once) and run 'sipx demo'; ARGS=\"--seconds 8\" passes options on"
@@ -22,6 +24,8 @@ help:
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
 	@echo "make interop      the tests with sipp, sipsak and Kamailio (skipped where they are missing)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
+	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
+	@echo "make pure         back to plain Python"
 	@echo "make constraints  resolve all versions anew and write constraints.txt"
 	@echo "make clean        remove .venv and everything that was made"
 	@echo
@@ -67,8 +71,16 @@ interop: $(BUILT)
 	@$(BIN)/python -m pytest -q -rs -m interop tests/interop $(ARGS)
 
 bench: $(BUILT)
-	@benchmarks/run.sh --target kamailio --target 'sipx=python benchmarks/sipx_target.py \
-	  --port {port} --uas {uas} --protocol {protocol} --tlsport {tlsport} --certs {certs}' $(ARGS)
+	@benchmarks/run.sh --target kamailio --target $(SIPX_TARGET) $(ARGS)
+
+compiled: $(BUILT)
+	@echo "compiling the hot path (about two minutes)" >&2
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(BIN)/python $(PIP) install --quiet -c constraints.txt \
+	  --no-deps -e .
+	@$(BIN)/sipx version --verbose | grep 'hot path'
+
+pure:
+	@rm -f *__mypyc.*.so sipx/*.so sipx/sip/*.so
 
 constraints:
 	@echo "resolving all versions anew" >&2
@@ -79,7 +91,7 @@ constraints:
 	@mv build/constraints.txt constraints.txt
 	@rm -rf build/constraints
 
-clean:
+clean: pure
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

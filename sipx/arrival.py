@@ -49,8 +49,8 @@ def note_source(request: Request, flow: Flow) -> Flow:
 
 def _note_alias(request: Request, flow: Flow) -> None:
     """RFC 5923 §8: the peer offers its connection for requests to the port in its sent-by."""
-    top = split_list(request.lines[request.layout.via])[0]
-    if _ALIAS.search(top) is not None:
+    line = request.lines[request.layout.via]
+    if b"alias" in line.lower() and _ALIAS.search(split_list(line)[0]) is not None:
         flow.alias(int(request.sent_by.rstrip().rpartition(b":")[2]) or DEFAULT_TLS_PORT)
 
 

@@ -372,9 +372,6 @@ class ResponseContext:
     def release(self) -> None:
         """Nothing will be asked of this context any more: let go of what it held together."""
         self.done = True
-        for branch in self.branches:
-            if branch.response is not None:
-                branch.response = _ANSWERED  # timers still know the branch
         self.branches = []
         self.groups = []
         self.server.context = None
@@ -441,9 +438,10 @@ class ResponseContext:
 
 _GONE: Final = Request.build(b"NONE", b"sip:invalid", ())
 _SETTLED: Final = Request.build(b"INVITE", b"sip:invalid", ())
-_ANSWERED: Final = Response.__new__(Response)
+"""Stand for the request of a finished context; timers may still hold the context itself."""
+_ANSWERED: Final = Response()
 _ANSWERED.status = 0
-"""Stands for the request of a finished context; timers may still hold the context itself."""
+"""Stands for the final response of a branch whose INVITE is settled."""
 
 
 def best_response(responses: list[Response]) -> Response:

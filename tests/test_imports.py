@@ -121,8 +121,14 @@ def standard(one: Import) -> bool:
     return one.top in sys.stdlib_module_names
 
 
+COMPILER = "mypy_extensions.mypyc_attr"
+"""What `sipx.sip.compiled` imports for the type checker alone, and the compiler understands."""
+
+
 def protocol(one: Import) -> bool:
-    return one.within("sipx.sip") or (standard(one) and one.top not in WORLD)
+    return (
+        str(one) == COMPILER or one.within("sipx.sip") or (standard(one) and one.top not in WORLD)
+    )
 
 
 KERNEL_NEEDS = declared(ROOT / "pyproject.toml")

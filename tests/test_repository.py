@@ -63,6 +63,7 @@ TESTED_THROUGH = {
     "sipx/config/machine.py": "tests/config/test_load.py",
     "sipx/config/schema.py": "tests/config/test_load.py",
     "sipx/config/wording.py": "tests/config/test_load.py",
+    "sipx/sip/compiled.py": "tests/test_compiled.py",
     "sipx/sip/head.py": "tests/torture/test_parser.py",
     "sipx/sip/layout.py": "tests/torture/test_parser.py",
     "sipx/sip/message.py": "tests/torture/test_parser.py",

@@ -75,7 +75,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
         failure = _nothing_listens(kernel)
         if failure is None:
             _tell_start(line, settings, kernel)
-            _settle_memory()
+            settle_memory()
         else:
             ends.failure = failure
             nursery.cancel_scope.cancel()
@@ -144,7 +144,7 @@ def _nothing_listens(kernel: Kernel) -> Failed | None:
     return Failed("\n".join(words), ExitCode.NOT_STARTED)
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """What is there after the start stays: the collector need not look at it again."""
     gc.collect()
     gc.freeze()

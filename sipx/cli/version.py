@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, entry_points
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 from typing import Final
 
 import click
@@ -19,6 +21,7 @@ def versions() -> dict[str, str]:
     found = {
         "sipx": _version("sipx-proxy"),
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+        "hot path": "compiled" if _compiled("sipx.proxy") else "interpreted",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     found |= {name: _version(name) for name in _LIBRARIES}
@@ -26,6 +29,11 @@ def versions() -> dict[str, str]:
         origin = f"{entry.dist.version} ({entry.dist.name})" if entry.dist is not None else "?"
         found[f"plugin {entry.name}"] = origin
     return found
+
+
+def _compiled(module: str) -> bool:
+    found = find_spec(module)
+    return found is not None and str(found.origin).endswith(tuple(EXTENSION_SUFFIXES))
 
 
 def _version(distribution: str) -> str:

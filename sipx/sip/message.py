@@ -210,7 +210,7 @@ class Request(Message):
         body: bytes = b"",
     ) -> Request:
         """A new request. Raises LocalError or RemoteError for what could not be sent."""
-        request = cls.__new__(cls)
+        request = cls()
         request.start = method + b" " + uri + b" SIP/2.0"
         request.method = method
         request.uri = uri
@@ -232,7 +232,7 @@ class Request(Message):
 
     def copy(self) -> Request:
         """A copy whose lines can be edited on their own (RFC 3261 §16.6 item 1)."""
-        copy = Request.__new__(Request)
+        copy = Request()
         copy.start = self.start
         copy.method = self.method
         copy.uri = self.uri
@@ -265,7 +265,7 @@ class Request(Message):
         (§8.2.7), unless ``to_tag`` is given. A 100 gets none and copies Timestamp (§8.2.6.1).
         """
         layout, lines = self.layout, self.lines
-        response = Response.__new__(Response)
+        response = Response()
         response.status = status
         response.start = b"SIP/2.0 %d " % status + (reason or REASONS.get(status, b"Unknown"))
         own = [lines[i] for i in layout.all(names.VIA)]

@@ -183,7 +183,7 @@ def make_message(
         status = _STATUS.match(start)
         if status is None:
             raise RemoteError("Malformed status line")
-        response = Response.__new__(Response)
+        response = Response()
         response.start = start
         response.lines = lines
         response.layout = layout
@@ -203,7 +203,7 @@ def make_message(
     method = parts[0]
     if method != cseq[1]:
         raise RemoteError("CSeq method does not match the request method")
-    request = Request.__new__(Request)
+    request = Request()
     request.start = start
     request.lines = lines
     request.layout = layout

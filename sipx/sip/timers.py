@@ -4,13 +4,19 @@ All lengths of time are few and known, so a timer is an entry at the end of a qu
 length: starting one is an append, and one tick looks only at the heads of the queues. Nothing is
 ever cancelled; who is no longer interested when its turn comes does nothing (its state table has
 no row for the event).
+
+A timer that nearly always comes to nothing, such as a timeout of 32 seconds, knows its transaction
+by key and not as an object: what has ended in the meantime is gone from the table and from memory.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 T1: Final = 0.5
 T2: Final = 4.0
@@ -37,15 +43,14 @@ class TimerSettings:
     d: float = 32.5
     trying: float = 0.2
 
-    @property
-    def timeout(self) -> float:
-        """Timers B, F, H, J, L and M: 64*T1."""
-        return 64 * self.t1
+    timeout: float = field(init=False)
+    """Timers B, F, H, J, L and M: 64*T1."""
+    late_trying: float = field(init=False)
+    """0.5 + 1 + 2 s with the default T1: Timer E is T2 from then on."""
 
-    @property
-    def late_trying(self) -> float:
-        """0.5 + 1 + 2 s with the default T1: Timer E is T2 from then on."""
-        return self.t1 + 2 * self.t1 + 4 * self.t1
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeout", 64 * self.t1)
+        object.__setattr__(self, "late_trying", 7 * self.t1)
 
 
 class Timed(Protocol):
@@ -56,14 +61,18 @@ class Timed(Protocol):
         ...
 
 
+_Question = tuple[float, list[bytes], "Mapping[bytes, Timed | bytes]", int]
+
+
 class Timers:
     """Queues of timers, one per length; ``now`` is set by the driver once per batch."""
 
-    __slots__ = ("_buckets", "_queues", "now")
+    __slots__ = ("_asked", "_buckets", "_queues", "now")
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
         self._queues: dict[float, deque[tuple[float, Timed, int]]] = {}
+        self._asked: dict[float, deque[_Question]] = {}
         self._buckets: dict[float, deque[tuple[float, list[bytes], dict[bytes, object]]]] = {}
 
     def start(self, delay: float, who: Timed, event: int) -> None:
@@ -73,6 +82,24 @@ class Timers:
         except KeyError:
             queue = self._queues[delay] = deque()
         queue.append((self.now + delay, who, event))
+
+    def ask_later(
+        self, delay: float, key: bytes, table: Mapping[bytes, Timed | bytes], event: int
+    ) -> None:
+        """Call ``table[key].due(event, now)`` in ``delay`` seconds, if a timed thing is there then.
+
+        The keys of one batch share an entry: ``now`` is the same for all of them.
+        """
+        due = self.now + delay
+        queue = self._asked.get(delay)
+        if queue is None:
+            queue = self._asked[delay] = deque()
+        elif queue:
+            last = queue[-1]
+            if last[0] == due and last[2] is table and last[3] == event:
+                last[1].append(key)
+                return
+        queue.append((due, [key], table, event))
 
     def forget_later(self, delay: float, key: bytes, table: dict[bytes, object]) -> None:
         """Drop ``key`` from ``table`` in ``delay`` seconds; a quarter second shares one entry."""
@@ -92,6 +119,13 @@ class Timers:
             while queue and queue[0][0] <= now:
                 _, who, event = queue.popleft()
                 who.due(event, now)
+        for asked in list(self._asked.values()):
+            while asked and asked[0][0] <= now:
+                _, keys, mapping, event = asked.popleft()
+                for key in keys:
+                    found = mapping.get(key)
+                    if found is not None and not isinstance(found, bytes):
+                        found.due(event, now)
         for buckets in self._buckets.values():
             while buckets and buckets[0][0] <= now:
                 _, keys, table = buckets.popleft()
@@ -99,5 +133,8 @@ class Timers:
                     table.pop(key, None)
 
     def pending(self) -> int:
-        """How many timers are queued."""
-        return sum(map(len, self._queues.values()))
+        """How many timers are queued that may still call somebody."""
+        questions = (question for queue in self._asked.values() for question in queue)
+        asked = [mapping.get(key) for _, keys, mapping, _ in questions for key in keys]
+        waiting = [one for one in asked if one is not None and not isinstance(one, bytes)]
+        return len(waiting) + sum(map(len, self._queues.values()))

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sipx.sip import names
+from sipx.sip.compiled import mypyc_attr
 from sipx.sip.timers import TICK
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Layer(Protocol):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ClientTransaction(ABC):
     """One request that was sent, and its state; its user subclasses it.
 
@@ -140,7 +142,10 @@ class ClientTransaction(ABC):
         interval = self.interval = layer.settings.t1
         self.deadline = timers.now + 64 * interval
         layer.clients[key] = self
-        timers.start(64 * interval if flow.reliable else interval, self, RETRANSMIT)
+        if flow.reliable:
+            timers.ask_later(64 * interval, key, layer.clients, TIMEOUT)
+        else:
+            timers.start(interval, self, RETRANSMIT)
         if not flow.send(data):
             self.event(ERROR, None)
         elif flow.reliable:
@@ -280,11 +285,11 @@ class ServerTransaction:
         if request.method == b"INVITE":
             self.table = _SERVER_INVITE
             self.state = PROCEEDING
-            layer.timers.start(settings.trying, self, TRYING_DUE)
+            layer.timers.ask_later(settings.trying, key, layer.servers, TRYING_DUE)
         else:
             self.table = _SERVER_OTHER
             self.state = TRYING
-            layer.timers.start(7 * settings.t1, self, TRYING_DUE)
+            layer.timers.ask_later(settings.late_trying, key, layer.servers, TRYING_DUE)
 
     def respond(self, status: int, data: bytes) -> None:
         """The user sends a response; what the machine does not allow now is not sent."""
@@ -460,8 +465,8 @@ def _rows(table: dict[tuple[int, int], tuple[int, tuple[object, ...]]]) -> list[
     return [[table.get((s, e)) for e in range(len(EVENTS))] for s in range(len(STATES))]
 
 
-_ClientRows = list[list["tuple[int, tuple[ClientAction, ...]] | None"]]
-_ServerRows = list[list["tuple[int, tuple[ServerAction, ...]] | None"]]
+_ClientRows = Sequence[Sequence["tuple[int, tuple[ClientAction, ...]] | None"]]
+_ServerRows = Sequence[Sequence["tuple[int, tuple[ServerAction, ...]] | None"]]
 _CLIENT_INVITE: Final[_ClientRows] = _rows(CLIENT_INVITE)  # type: ignore[arg-type, assignment]  # reshaped, same items
 _CLIENT_OTHER: Final[_ClientRows] = _rows(CLIENT_OTHER)  # type: ignore[arg-type, assignment]  # reshaped, same items
 _SERVER_INVITE: Final[_ServerRows] = _rows(SERVER_INVITE)  # type: ignore[arg-type, assignment]  # reshaped, same items

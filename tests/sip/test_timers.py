@@ -97,6 +97,49 @@ def test_two_tables_are_kept_apart():
     assert (one, two) == ({}, {b"a": b""})
 
 
+def test_who_has_left_the_table_is_not_asked():
+    """What has ended is not kept alive by its timeout, and an answer alone has no timer."""
+    timers, diary = Timers(), Diary()
+    table = {b"lasts": diary, b"ends": Diary(), b"answered": Diary()}
+    gone = table[b"ends"]
+    for key in table:
+        timers.ask_later(32, key, table, 6)
+    assert timers.pending() == 3
+    del table[b"ends"]
+    table[b"answered"] = b"SIP/2.0 200 OK"
+    assert timers.pending() == 1
+    timers.tick(31.9)
+    assert diary.entries == []
+    timers.tick(32)
+    timers.tick(64)
+    assert diary.entries == [(6, 32)]
+    assert gone.entries == []
+    assert timers.pending() == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 0, 0.1]), st.booleans(), st.booleans()), max_size=40))
+def test_questions_of_one_batch_share_an_entry_and_keep_their_tables_and_events(starts):
+    timers, tables, due, asked = Timers(), ({}, {}), {}, []
+
+    class Who:
+        def __init__(self, name):
+            self.name = name
+
+        def due(self, event, now):
+            assert due[self.name] == (event, now)
+            asked.append(self.name)
+
+    for number, (gap, second, event) in enumerate(starts):
+        timers.now += gap
+        key = b"%d" % number
+        tables[second][key] = Who(number)
+        due[number] = (int(event), timers.now + 32)
+        timers.ask_later(32, key, tables[second], int(event))
+    for when in sorted({when for _, when in due.values()}):
+        timers.tick(when)
+    assert asked == list(range(len(starts)))
+
+
 @given(st.lists(st.floats(0, 0.5), max_size=30), st.sampled_from([5.0, 32.0]))
 def test_no_key_is_forgotten_before_its_time_or_much_later(gaps, delay):
     timers, table, due = Timers(), {}, {}

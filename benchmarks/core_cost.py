@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""What one MESSAGE and its answer cost in the proxy alone, without sockets and other programs.
+
+The real kernel and the plugin static-routes; bytes go in at the edge of a connection as a transport
+would hand them over, in batches of ``--batch`` messages, and come out as it would write them. The
+two ends of the transaction are made here, outside the clock.
+
+    .venv/bin/python benchmarks/core_cost.py [--batch 32] [--profile]
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import tempfile
+import time
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sipx import Config, Flow, Interface, hookimpl
+from sipx.cli.run import settle_memory
+from sipx.config.load import load
+from sipx.kernel import Kernel
+from sipx.registry import GROUP, Registry
+from sipx.streams import StreamFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CONFIGURATION = """\
+config_version = 1
+domains = ["a.example"]
+plugins = ["wires", "static-routes"]
+[interface.tcp]
+bind = "127.0.0.1"
+port = 5060
+protocol = "tcp"
+[service]
+state_dir = "{state}"
+[static-routes.route."a.example"]
+trusted = true
+server = "127.0.0.2"
+protocol = "tcp"
+[static-routes.route."b.example"]
+trusted = true
+server = "127.0.0.3"
+protocol = "tcp"
+"""
+REQUEST = (
+    "MESSAGE sip:bob@b.example SIP/2.0\r\n"
+    "Via: SIP/2.0/TCP 127.0.0.2:5060;branch=z9hG4bK{n:016x}\r\n"
+    "Max-Forwards: 70\r\n"
+    "From: <sip:alice@a.example>;tag=t{n:x}\r\n"
+    "To: <sip:bob@b.example>\r\n"
+    "Call-ID: c{n:016x}@a.example\r\n"
+    "CSeq: 1 MESSAGE\r\n"
+    "Contact: <sip:alice@127.0.0.2:5060;transport=tcp>\r\n"
+    "User-Agent: core_cost\r\n"
+    "Content-Type: text/plain\r\n"
+    "Content-Length: 120\r\n\r\n" + "x" * 120
+)
+
+
+class Wire(StreamFlow):
+    """One connection whose far end is this program."""
+
+    __slots__ = ("written",)
+
+    def write(self, data: bytes) -> None:
+        """Keep it for whoever asks."""
+        self.written.append(data)
+
+    def close(self, reason: str) -> None:
+        """Nothing ends here but by mistake."""
+        raise AssertionError(reason)
+
+
+class Wires:
+    """The transport ``tcp``, as far as the kernel asks for it."""
+
+    Config = Config
+    name = "tcp"
+    via = b"TCP"
+    reliable = True
+    secure = False
+    default_port = 5060
+
+    def __init__(self, config: Config, proxy: Any) -> None:
+        self.flows: dict[str, Wire] = {}
+
+    @hookimpl
+    def transports(self) -> Iterable[Any]:
+        """Itself."""
+        return [self]
+
+    def flow_to(self, interface: Interface, address: str, port: int, partner: Any = None) -> Flow:
+        """Always there."""
+        return self.flows[address]
+
+
+def kernel(folder: Path) -> tuple[Kernel, Wires]:
+    """The kernel, not running, with its interface up and both connections open."""
+    entries = [*entry_points(group=GROUP), EntryPoint("wires", "__main__:Wires", GROUP)]
+    registry = Registry([one for one in entries if one.name in ("wires", "static-routes")])
+    file = folder / "sipx.toml"
+    file.write_text(CONFIGURATION.format(state=folder / "state"))
+    made = Kernel(load(file, registry), registry, clock=time.monotonic)
+    wires: Any = made.hooks.plugins()["wires"]
+    interface = made.interfaces.named("tcp")
+    interface.bound(("127.0.0.1", 5060))
+    made._interfaces_changed()  # noqa: SLF001  # what the kernel does when a listener is bound
+    for address in ("127.0.0.2", "127.0.0.3"):
+        wire = Wire(interface, address, 5060, made.edge, outbound=False)
+        wire.written = []
+        made.edge.opened(wire)
+        wires.flows[address] = wire
+    return made, wires
+
+
+def answers(forwarded: bytes) -> bytes:
+    """The 200 to each request that was forwarded."""
+    found = []
+    for request in forwarded.split(b"x" * 120)[:-1]:
+        lines = request.split(b"\r\n")
+        kept = [line for line in lines if line.startswith((b"Via", b"From", b"Call-ID", b"CSeq"))]
+        to = next(line for line in lines if line.startswith(b"To:"))
+        head = [b"SIP/2.0 200 OK", *kept, to + b";tag=u", b"Content-Length: 0", b"", b""]
+        found.append(b"\r\n".join(head))
+    return b"".join(found)
+
+
+class Run:
+    """Batches of requests, and the time that the proxy takes for them."""
+
+    def __init__(self, made: Kernel, wires: Wires, batch: int) -> None:
+        self.edge = made.edge
+        self.timers = made.timers
+        self.near, self.far = wires.flows["127.0.0.2"], wires.flows["127.0.0.3"]
+        self.batch = batch
+        self.sent = 0
+        self.inward = self.outward = 0
+
+    def requests(self) -> Iterator[str]:
+        for _ in range(self.batch):
+            self.sent += 1
+            yield REQUEST.format(n=self.sent)
+
+    def feed(self, wire: Wire, data: bytes, out: Wire) -> bytes:
+        """One wake-up of a connection; what the other one then writes."""
+        self.edge.batch_begins()
+        self.edge.stream(data, wire)
+        self.edge.batch_ends()
+        found = b"".join(out.written)
+        out.written.clear()
+        return found
+
+    def turn(self) -> None:
+        """One batch there and back."""
+        data = "".join(self.requests()).encode()
+        clock = time.perf_counter_ns
+        begun = clock()
+        forwarded = self.feed(self.near, data, self.far)
+        self.inward += clock() - begun
+        back = answers(forwarded)
+        begun = clock()
+        answered = self.feed(self.far, back, self.near)
+        self.outward += clock() - begun
+        assert answered.count(b"SIP/2.0 200 OK\r\n") == self.batch, "a message was lost"
+        if self.sent % 512 == 0:
+            begun = clock()
+            self.timers.tick(self.edge.now())
+            self.outward += clock() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--batch", type=int, default=32, help="messages of one wake-up")
+    parser.add_argument("--count", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--profile", action="store_true", help="where the time goes, by function")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sipx-core-cost.") as folder:
+        made, wires = kernel(Path(folder))
+        run = Run(made, wires, args.batch)
+        for _ in range(2000 // args.batch + 1):
+            run.turn()
+        settle_memory()  # as `sipx run` does
+        if args.profile:
+            with cProfile.Profile() as profile:
+                for _ in range(args.count // args.batch):
+                    run.turn()
+            pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+            return
+        print("us per transaction    request   response      both")
+        for number in range(args.rounds):
+            run.inward = run.outward = 0
+            begun = run.sent
+            while run.sent - begun < args.count:
+                run.turn()
+            sent = run.sent - begun
+            inward, outward = run.inward / sent / 1000, run.outward / sent / 1000
+            print(
+                f"round {number + 1:<15} {inward:7.2f}    {outward:7.2f}   {inward + outward:7.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
