@@ -149,6 +149,11 @@ class Examination:
     certificate: PeerCertificate
     general: bool
     partners: Mapping[str, Proof]
+    proven: frozenset[str] = field(init=False)
+    """The names of the partners: what may be remembered about a peer depends on them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "proven", frozenset(self.partners))
 
 
 # ---------------------------------------------------------------- what a certificate says

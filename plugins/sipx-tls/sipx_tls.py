@@ -116,6 +116,19 @@ class TlsFlow(Connection):
         self.receiver.batch_ends()
         await super().serve()
 
+    def overdue(self, now: float) -> str | None:
+        """A connection does not outlive the proof that it was made with."""
+        reason = super().overdue(now)
+        if reason is not None:
+            return reason
+        reason = self.session.doubt()
+        if reason is not None:
+            kind, name = ("interface", self.interface.name)
+            if self.partner is not None and self.partner.name:
+                kind, name = ("partner", self.partner.name)
+            self.receiver.trouble(kind, name, reason)
+        return reason
+
     def alias(self, port: int) -> None:
         """RFC 5923 §8: requests to this port of the peer may take this connection."""
         self.may_alias = False

@@ -95,6 +95,8 @@ class CertificateStore:
         self.min_tls = config.trust.min_tls
         self.wall = wall
         self.generation = 0
+        self.trust_generation = 0
+        """Counts changes of whom we believe: what was found of a peer may not hold any more."""
         self._trouble = trouble or _quiet
         self._own = {
             name: _Entry("certificate", name, *_own_entry(name, table))
@@ -197,6 +199,7 @@ class CertificateStore:
             entry.value = value
             entry.error = None
             news = True
+            self.trust_generation += entry.kind == "trust"
             self._trouble(entry.kind, entry.name, "")
         self.generation += news
         return news

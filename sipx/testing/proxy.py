@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -36,7 +37,10 @@ PEERS: Final = "testing-peers"
 """The plugin that lets peers of a test in and leads requests to them; it is asked last."""
 ADDRESS: Final = "127.0.0.1"
 EPOCH: Final = 1_800_000_000.0
-"""Where the wall clock of a kernel under test begins; it goes with trio's clock."""
+"""Where the wall clock of a kernel in memory begins; it goes with trio's clock.
+
+On real sockets it is the real one: OpenSSL asks no other when it looks at certificates.
+"""
 _IN_MEMORY: Final = {
     "udp": "sipx.testing.memory:MemoryUdpPlugin",
     "tcp": "sipx.testing.memory:MemoryTcpPlugin",
@@ -193,7 +197,7 @@ async def start_proxy(
         settings,
         _registry(in_memory=in_memory),
         clock=trio.current_time,
-        wall=lambda: EPOCH + trio.current_time(),
+        wall=_wall_in_memory if in_memory else time.time,
         rng=random.Random(1),
         forgive=False,
     )
@@ -233,6 +237,10 @@ def settings_for(
     path = directory / "sipx.toml"
     path.write_text(tomlkit.dumps(_plain(values)))
     return load(path, _registry(in_memory=in_memory), addresses=_any_loopback(values))
+
+
+def _wall_in_memory() -> float:
+    return EPOCH + trio.current_time()
 
 
 def _is_installed(plugin: str) -> bool:

@@ -67,6 +67,15 @@ class Examiner:
         self._found: OrderedDict[_Key, tuple[float, Examination | _Refusal]] = OrderedDict()
         self._chains: OrderedDict[x509.Certificate, tuple[x509.Certificate, ...]] = OrderedDict()
 
+    @property
+    def trust_generation(self) -> int:
+        """Another one: whom we believe has changed."""
+        return self._store.trust_generation
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._wall()
+
     def examine(
         self,
         leaf: x509.Certificate,

@@ -36,8 +36,11 @@ class TlsSession:
         "_connection",
         "_context",
         "_examiner",
+        "_generation",
         "_partner",
         "_policy",
+        "_shown",
+        "_until",
         "_who",
         "accepting",
         "cipher",
@@ -72,6 +75,9 @@ class TlsSession:
         self.accepting = partner is None
         self.established = self.ended = False
         self.examined: Examination | None = None
+        self._shown: tuple[x509.Certificate, ...] = ()
+        self._generation = 0
+        self._until = 0.0
         self.version = self.cipher = ""
         self.server_name = server_name
         self._connection = connection = SSL.Connection(context, None)
@@ -116,19 +122,45 @@ class TlsSession:
         leaf: x509.Certificate | None = connection.get_peer_certificate(as_cryptography=True)
         if leaf is None or (self._partner is not None and not self._partner.verify):
             return
-        chain = connection.get_peer_cert_chain(as_cryptography=True) or ()
+        self._shown = (leaf, *(connection.get_peer_cert_chain(as_cryptography=True) or ()))
         try:
-            self.examined = self._examiner.examine(
-                leaf,
-                chain,
-                accepting=self.accepting,
-                policy=self._policy,
-                partner=self._partner,
-                who=self._who,
-            )
+            self.examined = self._judge()
         except TlsError as failure:
             failure.last_words = self.end()
             raise
+
+    def _judge(self) -> Examination:
+        examiner = self._examiner
+        self._generation = examiner.trust_generation
+        leaf, *others = self._shown
+        found = examiner.examine(
+            leaf,
+            others,
+            accepting=self.accepting,
+            policy=self._policy,
+            partner=self._partner,
+            who=self._who,
+        )
+        self._until = found.certificate.not_after.timestamp()
+        return found
+
+    def doubt(self) -> str | None:
+        """Why the peer is not believed any more that was believed in the handshake, or None.
+
+        Its certificate has expired since, or authorities and revocation lists have changed.
+        """
+        known, examiner = self.examined, self._examiner
+        if known is None:
+            return None
+        if self._generation == examiner.trust_generation and examiner.now() <= self._until:
+            return None
+        try:
+            found = self._judge()
+        except TlsError as failure:
+            return str(failure)
+        if (found.proven, found.general) != (known.proven, known.general):
+            return f"{self._who}: with the authorities of now its certificate proves another peer"
+        return None
 
     # ------------------------------------------------------------ messages
 

@@ -401,6 +401,65 @@ def test_a_resumed_session_is_examined_like_a_new_one(lab, change, monkeypatch):
     assert seen in ([0], [1]), "a resumed session has no chain, and is examined all the same"
 
 
+# ---------------------------------------------------------------- a proof that ends
+
+
+def test_nobody_is_doubted_while_nothing_has_changed(lab):
+    tls = lab.tls()
+    session = lab.accept(Stranger(lab.ca.leaf(dns=[PEER])), tls=tls)
+    assert session.doubt() is None
+    assert lab.accept(Stranger(), tls=tls, protocol="tls").doubt() is None
+
+
+def test_a_certificate_that_expires_ends_its_connection(lab):
+    tls = lab.tls()
+    session = lab.accept(Stranger(lab.ca.leaf(dns=[PEER])), tls=tls)
+    lab.now += 88 * 86400
+    assert session.doubt() is None
+    lab.now += 3 * 86400
+    assert "expired on" in session.doubt()
+
+
+def test_a_certificate_that_is_revoked_ends_its_connection(lab):
+    crl = lab.path(lab.ca.revoke())
+    tls = lab.tls(crl=[str(crl)], partners=(AWAY,))
+    issued = lab.ca.leaf(dns=[PEER])
+    inward = lab.accept(Stranger(issued), tls=tls)
+    outward = lab.connect(Stranger(issued, server=True), AWAY, tls=tls)
+    other = lab.accept(Stranger(lab.ca.leaf(dns=[PEER])), tls=tls)
+    crl.write_bytes(lab.ca.revoke(issued))
+    assert tls.certificates.look()
+    assert "has revoked it" in inward.doubt()
+    assert outward.doubt().startswith("away.example at 192.0.2.1:5061: its certificate")
+    assert other.doubt() is None
+
+
+def test_an_authority_that_is_taken_away_ends_what_it_proved(lab, tmp_path):
+    """[trust] still vouches for the certificate; that it is this partner nobody says any more."""
+    other = Authority("Another CA")
+    path = lab.ca.write(tmp_path, "away-ca")
+    away = Partner("away.example", names=frozenset({PEER.encode()}), ca=(path,))
+    tls = lab.tls(partners=(away,))
+    session = lab.accept(Stranger(lab.ca.leaf(dns=[PEER])), tls=tls)
+    assert session.examined.proven == {"away.example"}
+    other.write(tmp_path, "away-ca")
+    assert tls.certificates.look()
+    assert "proves another peer" in session.doubt()
+
+
+def test_a_new_certificate_of_ours_is_no_reason_to_doubt(lab):
+    tls = lab.tls()
+    session = lab.accept(Stranger(lab.ca.leaf(dns=[PEER])), tls=tls)
+    before = tls.certificates.trust_generation
+    renewed = lab.ca.leaf(dns=["own.example"])
+    [state] = tls.certificates.states()
+    state.files[0].write_bytes(renewed.cert_pem)
+    state.files[1].write_bytes(renewed.key_pem)
+    assert tls.certificates.look()
+    assert tls.certificates.trust_generation == before
+    assert session.doubt() is None
+
+
 # ---------------------------------------------------------------- messages
 
 

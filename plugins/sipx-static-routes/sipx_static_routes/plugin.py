@@ -51,6 +51,10 @@ _WEAK: Final = {
 }
 
 
+_Who = tuple[str, str, str, frozenset[str] | None, bytes]
+"""What a verdict depends on: transport, address, interface, proven partners, From domain."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteChanged:
     """An access server's name leads to other addresses now."""
@@ -68,7 +72,7 @@ class StaticRoutes:
         self._config = config
         self._proxy = proxy
         self.table = RouteTable(config.route, proxy.domains)
-        self._verdicts: dict[tuple[str, str, str, str, bytes], Verdict | None] = {}
+        self._verdicts: dict[_Who, Verdict | None] = {}
 
     # ------------------------------------------------------------ TLS
 
@@ -94,8 +98,9 @@ class StaticRoutes:
         """By certificate or address, and by the domain in From; see docs/trust.md."""
         domain = request.from_domain
         examined = flow.examined
-        who = "" if examined is None else examined.certificate.fingerprint
-        key = (flow.transport, flow.address, flow.interface.name, who, domain)
+        # Whom a certificate proves may change with the authorities, so it is no key itself.
+        proven = None if examined is None else examined.proven
+        key = (flow.transport, flow.address, flow.interface.name, proven, domain)
         try:
             return self._verdicts[key]
         except KeyError:

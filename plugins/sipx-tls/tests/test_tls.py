@@ -50,7 +50,7 @@ class Lab:
             plugins=["tls"],
             interface={"near": near, "far": {**far, **(interface or {})}},
             certificate={"own": own},
-            trust={"ca": str(self.directory / "ca.crt")},
+            trust={"ca": str(self.directory / "ca.crt"), **tables.pop("trust", {})},
             **{"static-routes": {"route": {HOME: uc, **routes}}},
             **tables,
         )
@@ -432,6 +432,35 @@ async def test_the_next_outgoing_connection_shows_the_new_certificate(lab):
         assert (await lab.home.message(f"sip:bob@{AWAY}", "three")).status == 200
         shown = [peer.stream.getpeercert()["serialNumber"] for peer in peers]
         assert len(set(shown)) == 2
+
+
+async def test_a_connection_ends_with_the_proof_it_was_made_with(lab):
+    """Its certificate is revoked while it is open: it is told, and closed; others stay."""
+    crl = lab.directory / "list.crl"
+    crl.write_bytes(lab.ca.revoke())
+    await lab.run(trust={"crl": [str(crl)]})
+    revoked, good = lab.ca.leaf(dns=[AWAY]), lab.ca.leaf(dns=[AWAY])
+    revoked.write(lab.directory, "revoked")
+    good.write(lab.directory, "good")
+    peers = [await lab.connect("revoked"), await lab.connect("good")]
+    assert [await peer.status() for peer in peers] == [200, 200]
+    crl.write_bytes(lab.ca.revoke(revoked))
+    assert lab.proxy.kernel.certificates.look()
+    lab.proxy.kernel.edge.sweep()
+    assert await peers[0].status() in ("closed", "alert")
+    assert "has revoked it" in lab.trouble()
+    assert await peers[1].status() == 200
+
+
+async def test_who_a_certificate_proves_is_not_remembered_beyond_its_authority(lab):
+    """A route's ca is exchanged: the same certificate, still good for [trust], is a stranger."""
+    path = lab.ca.write(lab.directory, "away-ca")
+    await lab.run(routes={AWAY: {"server": "127.0.0.9", "protocol": "mtls", "ca": str(path)}})
+    name = certificate(lab, "away")
+    assert await (await lab.connect(name)).status() == 200
+    Authority("Another CA").write(lab.directory, "away-ca")
+    assert lab.proxy.kernel.certificates.look()
+    assert await (await lab.connect(name)).status() == 403
 
 
 async def test_a_closed_connection_leaves_nothing_of_openssl_behind(lab):
