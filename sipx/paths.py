@@ -244,7 +244,9 @@ class Paths:
                 flow = await transport.connect(interface, hop, partner)
         except trio.TooSlowError:
             self.failed(hop)
-            attempt.failure = (504, f"no answer from {hop.address} port {hop.port}")
+            what = "connection and TLS handshake" if hop.transport in SECURED else "connection"
+            why = f"no {what} within {self.connect_timeout:g} s"
+            attempt.failure = (504, f"{hop.address} port {hop.port}: {why}")
             self._told(partner, attempt.failure[1])
             raise NoHop(*attempt.failure) from None
         except OSError as error:

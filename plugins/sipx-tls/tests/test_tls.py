@@ -309,6 +309,17 @@ async def test_a_server_that_refuses_us_is_told_in_the_502(lab):
     assert "unknown ca" in lab.trouble("partner", AWAY)
 
 
+async def test_a_server_that_stalls_in_the_handshake_is_told_so(lab):
+    listener = socket.create_server(("127.0.0.1", 0))
+    route = {"server": "127.0.0.1", "port": listener.getsockname()[1], "protocol": "mtls"}
+    with listener:
+        await lab.run(routes={AWAY: route}, limits={"connect_timeout": "50ms"})
+        answer = await lab.home.message(f"sip:bob@{AWAY}", "hello")
+    assert answer.status == 504
+    assert b"no connection and TLS handshake within 0.05 s" in answer.get(b"Warning")
+    assert "TLS handshake" in lab.trouble("partner", AWAY)
+
+
 async def test_an_inbound_connection_serves_requests_by_alias(lab):
     """RFC 5923: after mutual authentication, and for the partner that opened it only."""
     routes = {d: {"server": "127.0.0.1", "port": 5999, "protocol": "mtls"} for d in (AWAY, OTHER)}
