@@ -54,8 +54,9 @@ class PeerCertificate:
     """What a certificate says, a peer's or our own.
 
     ``ids`` are its SIP domains, canonical; ``wildcards`` what would be among them without its
-    star; ``common_name`` is set only where there is no subjectAltName at all. ``eku`` holds dotted
-    OIDs, None without that extension. ``spki`` and ``fingerprint`` are SHA-256 in hex.
+    star; ``hosts`` all its DNS names, stars too: what TLS clients know it by; ``common_name`` is
+    set only where there is no subjectAltName at all. ``eku`` holds dotted OIDs, None without that
+    extension. ``spki`` and ``fingerprint`` are SHA-256 in hex.
     """
 
     subject: str
@@ -65,6 +66,7 @@ class PeerCertificate:
     not_after: datetime
     ids: frozenset[bytes]
     wildcards: frozenset[bytes]
+    hosts: frozenset[bytes]
     common_name: bytes | None
     eku: frozenset[str] | None
     spki: str
@@ -164,6 +166,7 @@ def certificate_facts(certificate: x509.Certificate) -> PeerCertificate:
     names = _alternative_names(certificate)
     ids: frozenset[bytes] = frozenset()
     wildcards: frozenset[bytes] = frozenset()
+    hosts: frozenset[bytes] = frozenset()
     common_name: bytes | None = None
     if names is None:
         common_name = _common_name(certificate)
@@ -171,14 +174,17 @@ def certificate_facts(certificate: x509.Certificate) -> PeerCertificate:
         # RFC 5922 §7.1: "If the subjectAltName extension contains URIs" with the scheme sip, only
         # these are identities; "if and only if" there is none, the dNSNames are.
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-        found = {host for uri in uris if (host := _sip_host(uri)) is not None}
-        dns = [] if _has_sip_uri(uris) else names.get_values_for_type(x509.DNSName)
-        ids = frozenset(found | {name for text in dns if (name := _domain(text)) is not None})
-        wildcards = frozenset(
+        ids = frozenset(host for uri in uris if (host := _sip_host(uri)) is not None)
+        dns = names.get_values_for_type(x509.DNSName)
+        plain = frozenset(name for text in dns if (name := _domain(text)) is not None)
+        stars = frozenset(
             b"*." + name
             for text in dns
             if text.startswith("*.") and (name := _domain(text[2:])) is not None
         )
+        hosts = plain | stars
+        if not _has_sip_uri(uris):
+            ids, wildcards = ids | plain, stars
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PeerCertificate(
         subject=_shown(certificate.subject),
@@ -188,6 +194,7 @@ def certificate_facts(certificate: x509.Certificate) -> PeerCertificate:
         not_after=certificate.not_valid_after_utc,
         ids=ids,
         wildcards=wildcards,
+        hosts=hosts,
         common_name=common_name,
         eku=_eku(certificate),
         spki=sha256(public).hexdigest(),

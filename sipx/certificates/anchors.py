@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _PEM: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
 )
+_PEM_CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +65,8 @@ def load_anchors(paths: Iterable[Path]) -> tuple[x509.Certificate, ...]:
 
 
 def load_crls(paths: Iterable[Path]) -> tuple[x509.CertificateRevocationList, ...]:
-    """Revocation lists, one in each file, PEM or DER. Raises CertificateError."""
-    return tuple(_crl(path) for path in paths)
+    """Revocation lists, PEM or DER; a PEM file may hold several. Raises CertificateError."""
+    return tuple(crl for path in paths for crl in _crls(path))
 
 
 def _certificates(path: Path) -> Iterator[x509.Certificate]:
@@ -105,12 +106,15 @@ def _certificate(data: bytes) -> x509.Certificate:
     return x509.load_der_x509_certificate(data)
 
 
-def _crl(path: Path) -> x509.CertificateRevocationList:
+def _crls(path: Path) -> list[x509.CertificateRevocationList]:
     data = read_file(path)
     try:
-        if b"-----BEGIN" in data:
-            return x509.load_pem_x509_crl(data)
-        return x509.load_der_x509_crl(data)
+        if b"-----BEGIN" not in data:
+            return [x509.load_der_x509_crl(data)]
+        found = [x509.load_pem_x509_crl(block) for block in _PEM_CRL.findall(data)]
+        if not found:
+            raise ValueError
+        return found
     except ValueError:
         raise CertificateError(
             "SIPX-T002",

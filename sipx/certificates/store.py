@@ -7,8 +7,10 @@ compares ``generation``.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -17,11 +19,13 @@ from sipx.certificates.anchors import TrustSet, load_anchors, load_crls, trust_f
 from sipx.certificates.own import CertificateError, OwnCertificate, load_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from sipx.config.model import CertificateConfig, KernelConfig
     from sipx.identity import Partner
+
+log = logging.getLogger("sipx.certificates")
 
 LOOK: Final = 30.0
 """Seconds between two looks at the files."""
@@ -123,6 +127,24 @@ class CertificateStore:
         assert entry.error is not None
         raise entry.error.with_traceback(None)
 
+    def usable(self, names: Sequence[str]) -> list[OwnCertificate]:
+        """Those of several that can be used, in their order; a broken one does not stop the others.
+
+        Raises CertificateError if there is none.
+        """
+        found: list[OwnCertificate] = []
+        failure: CertificateError | None = None
+        for name in names:
+            try:
+                found.append(self.own(name))
+            except CertificateError as error:
+                failure = failure or error
+        if not found:
+            raise failure or CertificateError(
+                "SIPX-T001", "no certificate is named", "set certificate, here or in [wan]"
+            )
+        return found
+
     def trust(self, name: str = "") -> TrustSet:
         """The authorities of [trust], or of a partner that has its own. Raises CertificateError."""
         entry = self._trust[name]
@@ -191,11 +213,19 @@ class CertificateStore:
             if change is None:
                 continue
             entry.stamp, value = change
+            if isinstance(value, OwnCertificate) and entry.value is not None:
+                worse = _is_worse(value, entry.value, datetime.fromtimestamp(self.wall(), UTC))
+                if worse is not None:
+                    entry.stamp = None  # time may make it right, or the other one wrong
+                    value = worse
             if isinstance(value, CertificateError):
                 entry.error = value
                 kept = "; the last good one stays in use" if entry.value is not None else ""
                 self._trouble(entry.kind, entry.name, f"{value}{kept}")
                 continue
+            if entry.value is not None:
+                what = "certificate" if entry.kind == "certificate" else "authorities of"
+                log.info("%s %s: new files are in use: %s", what, entry.name, _summary(value))
             entry.value = value
             entry.error = None
             news = True
@@ -234,17 +264,42 @@ def _own_entry(
     return lambda: files, lambda: load_own(name, table)
 
 
+def _is_worse(
+    fresh: OwnCertificate, used: OwnCertificate | TrustSet, now: datetime
+) -> CertificateError | None:
+    """A new certificate that is not valid now does not replace one that is."""
+    assert isinstance(used, OwnCertificate)
+    if not used.facts.not_before <= now <= used.facts.not_after:
+        return None
+    if now > fresh.facts.not_after:
+        text = f"the new one expired on {fresh.facts.not_after:%Y-%m-%d %H:%M} UTC"
+        return CertificateError("SIPX-T005", text, "renew it")
+    if now < fresh.facts.not_before:
+        text = f"the new one is valid only from {fresh.facts.not_before:%Y-%m-%d %H:%M} UTC"
+        return CertificateError("SIPX-T005", text, "it is taken up then, if this clock is right")
+    return None
+
+
+def _summary(value: OwnCertificate | TrustSet) -> str:
+    if isinstance(value, OwnCertificate):
+        return f"{value.facts.describe()}, SHA-256 {value.facts.fingerprint}"
+    return f"{len(value.anchors)} authorities, {len(value.crls)} revocation lists"
+
+
 def _stamp(paths: Iterable[Path]) -> Stamp:
     """What is there, without reading it; a directory stands for the files in it."""
     found: list[tuple[str, int, int, int]] = []
     for path in paths:
         try:
-            members = sorted(path.iterdir()) if path.is_dir() else (path,)
-            for member in members:
+            members = sorted(path.iterdir()) if path.is_dir() else [path]
+        except OSError:
+            members = [path]
+        for member in members:
+            try:
                 stat = member.stat()
                 found.append((str(member), stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        except OSError:
-            found.append((str(path), 0, 0, 0))
+            except OSError:
+                found.append((str(member), 0, 0, 0))
     return tuple(found)
 
 

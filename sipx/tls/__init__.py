@@ -38,7 +38,7 @@ class Tls:
             self._contexts.accepting(interface),
             self.examiner,
             peer,
-            self.certificates.own(interface.certificates[0]),
+            self.certificates.usable(interface.certificates)[0],
             EkuPolicy(interface.eku),
             self.certificates.partners,
         )

@@ -58,7 +58,7 @@ class Contexts:
         return known[1]
 
     def _for_server(self, interface: Interface) -> SSL.Context:
-        own = [self._store.own(name) for name in interface.certificates]
+        own = self._store.usable(interface.certificates)
         trust = [self._store.trust()]
         for partner in self._store.partners:
             if partner.ca:
@@ -123,10 +123,8 @@ def _for_name(
     name: bytes, others: Iterable[tuple[OwnCertificate, SSL.Context]]
 ) -> SSL.Context | None:
     star = b"*." + name.partition(b".")[2]
-    for own, context in others:
-        if name in own.facts.ids:
-            return context
-    for own, context in others:
-        if star in own.facts.wildcards:
-            return context
+    for asked in (name, star):
+        for own, context in others:
+            if asked in own.facts.hosts or asked in own.facts.ids:
+                return context
     return None

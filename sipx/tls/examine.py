@@ -34,7 +34,7 @@ from sipx.identity import (
     name_refusal,
     proves,
 )
-from sipx.tls.words import bad_certificate
+from sipx.tls.words import bad_certificate, came_alone, ends_at, no_authority, self_signed
 from sipx.trust import CertificateFault
 
 if TYPE_CHECKING:
@@ -202,24 +202,24 @@ class Examiner:
     def _why_unknown(
         self, leaf: x509.Certificate, chain: tuple[x509.Certificate, ...]
     ) -> tuple[str, str]:
-        """RFC 5280 §6.1 found no path: which link is missing."""
+        """RFC 5280 §6.1 found no path: which link is missing, or no good."""
         if leaf.issuer == leaf.subject:
-            return (
-                "it is self-signed, and not trusted here",
-                "pin its key in the route (pins), or add the certificate to the route's ca",
-            )
+            return self_signed()
+        now = datetime.fromtimestamp(self._wall(), UTC)
         last = leaf
         for following in chain:
-            if is_issued_by(last, following):
-                last = following
-        missing = last.issuer.rfc4514_string()
-        if last is leaf and not chain:
-            return (
-                f"it came alone, and its issuer {missing} is not trusted here",
-                "if that is an intermediate authority, the peer has to send it too (full chain); "
-                "if you trust it, add it to trust.extra_ca or to the route's ca",
-            )
-        return f"its chain ends at {missing}, which is not trusted here", ""
+            if not is_issued_by(last, following):
+                continue
+            last = following
+            facts = certificate_facts(following)
+            if not _may_issue(following):
+                return no_authority(facts.subject)
+            early = _dates(facts, now)
+            if early is not None:
+                said = f"the authority {facts.subject} is no good any more or yet: {early[1]}"
+                return said, "the peer has to send the chain that is valid now"
+        issuer = certificate_facts(last).issuer
+        return came_alone(issuer) if last is leaf else ends_at(issuer)
 
     # ------------------------------------------------------------ what it knows
 
@@ -269,14 +269,26 @@ def _dates(facts: PeerCertificate, now: datetime) -> _Refusal | None:
     return None
 
 
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
 def _signed_by_one_of(
     crl: x509.CertificateRevocationList, issuers: Sequence[x509.Certificate]
 ) -> bool:
-    for issuer in issuers:
-        if issuer.subject == crl.issuer:
-            try:
-                if crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # a key that cannot sign raises TypeError
-                    return True
-            except (TypeError, InvalidSignature, UnsupportedAlgorithm):
-                continue
+    """Whether its issuer has signed it. Where nobody has shown that issuer's certificate, the
+    operator's word is enough: the list was named in [trust].
+    """
+    named = [issuer for issuer in issuers if issuer.subject == crl.issuer]
+    if not named:
+        return True
+    for issuer in named:
+        try:
+            if crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # a key that cannot sign raises TypeError
+                return True
+        except (TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
     return False

@@ -225,10 +225,19 @@ class TlsSession:
     def _failure(self, error: SSL.Error) -> TlsError:
         rules = self._connection.get_app_data()
         if isinstance(rules, Verification) and rules.failed is not None:
-            number, depth, facts = rules.failed
-            fault = OURS.get(number, CertificateFault.UNKNOWN_CA)
-            rule = "" if number in OURS else f"OpenSSL refuses it with error {number}"
-            return bad_certificate(self._who, facts, fault, rule, of_chain=depth > 0)
+            refused = rules.failed
+            fault = OURS.get(refused.error, CertificateFault.UNKNOWN_CA)
+            rule = refused.rule
+            if not rule and refused.error not in OURS:
+                rule = f"OpenSSL refuses it with error {refused.error}"
+            return bad_certificate(
+                self._who,
+                refused.certificate,
+                fault,
+                rule,
+                refused.remedy,
+                of_chain=refused.depth > 0,
+            )
         if isinstance(error, SSL.SysCallError):
             return cut_off(self._who, self.own)
         reasons = [entry[-1] for entry in error.args[0]] if error.args else []

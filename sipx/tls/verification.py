@@ -6,9 +6,10 @@ is judged once more when the handshake is over (`sipx.tls.examine`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sipx.identity import EkuPolicy, PeerCertificate, certificate_facts, eku_refusal
+from sipx.tls.words import came_alone, ends_at, no_authority, self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,24 @@ if TYPE_CHECKING:
 
     from sipx.identity import Partner
 
+EXPIRED: Final = 10
+SELF_SIGNED: Final = 18
+NO_AUTHORITY: Final = (24, 79)
 PURPOSE: Final = 26
-NO_CRL: Final = 3
-CRL_EXPIRED: Final = 12
-UNCHAINED: Final = (2, 18, 19, 20, 21)
-"""X509_V_ERR_*: no path to an authority that is known."""
+NO_LIST: Final = (3, 11, 12, 33, 35)
+"""X509_V_ERR_*: no revocation list that is valid now, or nobody who could have signed it."""
+UNCHAINED: Final = (2, SELF_SIGNED, 19, 20, 21)
+"""No path to an authority that is known."""
+
+
+class Refused(NamedTuple):
+    """What OpenSSL found and where in the chain; rule and remedy in words, if they are not plain."""
+
+    error: int
+    depth: int
+    certificate: PeerCertificate
+    rule: str = ""
+    remedy: str = ""
 
 
 class Verification:
@@ -34,9 +48,8 @@ class Verification:
         self._partners = partners
         self._accepting = accepting
         self._pinned = any(partner.pins and not partner.ca for partner in partners)
-        self._unchained: tuple[int, int, PeerCertificate] | None = None
-        self.failed: tuple[int, int, PeerCertificate] | None = None
-        """OpenSSL's error, its depth in the chain, and the certificate, of what was refused."""
+        self._unchained: Refused | None = None
+        self.failed: Refused | None = None
 
     def permits(self, certificate: crypto.X509, error: int, depth: int) -> bool:
         """Whether to go on."""
@@ -49,17 +62,32 @@ class Verification:
                 return True
             self.failed = self._unchained
             return False
-        if error in (NO_CRL, CRL_EXPIRED):
-            # A list that is missing or old says nothing; what it does say is believed.
+        if error in NO_LIST:
+            # A list that is missing or old says nothing; what it does say is believed, and looked
+            # up once more when the handshake is over.
             return True
         facts = certificate_facts(certificate.to_cryptography())
         if error == PURPOSE and (depth or self._purpose_is_allowed(facts)):
             return True
         if error in UNCHAINED and self._pinned:
-            self._unchained = self._unchained or (error, depth, facts)
+            self._unchained = self._unchained or self._told(error, depth, facts)
             return True
-        self.failed = (error, depth, facts)
+        self.failed = self._told(error, depth, facts)
         return False
+
+    def _told(self, error: int, depth: int, facts: PeerCertificate) -> Refused:
+        rule, remedy = "", ""
+        if error == PURPOSE:
+            rule = eku_refusal(self._policy, facts.eku, accepting=self._accepting) or ""
+        elif error == EXPIRED:
+            rule = f"it expired on {facts.not_after:%Y-%m-%d %H:%M} UTC"
+        elif error == SELF_SIGNED:
+            rule, remedy = self_signed()
+        elif error in NO_AUTHORITY:
+            rule, remedy = no_authority(facts.subject)
+        elif error in UNCHAINED:
+            rule, remedy = ends_at(facts.issuer) if depth else came_alone(facts.issuer)
+        return Refused(error, depth, facts, rule, remedy)
 
     def _purpose_is_allowed(self, facts: PeerCertificate) -> bool:
         policies = {self._policy, *(p.eku for p in self._partners if p.eku is not None)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from sipx.plugin import PeerRefusedError
@@ -24,6 +25,7 @@ OURS: Final = {
     23: CertificateFault.REVOKED,
     24: CertificateFault.UNKNOWN_CA,
     26: CertificateFault.WRONG_PURPOSE,
+    79: CertificateFault.UNKNOWN_CA,
 }
 """What OpenSSL found wrong with a certificate (x509_vfy.h), as the trust table calls it."""
 
@@ -68,6 +70,10 @@ _ALERTS: Final = {
     "internal error": "it failed by itself; its log says why",
     "no certificate": "it has no certificate for us",
 }
+_ALERT: Final = re.compile(r"(?:ssl/tls|(?:tls|ssl)(?:v[0-9]+)?) (alert )?(?:number )?(.+)")
+"""How versions of OpenSSL call an alert of the peer: "tlsv1 alert unknown ca", "tlsv1 unrecognized
+name", "tls alert bad certificate", "ssl/tls alert ...".
+"""
 _REASONS: Final = {
     "peer did not return a certificate": (
         "it showed no certificate, and mtls demands one",
@@ -75,7 +81,7 @@ _REASONS: Final = {
     ),
     "unsupported protocol": (
         "it speaks no version of TLS that is allowed here",
-        "it needs TLS 1.2 or later",
+        "it needs a newer version, at least that of trust.min_tls",
     ),
     "no shared cipher": ("there is no cipher that both sides allow", "update its TLS software"),
     "http request": (
@@ -132,6 +138,39 @@ def bad_certificate(
     return TlsError(said, remedy or _REMEDIES[fault], Certificate.BAD, fault)
 
 
+def self_signed() -> tuple[str, str]:
+    """Rule and remedy where nobody else vouches for a certificate."""
+    return (
+        "it is self-signed, and not trusted here",
+        "pin its key in the route (pins), or add the certificate to the route's ca",
+    )
+
+
+def came_alone(issuer: str) -> tuple[str, str]:
+    """Rule and remedy where the first link of a chain is missing: the most common mistake."""
+    return (
+        f"its issuer {issuer} is not trusted here, and no certificate of that issuer came with it",
+        "if the issuer is an intermediate authority, the peer has to send its certificate too "
+        "(full chain); if you trust it, add it to trust.extra_ca or to the route's ca",
+    )
+
+
+def ends_at(issuer: str) -> tuple[str, str]:
+    """Rule and remedy where the last link of a chain is missing."""
+    return (
+        f"its chain ends at {issuer}, which is not trusted here",
+        "if you trust that authority, add it to trust.extra_ca or to the route's ca",
+    )
+
+
+def no_authority(subject: str) -> tuple[str, str]:
+    """Rule and remedy where a link of a chain may not issue certificates."""
+    return (
+        f"{subject}, which is said to have issued it, is no authority (basicConstraints)",
+        "the peer has to send the chain that its authority gave it",
+    )
+
+
 def cut_off(who: str, ours: OwnCertificate | None) -> TlsError:
     """The peer closed the connection in the handshake."""
     reason, remedy = _REASONS["unexpected eof while reading"]
@@ -158,11 +197,10 @@ def handshake_failed(who: str, reasons: Iterable[str], ours: OwnCertificate | No
 
 
 def _alert(reason: str) -> str | None:
-    """OpenSSL calls an alert of the peer "tlsv1 alert unknown ca" or "tlsv13 alert ..."."""
-    _, alert, name = reason.partition("alert ")
-    if not alert or not reason.startswith(("tlsv1", "ssl", "sslv3")):
+    found = _ALERT.fullmatch(reason)
+    if found is None or not (found[1] or found[2] in _ALERTS):
         return None
-    return name.removeprefix("number ").strip()
+    return found[2]
 
 
 def _shown(ours: OwnCertificate | None) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
+
 import pytest
 
 from sipx.certificates import CertificateError, CertificateStore
@@ -21,6 +24,7 @@ class Files:
         self.second = self.ca.leaf(dns=["two.example"])
         self.first.write(directory, "own")
         self.told = []
+        self.now = self.ca.now.timestamp() + 3600
 
     def store(self, partners=(), **trust):
         config = KernelConfig.model_validate(
@@ -39,7 +43,12 @@ class Files:
                 "trust": {"ca": str(self.directory / "ca.crt"), **trust},
             }
         )
-        return CertificateStore(config, partners, trouble=lambda *told: self.told.append(told))
+        return CertificateStore(
+            config,
+            partners,
+            wall=lambda: self.now,
+            trouble=lambda *told: self.told.append(told),
+        )
 
 
 @pytest.fixture
@@ -158,3 +167,92 @@ def test_the_authorities_of_the_system_are_read_only_when_somebody_asks(files):
     store = files.store(ca="system")
     assert files.told == [("certificate", "main", "")]
     assert isinstance(store.trust().anchors, tuple)
+
+
+# ---------------------------------------------------------------- renewals that are none
+
+
+def test_an_expired_file_does_not_replace_a_certificate_that_is_valid(files):
+    store = files.store()
+    day = timedelta(days=1)
+    old = files.ca.leaf(
+        dns=["old.example"], not_before=files.ca.now - 9 * day, not_after=files.ca.now - day
+    )
+    old.write(files.directory, "own")
+    assert not store.look()
+    assert store.own("main").facts.ids == {b"one.example"}
+    said = files.told[-1][2]
+    assert "the new one expired on" in said
+    assert "the last good one stays in use" in said
+    files.second.write(files.directory, "own")
+    assert store.look()
+    assert store.own("main").facts.ids == {b"two.example"}
+    assert files.told[-1] == ("certificate", "main", "")
+
+
+def test_a_certificate_of_tomorrow_is_taken_up_tomorrow(files):
+    store = files.store()
+    files.ca.leaf(dns=["next.example"], not_before=files.ca.now + timedelta(days=1)).write(
+        files.directory, "own"
+    )
+    assert not store.look()
+    assert "is valid only from" in files.told[-1][2]
+    files.now += 86400
+    assert store.look()
+    assert store.own("main").facts.ids == {b"next.example"}
+
+
+def test_where_none_is_valid_the_new_one_is_taken(files):
+    store = files.store()
+    day = timedelta(days=1)
+    files.now += 400 * 86400
+    files.ca.leaf(
+        dns=["newer.example"], not_before=files.ca.now, not_after=files.ca.now + 200 * day
+    ).write(files.directory, "own")
+    assert store.look()
+    assert store.own("main").facts.ids == {b"newer.example"}
+
+
+def test_what_is_taken_up_is_told(files, caplog):
+    caplog.set_level(logging.INFO, "sipx.certificates")
+    store = files.store()
+    store.trust()
+    assert caplog.messages == []
+    files.second.write(files.directory, "own")
+    Authority("Another").write(files.directory, "ca")
+    assert store.look()
+    own, trust = caplog.messages
+    assert own.startswith("certificate main: new files are in use: subject CN=two.example")
+    assert store.own("main").facts.fingerprint in own
+    assert trust == (
+        "authorities of [trust]: new files are in use: 1 authorities, 0 revocation lists"
+    )
+
+
+def test_a_link_that_leads_nowhere_does_not_hide_what_is_new_beside_it(files):
+    folder = files.directory / "authorities"
+    folder.mkdir()
+    (folder / "aaa.pem").symlink_to(files.directory / "nowhere")
+    files.ca.write(folder, "ca")
+    store = files.store(ca=str(folder))
+    assert len(store.trust().anchors) == 1
+    Authority("Another").write(folder, "zzz")
+    assert store.look()
+    assert len(store.trust().anchors) == 2
+
+
+def test_a_file_may_hold_several_revocation_lists(files):
+    other = Authority("Another")
+    path = files.directory / "lists.crl"
+    path.write_bytes(files.ca.revoke(files.first) + other.revoke())
+    crls = files.store(crl=[str(path)]).trust().crls
+    assert {crl.issuer for crl in crls} == {files.ca.name, other.name}
+
+
+def test_of_several_certificates_a_broken_one_does_not_stop_the_others(files):
+    store = files.store()
+    assert [own.name for own in store.usable(("lost", "main"))] == ["main"]
+    with pytest.raises(CertificateError, match=r"no \[certificate\.lost\]"):
+        store.usable(("lost",))
+    with pytest.raises(CertificateError, match="no certificate is named"):
+        store.usable(())

@@ -164,9 +164,42 @@ def test_the_missing_intermediate_is_named(lab):
     sub = Authority("Sub CA", issuer=lab.ca)
     alone = sub.leaf(dns=[PEER])
     alone = type(alone)(alone.certificate, alone.key, ())
-    with pytest.raises(TlsError):
+    with pytest.raises(TlsError) as refusal:
         lab.accept(Stranger(alone))
+    assert "its issuer CN=Sub CA is not trusted here, and no certificate of that issuer" in str(
+        refusal.value
+    )
+    assert "has to send its certificate too" in refusal.value.remedy
     assert lab.accept(Stranger(sub.leaf(dns=[PEER]))).established
+
+
+def test_a_link_of_the_chain_that_is_no_good_is_named(lab):
+    """In the handshake by OpenSSL, later by our own look at the chain: in the same words."""
+    old = Authority("Old CA", issuer=lab.ca, now=lab.ca.now - timedelta(days=4000))
+    with pytest.raises(TlsError, match=r"of its chain \(subject CN=Old CA.* it expired on"):
+        lab.accept(Stranger(old.leaf(dns=[PEER], not_before=lab.ca.now)))
+    leaf = lab.ca.leaf(dns=["no.authority.example"])
+    forged = Authority("Forged", issuer=lab.ca)
+    forged.certificate, forged.key = leaf.certificate, leaf.key
+    forged.name = leaf.certificate.subject
+    peer = Stranger(forged.leaf(dns=[PEER]))
+    with pytest.raises(TlsError, match=r"CN=no\.authority\.example, .* is no authority"):
+        lab.accept(peer)
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_pinned_key_without_its_chain_is_looked_up_in_the_lists(lab, revoked):
+    sub = Authority("Sub CA", issuer=lab.ca)
+    issued = sub.leaf(dns=[PEER])
+    alone = type(issued)(issued.certificate, issued.key, ())
+    away = Partner("away.example", pins=frozenset({_spki(issued)}))
+    lists = lab.path(lab.ca.revoke() + sub.revoke(*((issued,) if revoked else ())))
+    tls = lab.tls(partners=(away,), crl=[str(lists)])
+    if revoked:
+        with pytest.raises(TlsError, match="revoked"):
+            lab.accept(Stranger(alone), tls=tls)
+    else:
+        assert set(lab.accept(Stranger(alone), tls=tls).examined.partners) == {"away.example"}
 
 
 def test_revoked_is_refused(lab):
@@ -310,6 +343,19 @@ def test_the_certificate_is_chosen_by_the_name_asked_for(lab, asked, shown):
     got = peer.connection.get_peer_certificate(as_cryptography=True)
     assert got == tls.certificates.own(f"own{shown}").certificate
     assert session.examined is not None
+
+
+def test_a_certificate_with_a_sip_uri_is_still_chosen_by_its_dns_names(lab):
+    """RFC 5922 says whom it proves; what a client calls the server by is a DNS name."""
+    tls = lab.tls(
+        lab.ca.leaf(dns=["one.example"]),
+        lab.ca.leaf(dns=["sip.two.example", "*.two.example"], uris=["sip:two.example"]),
+    )
+    for asked in ("sip.two.example", "two.example", "x.two.example"):
+        peer = Stranger(lab.ca.leaf(dns=[PEER]), name=asked)
+        lab.accept(peer, tls=tls)
+        got = peer.connection.get_peer_certificate(as_cryptography=True)
+        assert got == tls.certificates.own("own1").certificate, asked
 
 
 @pytest.mark.parametrize(
@@ -518,6 +564,35 @@ def test_a_peer_that_goes_in_the_handshake_is_told_with_our_certificate(lab):
     session = tls.accepting(lab.interface(tls), "192.0.2.1")
     with pytest.raises(TlsError, match=r"closed the connection .*ours: subject CN=own\.example"):
         session.cut_off()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (40, "found no common ground"),
+        (42, "does not accept our certificate"),
+        (43, "does not accept the extended key usage of our certificate"),
+        (44, "to it our certificate is revoked"),
+        (45, "to it our certificate has expired"),
+        (46, "its log says why"),
+        (48, "trust the authority that issued ours"),
+        (49, "does not want us"),
+        (51, "a signature did not verify"),
+        (70, "speaks no version of TLS"),
+        (71, "stronger ciphers"),
+        (80, "failed by itself"),
+        (112, "set the route's sni"),
+        (116, "wants a certificate"),
+    ],
+)
+def test_every_alert_has_its_sentence(lab, number, words):
+    """As OpenSSL reports what came over the wire, in whatever words its version has for it."""
+    tls = lab.tls(partners=(AWAY,))
+    session = tls.connecting(lab.interface(tls), AWAY, "192.0.2.1:5061", PEER)
+    session.handshake()
+    with pytest.raises(TlsError, match="refused us with the alert") as refusal:
+        session.handshake(b"\x15\x03\x03\x00\x02\x02" + bytes([number]))
+    assert words in refusal.value.remedy
 
 
 def test_the_alert_of_a_peer_is_told_with_our_certificate(lab):
