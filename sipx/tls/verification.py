@@ -29,7 +29,7 @@ UNCHAINED: Final = (2, SELF_SIGNED, 19, 20, 21)
 
 
 class Refused(NamedTuple):
-    """What OpenSSL found and where in the chain; rule and remedy in words, if they are not plain."""
+    """What OpenSSL found and where in the chain; the rule and the remedy in words."""
 
     error: int
     depth: int
