@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from sipx.certificates import CertificateError, read_certificates
 from sipx.certificates.findings import certificate_findings
 from sipx.errors import Refused
 from sipx.flows import Flow
+from sipx.identity import EkuPolicy
 from sipx.interfaces import host_port
 from sipx.kernel import Kernel
 from sipx.paths import NoHop
@@ -28,10 +30,13 @@ from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram
 from sipx.sip.uri import cached_uri
+from sipx.tls import TlsError
 from sipx.trust import SenderKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cryptography import x509
 
     from sipx.certificates import CertificateStore
     from sipx.config.load import Settings
@@ -67,8 +72,8 @@ class DryFlow(Flow):
 class Arrival:
     """How a request is received on one interface. ``status`` 0: accepted, as ``sender``.
 
-    ``known``: a plugin had a verdict on the sender. ``row`` is the row of docs/trust.md that
-    accepted it, 0 where none did.
+    ``known``: a plugin had a verdict on the sender, or it showed a certificate. ``row`` is the row
+    of docs/trust.md that accepted it, 0 where none did.
     """
 
     interface: str
@@ -201,13 +206,19 @@ class DryRun:
         source: tuple[str, int] | None = None,
         from_uri: str | None = None,
         interface: str | None = None,
+        certificate: Path | None = None,
     ) -> Explained:
         """The fate of a request to ``uri``.
 
         ``source`` is the address and port it comes from; None takes an accepted UC server for
         granted. Without ``interface`` all that speak the source's address family are told, and
-        the first that accepts the request counts. Raises RequestError.
+        the first that accepts the request counts. ``certificate`` is a PEM file with the chain
+        that the sender shows where the interface speaks TLS. Raises RequestError.
         """
+        try:
+            chain = () if certificate is None else tuple(read_certificates(certificate))
+        except CertificateError as error:
+            raise RequestError(str(error)) from error
         domain = min(self._kernel.domains).decode()
         from_uri = from_uri or f"sip:explain@{domain}"
         request = _request(method, uri, from_uri, source or ("192.0.2.1", 5060))
@@ -218,7 +229,7 @@ class DryRun:
             if source is None:
                 sender = _granted(self._kernel.domains)
             else:
-                arrivals = await self._arrivals(request, source, interface)
+                arrivals = await self._arrivals(request, source, interface, chain)
                 sender = _accepted(arrivals)
             targets = await self._targets(request, sender)
             if targets and not any(target.status == 0 for target in targets):
@@ -232,31 +243,40 @@ class DryRun:
     # ------------------------------------------------------------ inwards
 
     async def _arrivals(
-        self, request: Request, source: tuple[str, int], wanted: str | None
+        self,
+        request: Request,
+        source: tuple[str, int],
+        wanted: str | None,
+        chain: tuple[x509.Certificate, ...],
     ) -> tuple[Arrival, ...]:
         return tuple(
             [
-                await self._arrival(request, interface, source)
+                await self._arrival(request, interface, source, chain)
                 for interface in self.interfaces
                 if wanted in (None, interface.name) and interface.reaches(source[0])
             ]
         )
 
     async def _arrival(
-        self, request: Request, interface: Interface, source: tuple[str, int]
+        self,
+        request: Request,
+        interface: Interface,
+        source: tuple[str, int],
+        chain: tuple[x509.Certificate, ...],
     ) -> Arrival:
         flow = self.flow(interface, *source)
         core = self._kernel.proxy
-        status, why, known = 0, "", False
+        status, why, known = 0, "", flow.secure and bool(chain)
         sender: Sender | None = None
         try:
+            self._shake_hands(flow, chain)
             reply = core.validate_request(request, flow)
             if reply is not None:
                 raise Refused(reply.status, reply.reason.decode("utf-8", "replace"))
             verdict = core.authenticate_request(request, flow)
             if isinstance(verdict, Later):
                 verdict = await _later(verdict)
-            known = verdict is not None
+            known = known or verdict is not None
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
             try:
                 sender = core.admit(verdict, request, flow)
@@ -271,6 +291,28 @@ class DryRun:
         except RemoteError as refusal:
             status, why, sender = refusal.status, refusal.reason, None
         return Arrival(interface.name, interface.protocol, status, why, sender, known, flow)
+
+    def _shake_hands(self, flow: Flow, chain: tuple[x509.Certificate, ...]) -> None:
+        """What the handshake would find of the sender's certificate. Raises Refused."""
+        if not flow.secure:
+            return
+        if chain:
+            try:
+                flow.examined = self._kernel.tls.examiner.examine(
+                    chain[0],
+                    chain[1:],
+                    accepting=True,
+                    policy=EkuPolicy(flow.interface.eku),
+                    who=flow.address,
+                )
+            except TlsError as failure:
+                raise Refused(403, f"the handshake fails, there is no SIP: {failure}") from failure
+        elif flow.transport == "mtls":
+            raise Refused(
+                403,
+                "without a certificate the handshake fails, there is no SIP; "
+                "--certificate FILE tells what the owner of a certificate may do",
+            )
 
     # ------------------------------------------------------------ outwards
 

@@ -10,7 +10,7 @@ from sipx.arrival import note_source
 from sipx.events import Direction
 from sipx.flows import PONG
 from sipx.sip.errors import RemoteError
-from sipx.sip.message import Request
+from sipx.sip.message import Message, Request
 from sipx.sip.parser import KeepAlive, Limits, parse_datagram
 from sipx.streams import StreamFlow
 
@@ -93,18 +93,21 @@ class Edge:
         assert isinstance(flow, StreamFlow)
         parser = flow.parser
         assert parser is not None
+        complete = False
         for item in parser.feed(data):
-            if isinstance(item, KeepAlive):
+            if isinstance(item, Message):
+                complete = True
+                self.deliver(item, flow)
+            elif isinstance(item, KeepAlive):
                 if item is KeepAlive.PING:
                     # RFC 5626 §4.4.1: "it MUST immediately respond with a single CRLF".
                     flow.send(PONG)
                 else:
                     flow.ponged()
-            elif isinstance(item, RemoteError):
-                self._malformed(item, flow, answer=True)
             else:
-                flow.progressed()
-                self.deliver(item, flow)
+                self._malformed(item, flow, answer=True)
+        if complete:
+            flow.progressed()
         flow.heard(self.timers.now, parser.waiting_for)
         return not parser.failed
 

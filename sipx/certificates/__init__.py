@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from sipx.certificates.anchors import TrustSet
-from sipx.certificates.own import CertificateError, OwnCertificate, is_issued_by, load_own
+from sipx.certificates.own import (
+    CertificateError,
+    OwnCertificate,
+    is_issued_by,
+    load_own,
+    read_certificates,
+)
 from sipx.certificates.store import CertificateState, CertificateStore
 
 __all__ = [
@@ -14,4 +20,5 @@ __all__ = [
     "TrustSet",
     "is_issued_by",
     "load_own",
+    "read_certificates",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -133,19 +134,31 @@ def _domains(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 @click.option(
     "--interface", shell_complete=interface_names, help="Only as received on this interface."
 )
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The PEM file with the certificate that the sender shows over TLS.",
+)
 @command_options
 @click.pass_obj
 def explain(
-    line: CommandLine, uri: str, senders: tuple[str, ...], method: str, interface: str | None
+    line: CommandLine,
+    uri: str,
+    senders: tuple[str, ...],
+    method: str,
+    interface: str | None,
+    certificate: Path | None,
 ) -> None:
     """What would happen to a request for URI, and why.
 
     Nothing is sent except questions to DNS. Without --from the request is taken for one of our
-    own UC servers; with it, the sender is judged on each interface that it could reach. The exit
-    code is 0 when the request would be forwarded, 1 when it would be refused, and 75 when a name
-    server failed.
+    own UC servers; with it, the sender is judged on each interface that it could reach, over TLS
+    by the certificate that --certificate names. The exit code is 0 when the request would be
+    forwarded, 1 when it would be refused, and 75 when a name server failed.
     """
     who = _sender_of(senders)
+    if certificate is not None and who == (None, None):
+        raise click.UsageError("--certificate needs --from: an address or a SIP URI")
     with line.dry_run() as dry:
         names = [each.name for each in dry.interfaces]
         if interface is not None and interface not in names:
@@ -158,7 +171,9 @@ def explain(
             plugin = None
             line.say(f"the plugin {NAME} is not switched on")
         try:
-            found = trio.run(_explained, dry, plugin, _uri(uri), method.upper(), who, interface)
+            found = trio.run(
+                _explained, dry, plugin, _uri(uri), method.upper(), who, interface, certificate
+            )
         except RequestError as error:
             raise click.UsageError(str(error)) from None
     line.result(_data(found), _lines(found))
@@ -224,6 +239,7 @@ async def _explained(
     method: str,
     who: _Who,
     interface: str | None,
+    certificate: Path | None,
 ) -> _Found:
     if plugin is not None:
         for name in sorted(plugin.table.names()):
@@ -233,7 +249,12 @@ async def _explained(
                 continue  # what became of the question is told with the others
         who = _completed(dry, plugin, who)
     told = await dry.explain(
-        uri, method=method, source=who.source, from_uri=who.uri, interface=interface
+        uri,
+        method=method,
+        source=who.source,
+        from_uri=who.uri,
+        interface=interface,
+        certificate=certificate,
     )
     route = None
     decisions: tuple[dict[str, Any] | None, ...] = tuple(None for _ in told.arrivals)
@@ -273,8 +294,8 @@ def _why(pattern: str) -> str:
 
 
 def _decision(plugin: StaticRoutes, flow: Any, domain: bytes) -> dict[str, Any] | None:
-    """What the trust table says of a sender whose address a route names."""
-    rows = plugin.table.from_source(flow.transport, flow.address)
+    """What the trust table says of a sender whose certificate or address a route names."""
+    rows = plugin.rows_of(flow)
     if not rows:
         return None
     decision = decide_incoming(plugin.facts(rows, flow, domain))

@@ -84,7 +84,7 @@ class StaticRoutes:
     @hookimpl
     def authenticate_peer(self, flow: Flow) -> Peer | None:
         """Whom the certificate at the other end proves, if that is somebody with a route."""
-        rows = self._rows(flow) if flow.examined is not None else ()
+        rows = self.rows_of(flow) if flow.examined is not None else ()
         if not rows or flow.examined is None:
             return None
         proof = flow.examined.partners[rows[0].domain]
@@ -111,7 +111,7 @@ class StaticRoutes:
 
     def judge(self, flow: Flow, from_domain: bytes) -> Verdict | None:
         """The decision for requests on ``flow`` with this From domain."""
-        rows = self._rows(flow)
+        rows = self.rows_of(flow)
         if not rows:
             return None
         decision = decide_incoming(self.facts(rows, flow, from_domain))
@@ -131,7 +131,7 @@ class StaticRoutes:
         )
         return Accept(sender, authorise=asks)
 
-    def _rows(self, flow: Flow) -> tuple[Row, ...]:
+    def rows_of(self, flow: Flow) -> tuple[Row, ...]:
         """ "Route match" of docs/trust.md: by certificate where there is one, else by address."""
         if flow.examined is not None:
             return self.table.proven(flow.transport, flow.examined.partners)

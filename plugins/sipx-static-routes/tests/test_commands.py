@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from sipx_static_routes.commands import routes
 
 from sipx import CommandLine
+from sipx.testing import Authority
 from sipx.testing.dns import dns_server
 
 if TYPE_CHECKING:
@@ -193,6 +194,68 @@ def test_relaying_is_refused(config):
 )
 def test_wrong_use_is_exit_code_2(config, words):
     assert _run(config, "explain", "sip:a@example.com", *words).exit_code == 2
+
+
+# ---------------------------------------------------------------- over TLS
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Path:
+    ca = Authority("Lab CA")
+    ca.write(tmp_path)
+    ca.leaf(dns=["sip.example.com"]).write(tmp_path, "own")
+    for name in ("partner.example", "other.example"):
+        ca.leaf(dns=[name]).write(tmp_path, name)
+    Authority("Lab CA").leaf(dns=["partner.example"]).write(tmp_path, "forged")
+    path = tmp_path / "secured.toml"
+    path.write_text(
+        CONFIG.replace('["udp", ', '["tls", "udp", ')
+        + """
+[interface.tls]
+bind = "127.0.0.1"
+port = 0
+protocol = "mtls"
+certificate = "own"
+[certificate.own]
+cert_file = "own.crt"
+key_file = "own.key"
+[trust]
+ca = "ca.crt"
+[static-routes.route."*.secured.example"]
+server = "partner.example"
+protocol = "mtls"
+"""
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shown", "accepted", "words"),
+    [
+        ("partner.example", True, "is accepted as partner"),
+        ("other.example", False, "no active static route matches this certificate"),
+        ("forged", False, "the handshake fails, there is no SIP"),
+        ("", False, "--certificate FILE"),
+    ],
+)
+def test_a_sender_over_tls_is_judged_by_the_certificate_it_shows(
+    secured, tmp_path, shown, accepted, words
+):
+    more = ("--certificate", str(tmp_path / f"{shown}.crt")) if shown else ()
+    who = ("--from", "127.0.0.9", "--from", "sip:bob@a.secured.example", "--interface", "tls")
+    found = _json(secured, "explain", "sip:a@example.com", *who, *more)
+    [arrival] = found["arrivals"]
+    assert arrival["accepted"] is accepted
+    assert found["forwarded"] is accepted
+    assert words in arrival["why"]
+
+
+def test_a_certificate_needs_a_sender_and_has_to_be_one(secured, tmp_path):
+    key = ("--certificate", str(tmp_path / "own.key"))
+    assert _run(secured, "explain", "sip:a@example.com", *key).exit_code == 2
+    result = _run(secured, "explain", "sip:a@example.com", "--from", "127.0.0.9", *key)
+    assert result.exit_code == 2
+    assert "holds no certificate" in result.stderr
 
 
 # ---------------------------------------------------------------- names
