@@ -16,6 +16,8 @@ import trio
 from sipx.streams import READ_SIZE, StreamFlow
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sipx.flows import Flow
     from sipx.identity import Partner
     from sipx.interfaces import Interface
@@ -71,12 +73,12 @@ class Connection(StreamFlow):
         except BlockingIOError:
             sent = 0
         except OSError as error:
-            self.close(error.strerror or "write failed")
+            self.broke(error.strerror or "write failed")
             return
         if sent < len(data):
             self.waiting = True
             self._rest = data[sent:]
-            self.listener.nursery.start_soon(self._drain)
+            self.listener.nursery.start_soon(self.listener.guard, self._drain, self)
 
     async def _drain(self) -> None:
         """Write the rest as the peer reads."""
@@ -90,10 +92,14 @@ class Connection(StreamFlow):
         except trio.ClosedResourceError:
             return  # closed while waiting
         except OSError as error:
-            self.close(error.strerror or "write failed")
+            self.broke(error.strerror or "write failed")
             return
         self.waiting = False
         self.flush()
+
+    def broke(self, reason: str) -> None:
+        """The peer does not take any more."""
+        self.close(reason)
 
     async def serve(self) -> None:
         """Read until either side ends it."""
@@ -156,7 +162,15 @@ class Listener:
         for key in keys:
             self.name(flow, key)
         self.receiver.opened(flow)
-        self.nursery.start_soon(flow.serve)
+        self.nursery.start_soon(self.guard, flow.serve, flow)
+
+    async def guard(self, fn: Callable[[], Awaitable[None]], flow: Connection) -> None:
+        """Run a task of one connection: whatever it raises costs this connection alone."""
+        try:
+            await fn()
+        except Exception as error:
+            flow.close("internal error")
+            self.receiver.bug(error, f"serving {flow.name}")
 
     def name(self, flow: Connection, key: tuple[object, ...]) -> None:
         """From now on the pool leads from this key to this connection."""

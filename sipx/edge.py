@@ -128,10 +128,14 @@ class Edge:
         except RemoteError as error:
             self.journal.dropped(flow, error.reason)
         except Exception as error:
-            log.exception("internal error while handling a message from %s", flow.name)
-            self.journal.drops["internal error"] += 1
-            if self.on_bug is not None:
-                self.on_bug(error)
+            self.bug(error, f"handling a message from {flow.name}")
+
+    def bug(self, error: Exception, where: str) -> None:
+        """A bug of ours is told with its traceback; what it is about pays, and nobody else."""
+        log.error("internal error while %s", where, exc_info=error)
+        self.journal.drops["internal error"] += 1
+        if self.on_bug is not None:
+            self.on_bug(error)
 
     def _malformed(self, error: RemoteError, flow: Flow, *, answer: bool) -> None:
         self.journal.dropped(flow, error.reason)

@@ -13,6 +13,7 @@ from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -31,6 +32,17 @@ ANY_EKU: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 SIP_DOMAIN_EKU: Final = "1.3.6.1.5.5.7.3.20"
 """id-kp-sipDomain (RFC 5924)."""
 
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises for a certificate that OpenSSL still took: some of it is read only when
+somebody asks, so a stranger's certificate may raise these wherever it is looked at.
+"""
 _SHOWN: Final = 100
 _EKU_NAMES: Final = {
     SERVER_AUTH: "serverAuth",
@@ -162,7 +174,10 @@ class Examination:
 
 
 def certificate_facts(certificate: x509.Certificate) -> PeerCertificate:
-    """The facts of a certificate. What cannot be read in it is left out, never guessed."""
+    """The facts of a certificate. Names that cannot be read are left out, never guessed.
+
+    Raises one of UNREADABLE where nothing can be said about it.
+    """
     names = _alternative_names(certificate)
     ids: frozenset[bytes] = frozenset()
     wildcards: frozenset[bytes] = frozenset()
@@ -207,7 +222,7 @@ def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternative
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return None
-    except ValueError:
+    except UNREADABLE:
         return x509.SubjectAlternativeName([])
     return found.value
 
@@ -253,7 +268,7 @@ def _eku(certificate: x509.Certificate) -> frozenset[str] | None:
         found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except x509.ExtensionNotFound:
         return None
-    except ValueError:
+    except UNREADABLE:
         return frozenset()
     return frozenset(oid.dotted_string for oid in found.value)
 

@@ -243,6 +243,10 @@ class Receiver(Protocol):
         """It has become a flow, or has failed."""
         ...
 
+    def bug(self, error: Exception, where: str) -> None:
+        """Something that no transport expects went wrong with one connection; it costs no other."""
+        ...
+
     def trouble(self, kind: str, name: str, text: str) -> None:
         """What does not work, in words, for the log and the status; "" says that it works again.
 

@@ -79,7 +79,10 @@ class TlsFlow(Connection):
 
     def write(self, data: bytes) -> None:
         """One encryption and one send for all that a batch has queued."""
-        self.put(self.session.encrypt(data))
+        try:
+            self.put(self.session.encrypt(data))
+        except TlsError as failure:
+            self.close(str(failure))
 
     def read(self, data: bytes) -> bool:
         """Records came in."""
@@ -101,6 +104,12 @@ class TlsFlow(Connection):
             return False
         return True
 
+    def broke(self, reason: str) -> None:
+        """The peer has gone; why, it may have said before: its alert waits to be read."""
+        with suppress(OSError):
+            self.read(self.sock.recv(READ_SIZE))
+        self.close(reason)
+
     def _refused(self, failure: TlsError) -> None:
         """With TLS 1.3 a server says what it thinks of our certificate after the handshake."""
         if self.partner is not None and not self.messages_in:
@@ -110,9 +119,13 @@ class TlsFlow(Connection):
         self.close(str(failure))
 
     async def serve(self) -> None:
-        """Messages may have come with the end of the handshake; then as any connection."""
+        """Messages may have come with the end of the handshake; then as any connection.
+
+        What was sent meanwhile may have ended it already.
+        """
         self.receiver.batch_begins()
-        self.read(b"")
+        if not self.closed:
+            self.read(b"")
         self.receiver.batch_ends()
         await super().serve()
 
@@ -198,6 +211,9 @@ class TlsListener(Listener):
             sock.close()
             if isinstance(failure, TlsError):
                 self.receiver.trouble("interface", self.interface.name, self._told(failure))
+        except Exception as error:
+            sock.close()
+            self.receiver.bug(error, f"shaking hands with {address}")
         except BaseException:
             sock.close()
             raise

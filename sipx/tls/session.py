@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL
 
+from sipx.identity import UNREADABLE
 from sipx.tls.verification import Verification
-from sipx.tls.words import OURS, TlsError, bad_certificate, cut_off, handshake_failed
+from sipx.tls.words import (
+    OURS,
+    TlsError,
+    bad_certificate,
+    cut_off,
+    handshake_failed,
+    unreadable,
+)
 from sipx.trust import CertificateFault
 
 if TYPE_CHECKING:
@@ -119,15 +127,19 @@ class TlsSession:
     def _examine(self) -> None:
         """RFC 5922 §7.3: who is not authenticated is left at once."""
         connection = self._connection
-        leaf: x509.Certificate | None = connection.get_peer_certificate(as_cryptography=True)
-        if leaf is None or (self._partner is not None and not self._partner.verify):
-            return
-        self._shown = (leaf, *(connection.get_peer_cert_chain(as_cryptography=True) or ()))
         try:
+            leaf = connection.get_peer_certificate(as_cryptography=True)
+            if leaf is None or (self._partner is not None and not self._partner.verify):
+                return
+            self._shown = (leaf, *(connection.get_peer_cert_chain(as_cryptography=True) or ()))
             self.examined = self._judge()
         except TlsError as failure:
             failure.last_words = self.end()
             raise
+        except UNREADABLE as error:
+            told = unreadable(self._who)
+            told.last_words = self.end()
+            raise told from error
 
     def _judge(self) -> Examination:
         examiner = self._examiner
@@ -226,6 +238,8 @@ class TlsSession:
         rules = self._connection.get_app_data()
         if isinstance(rules, Verification) and rules.failed is not None:
             refused = rules.failed
+            if refused.certificate is None:
+                return unreadable(self._who)
             fault = OURS.get(refused.error, CertificateFault.UNKNOWN_CA)
             rule = refused.rule
             if not rule and refused.error not in OURS:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sipx.identity import EkuPolicy, PeerCertificate, certificate_facts, eku_refusal
+from sipx.identity import (
+    UNREADABLE,
+    EkuPolicy,
+    PeerCertificate,
+    certificate_facts,
+    eku_refusal,
+)
 from sipx.tls.words import came_alone, ends_at, no_authority, self_signed
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ class Refused(NamedTuple):
 
     error: int
     depth: int
-    certificate: PeerCertificate
+    certificate: PeerCertificate | None
     rule: str = ""
     remedy: str = ""
 
@@ -57,8 +63,9 @@ class Verification:
             if depth or self._unchained is None:
                 return True
             # Only a pinned key may do without an authority, and the leaf comes last.
-            spki = certificate_facts(certificate.to_cryptography()).spki
-            if any(spki in partner.pins for partner in self._partners if not partner.ca):
+            leaf = _facts_of(certificate)
+            pinned = [partner.pins for partner in self._partners if not partner.ca]
+            if leaf is not None and any(leaf.spki in pins for pins in pinned):
                 return True
             self.failed = self._unchained
             return False
@@ -66,7 +73,10 @@ class Verification:
             # A list that is missing or old says nothing; what it does say is believed, and looked
             # up once more when the handshake is over.
             return True
-        facts = certificate_facts(certificate.to_cryptography())
+        facts = _facts_of(certificate)
+        if facts is None:
+            self.failed = Refused(error, depth, None)
+            return False
         if error == PURPOSE and (depth or self._purpose_is_allowed(facts)):
             return True
         if error in UNCHAINED and self._pinned:
@@ -94,6 +104,14 @@ class Verification:
         return any(
             eku_refusal(policy, facts.eku, accepting=self._accepting) is None for policy in policies
         )
+
+
+def _facts_of(certificate: crypto.X509) -> PeerCertificate | None:
+    """None: OpenSSL reads more than others do, and nobody has to be believed for that."""
+    try:
+        return certificate_facts(certificate.to_cryptography())
+    except UNREADABLE:
+        return None
 
 
 def verify(

@@ -138,6 +138,16 @@ def bad_certificate(
     return TlsError(said, remedy or _REMEDIES[fault], Certificate.BAD, fault)
 
 
+def unreadable(who: str) -> TlsError:
+    """A certificate of the peer breaks the rules of its own format (RFC 5280)."""
+    return TlsError(
+        f"{who}: a certificate of it cannot be read, or what it says is no X.509",
+        "its owner needs another one; `sipx cert show HOST:PORT` looks at what a server sends",
+        Certificate.BAD,
+        CertificateFault.NO_NAME,
+    )
+
+
 def self_signed() -> tuple[str, str]:
     """Rule and remedy where nobody else vouches for a certificate."""
     return (

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 import trio
 
-from sipx import Status
+from sipx import Connection, Status
 from sipx.sip import StreamParser
 from sipx.testing import Authority, UdpCarrier, UserAgent
 
@@ -395,6 +395,83 @@ async def test_an_interface_without_a_usable_certificate_fails_and_says_why(lab)
     far = proxy.kernel.interfaces.named("far")
     assert far.status is Status.FAILED
     assert "holds no certificate" in far.reason
+
+
+# ---------------------------------------------------------------- one peer is not the others
+
+
+async def test_a_fault_with_one_connection_costs_no_other(lab, monkeypatch):
+    """Neither the listener nor its neighbours; it is told with its traceback."""
+    await lab.run()
+    name = certificate(lab, "away")
+    bugs = []
+    lab.proxy.kernel.edge.on_bug = bugs.append
+    good, bad = await lab.connect(name), await lab.connect(name)
+    assert [await peer.status() for peer in (good, bad)] == [200, 200]
+    victim = max((f for f in lab.proxy.kernel.flows if f.transport == "mtls"), key=lambda f: f.id)
+    read = type(victim).read
+
+    def breaks(flow, data):
+        if flow is victim:
+            raise RuntimeError("a bug")
+        return read(flow, data)
+
+    monkeypatch.setattr(type(victim), "read", breaks)
+    assert await bad.status() in ("closed", "alert")
+    assert [str(bug) for bug in bugs] == ["a bug"]
+    assert await good.status() == 200
+    assert await (await lab.connect(name)).status() == 200
+
+
+async def test_a_fault_in_a_handshake_costs_no_other(lab, monkeypatch):
+    await lab.run()
+    name = certificate(lab, "away")
+    bugs = []
+    lab.proxy.kernel.edge.on_bug = bugs.append
+    good = await lab.connect(name)
+    assert await good.status() == 200
+    examiner = lab.proxy.kernel.tls.examiner
+    with monkeypatch.context() as patch:
+        patch.setattr(examiner, "examine", lambda *args, **more: 1 / 0)
+        assert await (await lab.connect(name)).status() in ("closed", "alert")
+    assert [type(bug) for bug in bugs] == [ZeroDivisionError]
+    assert [await good.status(), await (await lab.connect(name)).status()] == [200, 200]
+
+
+async def test_a_connection_that_ended_before_it_was_served_is_let_go(lab):
+    """What was sent first found it broken; its task begins afterwards."""
+    await lab.run()
+    peer = await lab.connect(certificate(lab, "away"))
+    assert await peer.status() == 200
+    [flow] = [f for f in lab.proxy.kernel.flows if f.transport == "mtls"]
+    flow.close("cut by the test")
+    await flow.serve()
+
+
+# ---------------------------------------------------------------- batches
+
+
+async def test_what_a_batch_answers_leaves_in_one_record_and_one_write(lab, monkeypatch):
+    await lab.run()
+    peer = await lab.connect(certificate(lab, "away"))
+    assert await peer.status() == 200
+    written = []
+    put = Connection.put
+    monkeypatch.setattr(
+        Connection, "put", lambda self, data: (written.append(data), put(self, data))
+    )
+    host, port = lab.proxy.place("far")
+    batch = "".join(
+        f"OPTIONS sip:{host}:{port} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK-b{n}\r\n"
+        f"From: <sip:bob@{AWAY}>;tag=1\r\nTo: <sip:{host}>\r\nCall-ID: b{n}\r\n"
+        "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        for n in range(8)
+    )
+    await peer.stream.send_all(batch.encode())
+    assert [(await peer.next()).status for _ in range(8)] == [200] * 8
+    [record] = written
+    assert record[0] == 23, "application data (RFC 8446 §5.1)"
+    assert int.from_bytes(record[3:5]) == len(record) - 5, "one record"
 
 
 # ---------------------------------------------------------------- renewal
