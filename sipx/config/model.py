@@ -21,6 +21,7 @@ from sipx.config.values import (
     Bind,
     Duration,
     LocalPath,
+    LocalPaths,
     NameServer,
     PeerPort,
     Port,
@@ -218,10 +219,10 @@ class TrustConfig(Table):
     ca: Literal["system"] | LocalPath = "system"
     """Certification authorities: "system", a PEM file, or a directory of PEM files."""
 
-    extra_ca: tuple[LocalPath, ...] = ()
+    extra_ca: LocalPaths = ()
     """PEM files of further authorities, such as a partner's own."""
 
-    crl: tuple[LocalPath, ...] = ()
+    crl: LocalPaths = ()
     """Revocation lists, PEM or DER; a certificate that one of them names is refused."""
 
     min_tls: Literal["1.2", "1.3"] = "1.2"

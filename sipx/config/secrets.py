@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ALLOWED: Final = '"...", { file = "..." } or { env = "..." }'
 HIDDEN: Final = "**********"
+_INLINE: Final = "the configuration file"
 
 
 class Secret:
@@ -29,13 +30,16 @@ class Secret:
 
     __slots__ = ("_value", "path", "source")
 
-    def __init__(
-        self, value: str, source: str = "the configuration file", path: Path | None = None
-    ) -> None:
+    def __init__(self, value: str, source: str = _INLINE, path: Path | None = None) -> None:
         self._value = value
         self.source = source
         self.path = path
         """The file it was read from, if it was."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether it is written out in the configuration file."""
+        return self.source == _INLINE
 
     def reveal(self) -> str:
         """The secret itself."""

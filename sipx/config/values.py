@@ -6,10 +6,13 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 REFUSED: Final = "sipx"
 """The type of the pydantic errors that ``refuse`` makes."""
@@ -106,6 +109,20 @@ Size = Annotated[
     ),
 ]
 """Bytes: a whole number, or text such as "64KiB", "20MB"."""
+
+
+def is_duration(field: FieldInfo) -> bool:
+    """Whether the field of a model is a ``Duration``."""
+    return any(getattr(item, "func", None) is _duration for item in field.metadata)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as people write it: "21d", "1h", "90s", "500ms"."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = round(seconds / _DURATION_UNITS[unit], 6)
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{seconds:g}s"
 
 
 # ---------------------------------------------------------------- ports and addresses
@@ -233,6 +250,14 @@ def _local_path(value: object, info: ValidationInfo) -> Path:
     return base_of(info) / Path(value).expanduser()
 
 
+def _paths(value: object) -> tuple[object, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        raise refuse(f"{show(value)} is {kind(value)}", "a path, or a list of paths")
+    return tuple(value)
+
+
 def _file_path(value: object, info: ValidationInfo) -> Path:
     path = _local_path(value, info)
     if not offline(info) and not path.is_file():
@@ -253,6 +278,13 @@ _TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 
 LocalPath = Annotated[Path, PlainValidator(_local_path), WithJsonSchema(_TEXT)]
 """A path, relative to the configuration file; need not exist."""
+
+LocalPaths = Annotated[
+    tuple[LocalPath, ...],
+    BeforeValidator(_paths),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}),
+]
+"""One path or a list of them, as ``LocalPath``."""
 
 FilePath = Annotated[Path, PlainValidator(_file_path), WithJsonSchema(_TEXT)]
 """A file that exists, relative to the configuration file."""

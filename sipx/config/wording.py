@@ -165,6 +165,10 @@ def _value(
     if kind_ in ("literal_error", "enum"):
         expected = str(context["expected"])
         choices = re.findall(r"'([^']*)'", expected)
+        if any(choice[:1].isdigit() for choice in choices):
+            # Of numbers none is "meant"; in quotes, as 1.2 is no text.
+            allowed = " or ".join(f'"{choice}"' for choice in choices)
+            return f"{show(value)} is not known here", f"allowed: {allowed}", ""
         hint = did_you_mean(value, choices) if isinstance(value, str) else ""
         allowed = ", ".join(choices) if choices else expected
         return f"{show(value)} is not known here", f"allowed: {allowed}", hint

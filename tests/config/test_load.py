@@ -145,6 +145,10 @@ def test_the_table_of_an_installed_plugin_that_is_not_listed_is_an_error(routes)
          'as a number, or text such as "500ms", "30s", "15m", "1h", "21d"'),
         ("[log]\nlevel = 'inof'", "3:9: log.level: 'inof' is not known here; allowed: error, "
          "warning, info, debug, trace; did you mean 'info'?"),
+        ("[trust]\nmin_tls = '1.1'", "3:11: trust.min_tls: '1.1' is not known here; "
+         'allowed: "1.2" or "1.3"'),
+        ("[trust]\nmin_tls = 1.2", "3:11: trust.min_tls: 1.2 is not known here; "
+         'allowed: "1.2" or "1.3"'),
         ("[trust]\nca = 5", "3:6: trust.ca: 5 is not known here; allowed: system or a path, "
          "relative to the configuration file"),
     ],

@@ -51,6 +51,8 @@ def test_a_secret_is_written_out_or_in_a_file_or_in_the_environment(lan, tmp_pat
     both = lan('keys = ["a", { env = "UC_BERLIN" }]').keys
     assert [key.reveal() for key in both] == ["a", "from env"]
     assert both[1].source == "env UC_BERLIN"
+    assert [key.inline for key in both] == [True, False]
+    assert not lan('password = { file = "lan.password" }').password.inline
 
 
 def test_a_secret_is_never_shown(lan):

@@ -21,7 +21,8 @@ from sipx.config import (
     Port,
     Size,
 )
-from sipx.config.values import Bind, Endpoint, NameServer
+from sipx.config.model import CertificateConfig, DnsConfig, TrustConfig
+from sipx.config.values import Bind, Endpoint, NameServer, duration_text, is_duration
 
 
 def read(kind: Any, value: object, base: Path | str = ".") -> Any:
@@ -46,6 +47,22 @@ def test_a_duration_is_seconds(value, seconds):
 @pytest.mark.parametrize("value", ["15x", "", "s", "1 h", "-1s", -1, True, [], "1h 30m"])
 def test_what_is_no_duration_is_refused(value):
     assert refusal(Duration, value).endswith("is not a duration")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1814400.0, "21d"), (3600.0, "1h"), (600.0, "10m"), (100.0, "100s"), (5400, "90m"),
+     (1.5, "1500ms"), (0.0, "0s"), (0.0001, "0.0001s")],
+)  # fmt: skip
+def test_a_duration_is_told_as_people_write_it(seconds, text):
+    assert duration_text(seconds) == text
+    assert read(Duration, text) == seconds
+
+
+def test_a_field_tells_whether_it_is_a_duration():
+    assert is_duration(CertificateConfig.model_fields["warn_before"])
+    assert is_duration(DnsConfig.model_fields["timeout"])
+    assert not is_duration(TrustConfig.model_fields["min_tls"])
 
 
 @pytest.mark.parametrize(
@@ -142,3 +159,14 @@ def test_paths_start_at_the_configuration_file(tmp_path):
     assert refusal(FilePath, ".", tmp_path) == f"{tmp_path} is not a file"
     assert refusal(DirectoryPath, "a.txt", tmp_path) == f"{file} is not a directory"
     assert refusal(LocalPath, "", tmp_path) == "'' is not a path"
+
+
+@pytest.mark.parametrize("key", ["extra_ca", "crl"])
+def test_files_are_one_path_or_a_list(tmp_path, key):
+    def paths(value):
+        return getattr(TrustConfig.model_validate({key: value}, context={"base": tmp_path}), key)
+
+    assert paths("a.crt") == paths(["a.crt"]) == (tmp_path / "a.crt",)
+    assert paths([]) == ()
+    with pytest.raises(ValidationError, match="5 is a whole number"):
+        paths(5)

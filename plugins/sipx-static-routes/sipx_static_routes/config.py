@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from sipx import (
     ByDomain,
@@ -39,17 +39,30 @@ _TLS_KEYS: Final = (
 )
 
 
-def _servers(value: object) -> tuple[str, ...]:
-    """One server or a list of them: addresses or host names."""
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list | tuple) or not given:
+def _servers(value: object) -> tuple[object, ...]:
+    """One server or a list of them."""
+    given = _listed(value, "no server is named", "an IP address or host name, or a list of them")
+    if not given:
         raise refuse("no server is named", "an IP address or host name, or a list of them")
-    for server in given:
-        if not isinstance(server, str) or not _is_host(server):
-            raise refuse(
-                f"{server!r} is no server", "an IP address or a host name, without scheme or port"
-            )
-    return tuple(given)
+    return given
+
+
+def _server(value: object) -> str:
+    """An address or a host name."""
+    if not isinstance(value, str) or not _is_host(value):
+        raise refuse(
+            f"{value!r} is no server", "an IP address or a host name, without scheme or port"
+        )
+    return value
+
+
+def _listed(value: object, wrong: str, allowed: str) -> tuple[object, ...]:
+    """What is given once or as a list. Strict validation takes a tuple only."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        raise refuse(wrong, allowed)
+    return tuple(value)
 
 
 def _reason(value: object) -> str:
@@ -59,20 +72,18 @@ def _reason(value: object) -> str:
     return value
 
 
-def _files(value: object) -> object:
+def _files(value: object) -> tuple[object, ...]:
     """One file or directory, or a list of them."""
-    return (value,) if isinstance(value, str) else value
+    return _listed(value, "no file is named", "a path, or a list of paths")
 
 
-def _pins(value: object) -> tuple[str, ...]:
-    """SHA-256 of public keys, as hex with or without colons, or as base64 behind "sha256/"."""
-    given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list | tuple):
-        raise refuse("no pin is given", "a list of SHA-256 hashes of public keys")
-    return tuple(_pin(pin) for pin in given)
+def _pins(value: object) -> tuple[object, ...]:
+    """One pin or a list of them."""
+    return _listed(value, "no pin is given", "a list of SHA-256 hashes of public keys")
 
 
 def _pin(value: object) -> str:
+    """SHA-256 of a public key, as hex with or without colons, or as base64 behind "sha256/"."""
     text = value if isinstance(value, str) else ""
     try:
         if text.startswith("sha256/"):
@@ -84,9 +95,26 @@ def _pin(value: object) -> str:
     if len(raw) != 32:
         raise refuse(
             f"{value!r} is no SHA-256 hash of a public key",
-            'what "sipx cert show" prints as SPKI: 64 hex digits, or sha256/ and base64',
+            '64 hex digits, as "sipx cert show" prints them in pins = [...]; or sha256/ and base64',
         )
     return raw.hex()
+
+
+def _one_or_more(item: dict[str, Any], least: int = 0) -> WithJsonSchema:
+    """For editors: one value, or a list."""
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": least}]})
+
+
+_TEXT: Final = {"type": "string", "minLength": 1}
+Servers = Annotated[
+    tuple[Annotated[str, BeforeValidator(_server)], ...],
+    BeforeValidator(_servers),
+    _one_or_more(_TEXT, 1),
+]
+Files = Annotated[tuple[LocalPath, ...], BeforeValidator(_files), _one_or_more(_TEXT)]
+Pins = Annotated[
+    tuple[Annotated[str, BeforeValidator(_pin)], ...], BeforeValidator(_pins), _one_or_more(_TEXT)
+]
 
 
 def _is_host(text: str) -> bool:
@@ -111,7 +139,7 @@ class RouteConfig(Config):
 
     trusted: bool = False
     """"Trustworthy": requests from the server are accepted by its address alone."""
-    server: Annotated[tuple[str, ...], BeforeValidator(_servers)]
+    server: Servers
     """"Access server": an IP address or host name, or a list that is tried in order."""
     port: PeerPort | None = None
     """The port of the access server; without it 5061 for tls and mtls, else 5060."""
@@ -123,9 +151,9 @@ class RouteConfig(Config):
     """``"yes, REASON"`` lets a server on a public address be trusted by its address alone."""
     certificate: str | None = None
     """The [certificate.NAME] that this partner is shown; without it that of the interface."""
-    ca: Annotated[tuple[LocalPath, ...], BeforeValidator(_files)] = ()
+    ca: Files = ()
     """Files or directories of authorities: only these vouch for this partner, not [trust]."""
-    pins: Annotated[tuple[str, ...], BeforeValidator(_pins)] = ()
+    pins: Pins = ()
     """SHA-256 hashes of public keys: its certificate has one of them; without ca that suffices."""
     eku_policy: Literal["strict", "federation", "sip-only", "any"] | None = None
     """Which extended key usages its certificate may have; without it that of the interface."""

@@ -49,6 +49,11 @@ def partner(tmp_path, text, domain="away.example"):
         ('protocol = "mtls"\npins = ["abcd"]', "'abcd' is no SHA-256 hash of a public key"),
         ('protocol = "mtls"\npins = [5]', "5 is no SHA-256 hash"),
         ('protocol = "mtls"\npins = ["sha256/%%"]', "is no SHA-256 hash"),
+        ('protocol = "mtls"\npins = ["abcd"]', r'as "sipx cert show" prints them in pins = '),
+        (
+            f'protocol = "mtls"\npins = ["ab", "{PIN}", "cd"]',
+            r"(?s)15:9: .*'ab' is no SHA-256 hash.*15:\d+: .*'cd' is no SHA-256 hash",
+        ),
         ('protocol = "mtls"\neku_policy = "lax"', "'lax' is not known here"),
         (
             'protocol = "mtls"\ncertificate = "mian"',
@@ -70,6 +75,25 @@ def test_verify_off_is_for_private_servers_of_the_protocol_tls(tmp_path, server)
 @pytest.mark.parametrize("pin", [PIN, PIN.upper(), COLONS, BASE64])
 def test_pins_have_one_form_inside(tmp_path, pin):
     found = partner(tmp_path, f'server = "10.0.0.1"\nprotocol = "mtls"\npins = ["{pin}"]')
+    assert found.pins == {PIN}
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ('"tls/root.crt"', ["tls/root.crt"]),
+        ('["tls/root.crt"]', ["tls/root.crt"]),
+        ('["a.crt", "b"]', ["a.crt", "b"]),
+        ("[]", []),
+    ],
+)
+def test_authorities_are_one_path_or_a_list(tmp_path, written, names):
+    found = partner(tmp_path, f'server = "10.0.0.1"\nprotocol = "mtls"\nca = {written}')
+    assert found.ca == tuple(tmp_path / name for name in names)
+
+
+def test_one_pin_needs_no_list(tmp_path):
+    found = partner(tmp_path, f'server = ["10.0.0.1"]\nprotocol = "mtls"\npins = "{PIN}"')
     assert found.pins == {PIN}
 
 
