@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sipx.addresses import is_private, parse_address
 from sipx.config.model import KernelConfig
+from sipx.config.values import duration_text, is_duration
 from sipx.interfaces import primary_address
 
 if TYPE_CHECKING:
@@ -24,10 +25,22 @@ if TYPE_CHECKING:
 WIDTH: Final = 96
 _PLUGINS: Final = ("udp", "tcp", "static-routes")
 _ROUTES: Final = "static-routes"
+_ONLY_TLS: Final = (
+    "certificate",
+    "ca",
+    "pins",
+    "eku_policy",
+    "allow_wildcard",
+    "accept_cn",
+    "sni",
+    "verify",
+)
+"""Keys of a route that say nothing for udp and tcp: they stand in the partner's table."""
 _EXAMPLES: Final[dict[str, object]] = {
     "wan.certificate": "main",
     "wan.public_port": 5061,
     "interface.certificate": "main",
+    "interface.client_certificate": "main",
     "certificate.cert_file": "tls/main.crt",
     "certificate.key_file": "tls/main.key",
     "certificate.pkcs12_file": "tls/main.p12",
@@ -36,8 +49,15 @@ _EXAMPLES: Final[dict[str, object]] = {
     "service.state_dir": "/var/lib/sipx",
     "route.bind": "192.0.2.10",
     "route.insecure_trust": "yes, the VPN to this partner proves its address",
+    "route.certificate": "main",
+    "route.ca": ["tls/partner-ca.crt"],
+    "route.eku_policy": "federation",
+    "route.sni": "sip.partner.example",
 }
-"""What stands behind the ``=`` of keys that have no default."""
+"""What stands behind the ``=`` of keys that have no default, or none that shows how to write it.
+
+Every key without a default is here: a test takes the marks off, one by one.
+"""
 
 
 def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
@@ -148,17 +168,25 @@ def _routes(
         comment="Your own domain: the way to its UC server"
         + ("." if servers else "; an example that is switched off."),
         examples="route",
+        without=_ONLY_TLS,
     )
     partner = {
         "enabled": False,
         "trusted": False,
         "server": "sip.partner.example",
-        "port": 5060,
-        "protocol": "tcp",
+        "port": 5061,
+        "protocol": "mtls",
     }
-    lines = [f"{key} = {_toml(value)}" for key, value in partner.items()]
-    about = "# A partner's domain: an example that is switched off."
-    yield "\n".join([about, f'[{_ROUTES}.route."partner.example"]', *lines, ""])
+    yield _table(
+        f'{_ROUTES}.route."partner.example"',
+        route,
+        partner,
+        comment="A partner's domain: an example that is switched off. It needs the plugin tls and "
+        'an interface with protocol = "mtls".',
+        examples="route",
+        without=tuple(key for key in route.model_fields if key not in (*partner, *_ONLY_TLS)),
+        short=tuple(partner),
+    )
 
 
 # ---------------------------------------------------------------- a table from its model
@@ -172,18 +200,20 @@ def _table(
     comment: str,
     examples: str = "",
     without: tuple[str, ...] = (),
+    short: tuple[str, ...] = (),
     off: bool = False,
 ) -> str:
     """One table: ``active`` keys as they are, the others with their default behind a ``#``.
 
-    With ``off`` the header is behind a ``#`` as well.
+    ``short`` keys have been explained before. With ``off`` the header is behind a ``#`` as well.
     """
     lines = [*_comment(comment), f"#[{name}]" if off else f"[{name}]"]
     for key, field in model.model_fields.items():
         shown = field.alias or key
         if shown in without:
             continue
-        lines += _comment(_one_line(field.description))
+        if shown not in short:
+            lines += _comment(_one_line(field.description))
         if shown in active:
             lines.append(f"{shown} = {_toml(active[shown])}")
         else:
@@ -195,7 +225,8 @@ def _table(
 def _default(field: FieldInfo) -> Any:
     if field.is_required():
         return ""
-    return field.get_default(call_default_factory=True, validated_data={})
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return duration_text(value) if is_duration(field) and value is not None else value
 
 
 def _model_of(name: str) -> type[BaseModel]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sipx.cli import template
+from sipx.config import Document, check
 from sipx.config.model import (
     InterfaceConfig,
     KernelConfig,
@@ -15,9 +17,12 @@ from sipx.config.model import (
     TrustConfig,
     WanConfig,
 )
+from sipx.registry import Registry
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from sipx.config import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +73,81 @@ def test_the_defaults_behind_the_marks_are_valid_when_the_marks_are_taken_off(li
         text = head + mark + "\n".join(lines) + blank + after
     path.write_text(text)
     assert line("check", "config").exit_code == 0
+
+
+# ---------------------------------------------------------------- each mark by itself
+
+_OFF = re.compile(r"#(?:(\w+) = .*|\[[^]]+\])")
+_NAMES_OTHERS = {
+    "certificate": ("[certificate.main]", "cert_file", "key_file"),
+    "client_certificate": ("[certificate.main]", "cert_file", "key_file"),
+    "[certificate.main]": ("cert_file", "key_file"),
+    "cert_file": ("[certificate.main]", "key_file"),
+    "key_file": ("[certificate.main]", "cert_file"),
+    "warn_before": ("[certificate.main]", "cert_file", "key_file"),
+    "pkcs12_file": ("[certificate.main]",),
+    "pkcs12_password": ("[certificate.main]", "pkcs12_file"),
+}
+"""Marks that have to be taken off together: what names a certificate needs its table."""
+
+
+def _written() -> list[str]:
+    return template.template(Registry(), "uc.example", ("127.0.0.1",)).split("\n")
+
+
+MARKED = [number for number, each in enumerate(_written()) if _OFF.fullmatch(each)]
+
+
+def _key(line: str) -> str:
+    return line.removeprefix("#").partition(" = ")[0]
+
+
+def _loaded(lines: list[str], home: Path) -> Settings:
+    document = Document.from_text("\n".join(lines), home / "sipx.toml")
+    return check(document, Registry(), addresses=lambda: frozenset({"127.0.0.1"}))
+
+
+@pytest.mark.parametrize(
+    "number", MARKED, ids=lambda number: f"{number}-{_key(_written()[number])}"
+)
+def test_each_line_behind_a_mark_is_valid_without_it(home, number):
+    (home / "tls").mkdir()
+    (home / "tls/main.p12.password").write_text("secret")  # a secret is read with the file
+    lines = _written()
+    key = _key(lines[number])
+    others = [n for n in MARKED if _key(lines[n]) in _NAMES_OTHERS.get(key, ())]
+    assert len(others) == len(_NAMES_OTHERS.get(key, ()))
+    for each in (number, *others):
+        lines[each] = lines[each].removeprefix("#")
+    assert "None" not in lines[number]
+    _loaded(lines, home)
+
+
+def test_a_default_behind_a_mark_means_the_same_as_the_mark(home):
+    """All lines but examples: the file without any mark is the file with all of them."""
+    examples = {key.rpartition(".")[2] for key in template._EXAMPLES}
+    lines = [
+        each.removeprefix("#")
+        if _OFF.fullmatch(each)
+        and _key(each) not in {*examples, "[certificate.main]"}
+        and not each.startswith("#warn_before")
+        else each
+        for each in _written()
+    ]
+    settings, before = _loaded(lines, home), _loaded(_written(), home)
+    assert settings.kernel == before.kernel
+    assert settings.plugins == before.plugins
+
+
+def test_durations_are_written_as_people_write_them():
+    text = "\n".join(_written())
+    assert '#warn_before = "21d"' in text
+    assert '#idle_timeout = "10m"' in text
+    assert '#stop_timeout = "15s"' in text
+
+
+def test_keys_of_tls_stand_in_a_table_where_they_say_something():
+    table = "\n".join(_written()).partition('route."partner.example"]\n')[2].partition("\n\n")[0]
+    for key in template._ONLY_TLS:
+        assert f"\n#{key} = " in table
+    assert 'protocol = "mtls"' in table
