@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -99,6 +101,7 @@ class _Wanted:
 
 
 def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Found]:
+    from sipx.certificates.findings import inline_secrets
     from sipx.cli.ports import port_findings
     from sipx.dry_run import DryRun
     from sipx.errors import PluginError, StartError
@@ -117,7 +120,9 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
             if "plugins" in wanted:
                 found += [Found("plugins", f) for f in _plugin_findings(line, settings, dry)]
             if "certs" in wanted:
-                found += [Found("certs", f) for f in dry.certificate_findings()]
+                with _quiet("sipx.trouble"):  # what cannot be read is among the findings
+                    found += [Found("certs", f) for f in dry.certificate_findings()]
+                found += [Found("certs", f) for f in inline_secrets(settings.kernel, settings.path)]
             for given in checks:
                 if given.item.area in wanted:
                     found += [Found(given.item.area, f) for f in _run(given.plugin, given.item)]
@@ -126,6 +131,17 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
         failure = Finding("SIPX-P004", Severity.FAILURE, str(error), remedy)
         found.append(Found("plugins", failure))
     return found
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Without the lines of one logger."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _problems(error: Any) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import trio
 
     from sipx.config.load import Settings
+    from sipx.interfaces import Interface
     from sipx.kernel import Kernel
     from sipx.logs import Logs
 
@@ -140,8 +141,21 @@ def _nothing_listens(kernel: Kernel) -> Failed | None:
             "CAP_NET_BIND_SERVICE"
         )
         return Failed("\n".join(words), ExitCode.NOT_PERMITTED)
-    words.append("no interface can listen; `sipx check ports` tells who has the addresses")
+    certificates = _for_a_certificate(kernel, enabled)
+    advice = []
+    if certificates:
+        advice.append("`sipx check certs` tells what is wrong with the certificates")
+    if len(certificates) < len(enabled):
+        advice.append("`sipx check ports` tells who has the addresses")
+    words.append(f"no interface can listen; {'; '.join(advice)}")
     return Failed("\n".join(words), ExitCode.NOT_STARTED)
+
+
+def _for_a_certificate(kernel: Kernel, failed: list[Interface]) -> list[Interface]:
+    """Those whose reason is a certificate, or the authorities of [trust], that cannot be used."""
+    errors = [state.error for state in kernel.certificates.states() if state.error is not None]
+    errors += [error for _, error in kernel.certificates.trust_errors()]
+    return [i for i in failed if any(error.text in i.reason for error in errors)]
 
 
 def settle_memory() -> None:
