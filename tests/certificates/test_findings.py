@@ -192,25 +192,6 @@ def test_warn_before_is_configured(tmp_path):
     assert codes == {"SIPX-T000"}
 
 
-# ---------------------------------------------------------------- dates in words
-
-
-@pytest.mark.parametrize(
-    ("end", "code", "words"),
-    [
-        (20 * DAY, "SIPX-T006", "in 20 days"),
-        (DAY, "SIPX-T006", "in 1 day"),
-        (timedelta(0), "SIPX-T006", "today"),
-        (-DAY, "SIPX-T005", "1 day ago"),
-        (-8 * DAY, "SIPX-T005", "8 days ago"),
-    ],
-)
-def test_days_are_told_as_people_count_them(tmp_path, end, code, words):
-    leaf = ROOT.leaf(dns=["sip.a.example"], not_before=NOW - 9 * DAY, not_after=NOW + end)
-    [(_, text)] = told(found(tmp_path, leaf), code)
-    assert text.endswith(f", {words}")
-
-
 def test_the_last_day_of_a_good_certificate_is_no_number(tmp_path):
     leaf = ROOT.leaf(dns=["sip.a.example"], not_after=NOW)
     [(severity, text)] = told(found(tmp_path, leaf, warn_before=0), "SIPX-T000")
@@ -235,47 +216,6 @@ def test_a_certificate_without_names_is_a_failure(tmp_path):
     [(severity, text)] = told(found(tmp_path, ROOT.leaf("x", san=False)), "SIPX-T007")
     assert severity == "failure"
     assert "names no domain" in text
-
-
-# ---------------------------------------------------------------- where the chain ends
-
-
-def test_a_private_authority_beside_the_certificate_is_no_missing_one(tmp_path):
-    private = Authority("Private CA")
-    pem = files(tmp_path, private.leaf(dns=["sip.a.example"]))
-    private.write(tmp_path, "ca")
-    findings = configured(
-        tmp_path, {"main": pem}, trust={"ca": str(ROOT.write(tmp_path, "trusted"))}
-    )
-    [(severity, text)] = told(findings, "SIPX-T008")
-    assert severity == "ok"
-    assert "issued by the private authority CN=Private CA" in text
-    [remedy] = [f.remedy for f in findings if f.code == "SIPX-T008"]
-    assert f"{tmp_path / 'ca.crt'} in the ca of their route" in remedy
-    assert told(findings, "SIPX-T000")
-
-
-def test_another_ca_crt_beside_the_certificate_proves_nothing(tmp_path):
-    pem = files(tmp_path, Authority("Private CA").leaf(dns=["sip.a.example"]))
-    Authority("Private CA").write(tmp_path, "ca")
-    findings = configured(tmp_path, {"main": pem}, trust={"ca": str(ROOT.write(tmp_path, "trust"))})
-    [(severity, text)] = told(findings, "SIPX-T008")
-    assert severity == "warning"
-    assert "an intermediate that is missing, or a private root" in text
-
-
-def test_a_private_authority_is_known_from_a_route(tmp_path):
-    private = Authority("Private CA")
-    pem = files(tmp_path, private.leaf(dns=["sip.a.example"]))
-    ROOT.write(tmp_path, "ca")
-    partner = Partner("b.example", ca=(private.write(tmp_path, "theirs"),))
-    [(severity, _)] = told(configured(tmp_path, {"main": pem}, partners=[partner]), "SIPX-T008")
-    assert severity == "ok"
-
-
-def test_an_intermediate_in_trust_does_not_complete_a_chain_but_its_root_does(tmp_path):
-    leaf = Authority("Sub CA", issuer=ROOT).leaf(dns=["sip.a.example"])
-    assert not told(found(tmp_path, leaf), "SIPX-T008")
 
 
 def test_a_revoked_certificate_of_somebody_else_is_none_of_ours(tmp_path):
