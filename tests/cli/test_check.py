@@ -90,3 +90,31 @@ def test_plugins_are_told_with_version_and_state(line, two_domains):
 def test_no_interface_is_a_warning(line, home):
     (home / "sipx.toml").write_text('domains = ["example.com"]\n')
     assert _codes(line.json("check"), "ports") == [("SIPX-N005", "warning")]
+
+
+TRUST = """
+domains = ["example.com"]
+plugins = ["udp"]
+[trust]
+ca = "none.crt"
+"""
+
+
+def test_authorities_that_cannot_be_read_are_told_once_and_not_in_the_log(line, home, caplog):
+    (home / "sipx.toml").write_text(TRUST)
+    result = line("check", "certs")
+    assert result.exit_code == 1
+    assert result.output.count("none.crt cannot be read") == 1
+    assert not caplog.records
+
+
+def test_a_password_in_the_open_configuration_is_a_failure(line, home):
+    file = home / "sipx.toml"
+    file.write_text(
+        'domains = ["example.com"]\n[certificate.main]\n'
+        'pkcs12_file = "none.p12"\npkcs12_password = "secret"\n'
+    )
+    file.chmod(0o644)
+    assert ("SIPX-T004", "failure") in _codes(line.json("check", "certs"), "certs")
+    file.chmod(0o600)
+    assert ("SIPX-T004", "failure") not in _codes(line.json("check", "certs"), "certs")

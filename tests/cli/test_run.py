@@ -201,3 +201,37 @@ def test_a_missing_right_for_all_ports_is_exit_code_5():
     assert failure is not None
     assert failure.exit_code == ExitCode.NOT_PERMITTED
     assert "CAP_NET_BIND_SERVICE" in failure.message
+
+
+TLS = """
+domains = ["example.com"]
+plugins = ["udp", "tls"]
+[interface.far]
+bind = "127.0.0.1"
+port = 0
+protocol = "tls"
+certificate = "main"
+[certificate.main]
+cert_file = "none.crt"
+key_file = "none.key"
+"""
+
+
+def test_an_interface_without_its_certificate_leads_to_check_certs(line, home):
+    (home / "sipx.toml").write_text(TLS)
+    done = line("run")
+    assert done.exit_code == 6
+    assert "none.crt cannot be read" in done.stderr
+    assert "`sipx check certs` tells what is wrong with the certificates" in done.stderr
+    assert "sipx check ports" not in done.stderr
+
+
+def test_certificates_and_addresses_are_told_apart(line, home):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        near = f'[interface.near]\nbind = "127.0.0.1"\nport = {taken.getsockname()[1]}\n'
+        (home / "sipx.toml").write_text(f'{TLS}{near}protocol = "udp"\n')
+        done = line("run")
+    assert done.exit_code == 6
+    assert "`sipx check certs`" in done.stderr
+    assert "`sipx check ports`" in done.stderr
