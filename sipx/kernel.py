@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from sipx.certificates import CertificateStore
+from sipx.certificates import LOOK, CertificateStore
 from sipx.cookies import Cookies
 from sipx.edge import Edge
 from sipx.errors import StartError
@@ -322,7 +322,7 @@ class Kernel:
             transactions.start_soon(self._tick)
             transactions.start_soon(self._sweep)
             transactions.start_soon(self._watch_addresses)
-            transactions.start_soon(self.certificates.watch)
+            transactions.start_soon(self._watch_certificates)
             async with trio.open_nursery() as listeners:
                 for interface in self.interfaces.all:
                     if interface.enabled:
@@ -358,6 +358,12 @@ class Kernel:
             await trio.sleep(SWEEP)
             with self._barrier("flows were looked after"):
                 self.edge.sweep()
+
+    async def _watch_certificates(self) -> None:
+        while True:
+            await trio.sleep(LOOK)
+            with self._barrier("certificate files were looked at"):
+                await self.certificates.look_aside()
 
     @contextmanager
     def _barrier(self, when: str) -> Iterator[None]:

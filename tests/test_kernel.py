@@ -3,7 +3,9 @@
 import pytest
 import trio
 
+from sipx.certificates import LOOK
 from sipx.errors import StartError
+from sipx.testing import Authority
 
 # ---------------------------------------------------------------- drain and stop
 
@@ -218,3 +220,29 @@ async def test_a_hundred_calls_leave_nothing_behind(scene, autojump_clock, trans
     assert kernel.timers.pending() == 0
     assert kernel.transactions.idle()
     assert away.received["BYE"] == 100
+
+
+async def test_renewed_certificate_files_are_taken_up_by_themselves(
+    sipx_proxy, tmp_path, autojump_clock
+):
+    ca = Authority("Lab CA")
+    first, second = (ca.leaf(dns=[f"{name}.example"]) for name in ("first", "second"))
+    cert_file, key_file = first.write(tmp_path, "own")
+    proxy = await sipx_proxy(certificate={"own": {"cert_file": cert_file, "key_file": key_file}})
+    store = proxy.kernel.certificates
+    looked = []
+    look = store.look_aside
+
+    async def once_more():
+        await look()
+        looked.append(store.own("own").facts.ids)
+        if len(looked) == 2:
+            raise RuntimeError("what goes wrong once does not end it")
+
+    store.look_aside = once_more
+    proxy.kernel.forgive = True
+    second.write(tmp_path, "own")
+    while len(looked) < 3:
+        await trio.sleep(LOOK)
+        await trio.testing.wait_all_tasks_blocked()
+    assert looked == [{b"second.example"}] * 3

@@ -10,9 +10,10 @@ from sipx.certificates.own import (
     load_own,
     read_certificates,
 )
-from sipx.certificates.store import CertificateState, CertificateStore
+from sipx.certificates.store import LOOK, CertificateState, CertificateStore
 
 __all__ = [
+    "LOOK",
     "CertificateError",
     "CertificateState",
     "CertificateStore",

@@ -17,6 +17,7 @@ import trio
 
 from sipx.certificates.anchors import TrustSet, load_anchors, load_crls, trust_files
 from sipx.certificates.own import CertificateError, OwnCertificate, load_own
+from sipx.identity import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,6 +78,9 @@ class _Entry:
         except OSError as error:
             remedy = "let the account that sipx runs as read it"
             return stamp, CertificateError("SIPX-T001", str(error), remedy)
+        except UNREADABLE as error:
+            text = f"its files hold something that cannot be read: {error}"
+            return stamp, CertificateError("SIPX-T002", text, "compare it with `sipx cert show`")
 
 
 class CertificateStore:
@@ -188,14 +192,10 @@ class CertificateStore:
         """Look at all files now; True when something new was taken up. Blocks on disk."""
         return self._take([(entry, entry.changed()) for entry in self._entries()])
 
-    async def watch(self) -> None:
-        """Look every half minute; what blocks is done in a thread."""
-        while True:
-            await trio.sleep(LOOK)
-            found = [
-                (entry, await trio.to_thread.run_sync(entry.changed)) for entry in self._entries()
-            ]
-            self._take(found)
+    async def look_aside(self) -> None:
+        """Look at all files, in a thread: what blocks on disk delays nobody."""
+        found = [(entry, await trio.to_thread.run_sync(entry.changed)) for entry in self._entries()]
+        self._take(found)
 
     def _entries(self) -> tuple[_Entry, ...]:
         """What is looked at: [trust] only once somebody has asked for it."""

@@ -49,7 +49,7 @@ class Secret:
         """The secret as its file holds it now, for files that are renewed. Raises OSError."""
         if self.path is None:
             return self._value
-        return self.path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        return _text_of(self.path).removesuffix("\n").removesuffix("\r")
 
     def __repr__(self) -> str:
         return f"Secret('{HIDDEN}')"
@@ -106,10 +106,15 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     return _from_file(name, info) if kind == "file" else _from_environment(name)
 
 
+def _text_of(path: Path) -> str:
+    """Text as editors write it: those of Windows put a byte order mark before it."""
+    return path.read_text(encoding="utf-8-sig")
+
+
 def _from_file(name: str, info: ValidationInfo) -> Secret:
     path = base_of(info) / name
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
     except OSError as error:
         raise refuse(f"the file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

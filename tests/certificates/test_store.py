@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from sipx.certificates import CertificateError, CertificateStore
 from sipx.config.model import KernelConfig
@@ -256,3 +257,33 @@ def test_of_several_certificates_a_broken_one_does_not_stop_the_others(files):
         store.usable(("lost",))
     with pytest.raises(CertificateError, match="no certificate is named"):
         store.usable(())
+
+
+def test_what_a_password_file_holds_is_no_reason_to_stop_looking(files):
+    """A renewal that writes rubbish is told, and the next good one is taken up."""
+    files.password = files.directory / "password"
+    files.password.write_bytes(b"\xef\xbb\xbfsecret\r\n")
+    own = files.first
+    bundle = pkcs12.serialize_key_and_certificates(
+        b"main", own.key, own.certificate, None, BestAvailableEncryption(b"secret")
+    )
+    (files.directory / "own.pfx").write_bytes(bundle)
+    config = KernelConfig.model_validate(
+        {
+            "domains": ["a.example"],
+            "certificate": {
+                "main": {
+                    "pkcs12_file": str(files.directory / "own.pfx"),
+                    "pkcs12_password": {"file": str(files.password)},
+                }
+            },
+        },
+        context={"base": files.directory},
+    )
+    store = CertificateStore(config, trouble=lambda *told: files.told.append(told))
+    assert store.own("main").facts.ids == {b"one.example"}
+    files.password.write_bytes(b"\xff\xfe\xff")
+    assert not store.look()
+    assert "cannot be read" in files.told[-1][2]
+    files.password.write_text("secret")
+    assert store.look()
