@@ -6,11 +6,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
+    pkcs7,
     pkcs12,
 )
 
 from sipx.certificates import CertificateError, load_own
+from sipx.certificates.own import LockedError, certificates_in, key_in
 from sipx.config.model import CertificateConfig
 from sipx.config.secrets import Secret
 from sipx.testing import Authority
@@ -102,10 +105,57 @@ def test_pkcs12_as_windows_exports_it(tmp_path):
     assert own.chain == (SUB.certificate,)
 
 
-@pytest.mark.parametrize("password", [Secret("wrong"), None])
-def test_a_wrong_password_is_told_without_it(tmp_path, password):
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        (Secret("wrong"), "its password is wrong, .* correct pkcs12_password"),
+        (None, "no password was given, .* set pkcs12_password"),
+    ],
+)
+def test_a_wrong_password_is_told_without_it(tmp_path, password, words):
     table = CertificateConfig(pkcs12_file=p12(tmp_path), pkcs12_password=password)
-    with pytest.raises(CertificateError, match="its password is wrong") as error:
+    with pytest.raises(LockedError, match=words) as error:
         load_own("a", table)
+    assert error.value.given is (password is not None)
     assert "wrong" not in repr(password)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "is empty"), (LEAF.cert_pem, "is no PKCS #12 file")]
+)
+def test_what_is_no_pkcs12_has_no_wrong_password(tmp_path, content, words):
+    path = tmp_path / "a.p12"
+    path.write_bytes(content)
+    with pytest.raises(CertificateError, match=words) as error:
+        load_own("a", CertificateConfig(pkcs12_file=path, pkcs12_password=Secret("x")))
+    assert not isinstance(error.value, LockedError)
+
+
+def test_a_key_is_found_among_other_things(tmp_path):
+    mixed = b"Bag Attributes\n    friendlyName: x\n" + LEAF.cert_pem + LEAF.key_pem
+    assert key_in(mixed, tmp_path).public_key() == LEAF.key.public_key()
+    der = LEAF.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    assert key_in(der, tmp_path).public_key() == LEAF.key.public_key()
+
+
+@pytest.mark.parametrize(
+    ("password", "words"), [(None, "is encrypted"), ("wrong", "password .* is wrong")]
+)
+def test_a_locked_key_opens_with_its_password_alone(tmp_path, password, words):
+    locked = LEAF.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    assert key_in(locked, tmp_path, "secret").public_key() == LEAF.key.public_key()
+    with pytest.raises(LockedError, match=words) as error:
+        key_in(locked, tmp_path, password)
+    assert error.value.given is (password is not None)
+
+
+def test_certificates_are_found_in_each_of_their_formats():
+    chain = [LEAF.certificate, SUB.certificate]
+    assert certificates_in(LEAF.cert_pem) == chain
+    assert certificates_in(LEAF.certificate.public_bytes(Encoding.DER)) == [LEAF.certificate]
+    for encoding in (Encoding.PEM, Encoding.DER):
+        assert set(certificates_in(pkcs7.serialize_certificates(chain, encoding))) == set(chain)
+    assert certificates_in(b"-----BEGIN nothing") == certificates_in(b"") == []
