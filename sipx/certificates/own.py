@@ -213,7 +213,7 @@ def _is_locked(block: bytes, *, pem: bool) -> bool:
 def read_pkcs12(path: Path, password: str | None) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
     """What a PKCS #12 file holds. Raises CertificateError, LockedError."""
     data = read_file(path)
-    if not _is_pkcs12(data):
+    if not is_pkcs12(data):
         text = f"{path} is no PKCS #12 file" if data else f"{path} is empty"
         raise CertificateError("SIPX-T002", text, "export it again with its private key")
     try:
@@ -243,7 +243,7 @@ def read_pkcs12(path: Path, password: str | None) -> tuple[list[x509.Certificate
     return [certificate, *others], key
 
 
-def _is_pkcs12(data: bytes) -> bool:
+def is_pkcs12(data: bytes) -> bool:
     """RFC 7292 §4: a sequence that begins with the version, 3."""
     if len(data) < 8 or data[0] != 0x30:
         return False

@@ -2,64 +2,96 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sipx.cli.cert_make import FORCE, directory, domains, store, table, write
+from sipx.cli.cert_files import (
+    FORCE,
+    NEW_DAYS,
+    RESERVED,
+    Written,
+    checked_stem,
+    directory,
+    domains,
+    on_disk,
+    refused,
+    store,
+    table,
+    warn_of_end,
+    write,
+)
 from sipx.cli.command_line import CommandLine, command_options
 
 if TYPE_CHECKING:
-    from sipx.certificates.authority import PrivateAuthority
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cryptography import x509
+
+    from sipx.certificates.authority import Key, PrivateAuthority
 
 DIR = click.option(
     "--dir",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Where the authority is; without it `tls` beside the configuration file.",
 )
-DAYS = click.option("--days", type=click.IntRange(1, 36500), default=398, show_default=True)
-EKU = click.option(
-    "--eku",
-    type=click.Choice(["server", "client", "both"]),
-    default="both",
-    show_default=True,
-    help="What the certificate is for.",
-)
+_EKUS = click.Choice(["server", "client", "both"])
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
 
 
 @click.group()
 def ca() -> None:
-    """A private authority: make it, issue certificates, renew them."""
+    """A private authority: make it, issue, renew, list."""
 
 
 @ca.command("init")
-@click.option("--name", default="sipx private CA", show_default=True)
-@click.option("--days", type=click.IntRange(1, 36500), default=3650, show_default=True)
+@click.option(
+    "--name", default="sipx private CA", show_default=True, help="What it is called, 64 characters."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 36500),
+    default=3650,
+    show_default=True,
+    help="How long it is valid; what it issues ends with it.",
+)
 @DIR
 @FORCE
 @command_options
 @click.pass_obj
 def init(line: CommandLine, name: str, days: int, folder: Path | None, force: bool) -> None:
-    """Make the authority: ca.crt for everybody, ca.key for nobody."""
+    """Make the authority: ca.crt to give away, ca.key to keep."""
     from datetime import UTC, datetime
 
     from sipx.certificates.authority import PrivateAuthority, pem_of
 
     where = directory(line, folder)
+    certificate, key = where / f"{RESERVED}.crt", where / f"{RESERVED}.key"
+    with on_disk(line, f"{where} cannot be looked at"):
+        if not force and (certificate.exists() or key.exists()):
+            raise line.failed(
+                f"there is an authority already in {where}; --force makes a new one, and then "
+                "nobody believes what the old one has issued"
+            )
     authority = PrivateAuthority.create(name, datetime.now(UTC), days)
-    if (where / "ca.crt").exists() and not force:
-        raise line.failed(f"{where / 'ca.crt'} is there already; --force makes a new authority")
-    write(line, where / "ca.key", pem_of(authority.key), force=force, secret=True)
-    write(line, where / "ca.crt", authority.cert_pem, force=force)
+    write(
+        line,
+        Written(key, pem_of(authority.key), secret=True),
+        Written(certificate, authority.cert_pem),
+        force=force,
+    )
     line.result(
-        {"ca": str(where / "ca.crt"), "key": str(where / "ca.key")},
+        {"ca": str(certificate), "key": str(key)},
         [
-            f"authority:  {where / 'ca.crt'}",
-            f"its key:    {where / 'ca.key'}",
+            f"authority:  {certificate}",
+            f"its key:    {key}",
             "",
-            "Partners believe what it issues with this in the route to you:",
+            "Partners believe what it issues with this in the route to you, and the",
+            "file of the authority beside their configuration:",
             "",
             'ca = "ca.crt"',
         ],
@@ -68,13 +100,11 @@ def init(line: CommandLine, name: str, days: int, folder: Path | None, force: bo
 
 @ca.command("issue")
 @click.argument("domain", nargs=-1)
+@click.option("--csr", type=_FILE, help="Sign this request of somebody else; no key is made.")
+@NEW_DAYS
 @click.option(
-    "--csr",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Sign this request of somebody else, instead of making a key.",
+    "--eku", type=_EKUS, default="both", show_default=True, help="What the certificate is for."
 )
-@DAYS
-@EKU
 @DIR
 @FORCE
 @command_options
@@ -88,67 +118,122 @@ def issue(
     folder: Path | None,
     force: bool,
 ) -> None:
-    """A certificate for domains, with a new key; or for a request."""
+    """Issue a certificate for domains, or for a request."""
     from datetime import UTC, datetime
 
-    from cryptography import x509
-
-    where = directory(line, folder)
+    if (csr is None) == (not domain):
+        raise click.UsageError(
+            "name a DOMAIN, or a request with --csr"
+            if csr is None
+            else "either DOMAIN or --csr: a request has its own names"
+        )
+    names = domains(line, domain)
+    stem = names[0] if csr is None else checked_stem(line, csr.stem, "rename the request")
+    where = directory(line, folder, make=False)
     authority = _authority(line, where)
     now = datetime.now(UTC)
     if csr is not None:
-        if domain:
-            raise click.UsageError("either DOMAIN or --csr: a request has its own names")
-        try:
-            leaf = authority.issue_for(x509.load_pem_x509_csr(csr.read_bytes()), now, days, eku)
-        except ValueError as error:
-            raise line.failed(f"{csr}: {error}") from None
-        path = where / f"{csr.stem}.crt"
-        write(line, path, leaf.cert_pem, force=force)
-        line.result({"cert_file": str(path)}, f"certificate:  {path}")
+        _issue_for(line, authority, csr, where / f"{stem}.crt", now, days, eku, force)
         return
-    if not domain:
-        raise click.UsageError("name a DOMAIN, or a request with --csr")
-    names = domains(line, domain)
-    files = store(line, where, names[0], authority.issue(names, now, days, eku=eku), force=force)
-    _told(line, names, files)
+    try:
+        leaf = authority.issue(names, now, days, eku=eku)
+    except ValueError as error:
+        raise line.failed(str(error)) from None
+    files = store(line, where, stem, leaf, force=force)
+    warn_of_end(line, authority.ends, days, now)
+    _told(line, leaf.certificate, files)
+
+
+def _issue_for(
+    line: CommandLine,
+    authority: PrivateAuthority,
+    csr: Path,
+    path: Path,
+    now: datetime,
+    days: int,
+    eku: str,
+    force: bool,
+) -> None:
+    """A certificate for a request; what of it was left out is said on stderr."""
+    from sipx.certificates.authority import left_out, read_request
+    from sipx.certificates.own import read_file
+    from sipx.identity import certificate_facts
+
+    try:
+        asked = read_request(read_file(csr))
+        leaf = authority.issue_for(asked, now, days, eku)
+    except OSError as error:
+        raise refused(line, error) from None
+    except ValueError as error:
+        raise line.failed(f"{csr}: {error}") from None
+    write(line, Written(path, leaf.cert_pem), force=force)
+    left = left_out(asked)
+    if left:
+        line.say(f"left out, because a certificate for SIP proves domains: {', '.join(left)}")
+    warn_of_end(line, authority.ends, days, now)
+    names = sorted(name.decode() for name in certificate_facts(leaf.certificate).ids)
+    line.result(
+        {"cert_file": str(path), "names": names},
+        [f"certificate:  {path}", f"speaks for:   {', '.join(names)}"],
+    )
 
 
 @ca.command("renew")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=_FILE)
 @click.option("--new-key", is_flag=True, help="Make a new key as well.")
-@DAYS
-@EKU
+@NEW_DAYS
+@click.option("--eku", type=_EKUS, help="What it is for from now on; without it as before.")
 @DIR
 @command_options
 @click.pass_obj
 def renew(
-    line: CommandLine, file: Path, new_key: bool, days: int, eku: str, folder: Path | None
+    line: CommandLine, file: Path, new_key: bool, days: int, eku: str | None, folder: Path | None
 ) -> None:
-    """The same names again, for a certificate FILE that this authority has issued.
+    """Renew a certificate FILE: the same names, a later end.
 
-    A running proxy takes the new files up by itself.
+    Only what this authority has issued is renewed. A running proxy takes the new files up by
+    itself.
     """
     from datetime import UTC, datetime
 
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from sipx.certificates.own import read_certificates
 
-    from sipx.certificates import CertificateError
-    from sipx.certificates.authority import names_of
-    from sipx.certificates.own import read_certificates, read_file
-
-    authority = _authority(line, directory(line, folder))
-    key_file = file.with_suffix(".key")
+    authority = _authority(line, directory(line, folder, make=False))
+    file = file.absolute()
+    now = datetime.now(UTC)
     try:
-        names = names_of(read_certificates(file)[0])
-        key = None if new_key else load_pem_private_key(read_file(key_file), None)
-    except (CertificateError, ValueError, TypeError) as error:
-        raise line.failed(f"{error}") from None
-    if not names:
-        raise line.failed(f"{file} names no domain as subjectAltName")
-    leaf = authority.issue(names, datetime.now(UTC), days, eku=eku, key=key)  # type: ignore[arg-type]  # it signed before
-    files = store(line, file.parent, file.stem, leaf, force=True)
-    _told(line, names, files)
+        old = read_certificates(file)[0]
+        # Whether it is ours at all is asked first; the key beside it may be missing for that.
+        leaf = authority.renew(old, now, days, eku=eku)
+        if not new_key:
+            leaf = authority.renew(old, now, days, eku=eku, key=_key(line, file, old))
+    except OSError as error:
+        raise refused(line, error, str(file)) from None
+    except ValueError as error:
+        raise line.failed(f"{file}: {error}") from None
+    key_file = file.with_suffix(".key")
+    files = [Written(file, leaf.cert_pem)]
+    if new_key:
+        files.append(Written(key_file, leaf.key_pem, secret=True))
+    write(line, *files, force=True)
+    warn_of_end(line, authority.ends, days, now)
+    _told(line, leaf.certificate, (file, key_file))
+
+
+def _key(line: CommandLine, file: Path, old: x509.Certificate) -> Key:
+    """The key beside a certificate. Exit code 1 without, or where it is that of another one."""
+    from sipx.certificates.own import belongs, read_key
+
+    path = file.with_suffix(".key")
+    if not path.exists():
+        raise line.failed(
+            f"{file} has no key beside it ({path.name}): if it was issued for a request, use "
+            "`ca issue --csr`; else --new-key"
+        )
+    key = read_key(path)
+    if not belongs(old, key):
+        raise line.failed(f"the key in {path} does not belong to {file}: use --new-key")
+    return key  # type: ignore[return-value]  # the authority has certified it
 
 
 @ca.command("list")
@@ -156,23 +241,26 @@ def renew(
 @command_options
 @click.pass_obj
 def list_(line: CommandLine, folder: Path | None) -> None:
-    """What this authority has issued, as far as the certificates are beside it."""
+    """List what it has issued, by the files beside it."""
     from datetime import UTC, datetime
 
     from sipx.certificates import CertificateError, is_issued_by
     from sipx.certificates.own import read_certificates
     from sipx.identity import certificate_facts
 
-    where = directory(line, folder)
+    where = directory(line, folder, make=False)
     authority = _authority(line, where)
     now = datetime.now(UTC)
     found: list[dict[str, Any]] = []
     for path in sorted(where.glob("*.crt")):
         try:
             certificate = read_certificates(path)[0]
-        except CertificateError:
+        except CertificateError as error:
+            line.say(f"{error.text}: not listed")
             continue
-        if path.name == "ca.crt" or not is_issued_by(certificate, authority.certificate):
+        if certificate == authority.certificate:
+            continue
+        if not is_issued_by(certificate, authority.certificate):
             continue
         facts = certificate_facts(certificate)
         found.append(
@@ -184,29 +272,58 @@ def list_(line: CommandLine, folder: Path | None) -> None:
                 "days_left": (facts.not_after - now).days,
             }
         )
-    rows = [
-        (Path(f["file"]).name, ", ".join(f["names"]), f["valid_until"][:10], str(f["days_left"]))
-        for f in found
-    ]
-    text = line.table(("file", "names", "until", "days"), rows) if rows else "nothing is issued yet"
-    line.result({"issued": found}, text)
+    line.result({"issued": found}, _listed(line, found))
+
+
+def _listed(line: CommandLine, found: Sequence[dict[str, Any]]) -> list[str]:
+    from sipx.cli.cert_text import wrapped
+
+    if not found:
+        return ["nothing is issued yet"]
+    lines: list[str] = []
+    for one in found:
+        days = one["days_left"]
+        left = f"{days} days left" if days >= 0 else "EXPIRED"
+        lines.append(f"{Path(one['file']).name}: until {one['valid_until'][:10]}, {left}")
+        lines += wrapped("  ", ", ".join(one["names"]) or "no domain")
+    return lines
 
 
 def _authority(line: CommandLine, folder: Path) -> PrivateAuthority:
-    """The authority in a directory. Exit code 1 without."""
-    from sipx.certificates import CertificateError
+    """The authority in a directory. Exit code 1 without, 5 where its key may not be read."""
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     from sipx.certificates.authority import PrivateAuthority
-    from sipx.certificates.own import load_own
-    from sipx.config.model import CertificateConfig
+    from sipx.certificates.own import owned, read_certificates, read_key
 
+    certificate, key_file = folder / f"{RESERVED}.crt", folder / f"{RESERVED}.key"
+    with on_disk(line, f"{folder} cannot be looked at"):
+        if not certificate.exists() and not key_file.exists():
+            raise line.failed(
+                f"there is no authority in {folder}: `sipx cert ca init` makes one, --dir names "
+                "another folder"
+            )
     try:
-        files = CertificateConfig(cert_file=folder / "ca.crt", key_file=folder / "ca.key")
-        own = load_own("ca", files)
-    except CertificateError as error:
-        raise line.failed(f"{error.text}; `sipx cert ca init` makes an authority") from None
-    return PrivateAuthority(own.certificate, own.key)  # type: ignore[arg-type]  # init made it
+        own = owned("ca", read_certificates(certificate), read_key(key_file), key_file)
+    except OSError as error:
+        raise refused(line, error) from None
+    if not isinstance(own.key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+        raise line.failed(f"the key in {key_file} is neither EC nor RSA: use another authority")
+    mode = key_file.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o077:
+        line.say(f"others may read {key_file} (mode {mode:03o}): chmod 600 {key_file}")
+    return PrivateAuthority(own.certificate, own.key)
 
 
-def _told(line: CommandLine, names: list[str], files: tuple[Path, Path]) -> None:
-    data = {"cert_file": str(files[0]), "key_file": str(files[1]), "names": names}
-    line.result(data, table(names[0], *files))
+def _told(line: CommandLine, certificate: x509.Certificate, files: tuple[Path, Path]) -> None:
+    from sipx.identity import certificate_facts
+
+    facts = certificate_facts(certificate)
+    names = sorted(name.decode() for name in facts.ids)
+    data = {
+        "cert_file": str(files[0]),
+        "key_file": str(files[1]),
+        "names": names,
+        "valid_until": facts.not_after.isoformat(),
+    }
+    line.result(data, table(files[0].stem, *files))

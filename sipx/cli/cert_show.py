@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from sipx.cli import config_file
+from sipx.cli.cert_files import refused
+from sipx.cli.cert_text import described, validity, wrapped
 from sipx.cli.command_line import CommandLine, command_options
 from sipx.cli.exits import ExitCode
 
@@ -16,19 +19,28 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from sipx.certificates import CertificateStore, OwnCertificate
+    from sipx.certificates import CertificateError, CertificateStore
     from sipx.certificates.probe import Probed
-    from sipx.config.model import KernelConfig
-    from sipx.identity import PeerCertificate
 
 
 class Source(NamedTuple):
-    """Where the chain was found."""
+    """Where the chain was found. ``error``: what is wrong beside it, such as the key.
+
+    ``refusal``: why a live server did not want us.
+    """
 
     what: str
     host: str
     chain: Sequence[x509.Certificate]
     live: Probed | None = None
+    error: CertificateError | None = None
+    refusal: str | None = None
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter("is no number of seconds")
+    return value
 
 
 @click.command()
@@ -37,7 +49,12 @@ class Source(NamedTuple):
 @click.option("--sni", metavar="NAME", help="Ask a live server for this name.")
 @click.option("--certificate", metavar="NAME", help="Show a live server this one of ours.")
 @click.option(
-    "--timeout", type=float, default=8.0, show_default=True, help="Seconds for a live server."
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True, max=300),
+    callback=_finite,
+    default=8.0,
+    show_default=True,
+    help="Seconds for a live server, all in all.",
 )
 @command_options
 @click.pass_obj
@@ -49,41 +66,55 @@ def show(
     certificate: str | None,
     timeout: float,
 ) -> None:
-    """A certificate of the configuration, of a file, or of a live server.
+    """Show one of ours, of a file, or of a live server.
 
     With its whole chain, what [trust] says of it, which policies take it, and the line that pins
-    its key. Nothing is believed, only looked at. The exit code is 1 when it would be refused.
+    its key; with --explain by the route of that domain, where there is one. Nothing is believed,
+    only looked at. The exit code is 1 when it would be refused.
     """
     from datetime import UTC, datetime
 
+    from sipx.cli import cert_explain
     from sipx.identity import certificate_facts
 
+    domain = None if explain is None else cert_explain.domain_of(line, explain)
     with _certificates(line) as store:
         source = _find(line, store, what, sni, certificate, timeout)
         leaf = certificate_facts(source.chain[0])
-        trusted, why = _chain_verdict(store, source.chain)
-        profiles = {} if explain is None else _profiles(line, store.config, leaf, explain, source)
+        route = None if domain is None else cert_explain.route_of(store, domain)
+        trusted, why = cert_explain.chain_verdict(store, source.chain, route)
+        profiles = (
+            {}
+            if domain is None
+            else cert_explain.profiles(store.config, leaf, domain, source.host, route)
+        )
+    eku = cert_explain.policies(leaf)
+    usage = cert_explain.usage_refusal(eku, route)
     now = datetime.now(UTC)
     data = {
         "what": source.what,
-        "chain": [_described(one, now) for one in source.chain],
-        "tls": None
-        if source.live is None
-        else {
-            "address": source.live.address,
-            "version": source.live.version,
-            "cipher": source.live.cipher,
-            "wants_our_certificate": source.live.wants_ours,
-        },
+        "error": _error(source.error),
+        "chain": [described(one, now) for one in source.chain],
+        "tls": _tls(source),
         "trusted": trusted,
         "why": why,
-        "eku": _policies(leaf),
+        "eku": eku,
+        "eku_refusal": usage,
         "spki": leaf.spki,
-        "explain": None if explain is None else {"domain": explain, "profiles": profiles},
+        "explain": None
+        if domain is None
+        else {
+            "domain": domain,
+            "route": None if route is None else route.name,
+            "profiles": profiles,
+        },
     }
     line.result(data, list(_text(data)))
-    good = trusted and (explain is None or any(verdict["good"] for verdict in profiles.values()))
-    if not good:
+    if source.error is not None:
+        line.say(str(source.error))
+    asked = profiles if route is None else {"direct": profiles["direct"]}
+    proven = domain is None or any(verdict["good"] for verdict in asked.values())
+    if not (trusted and usage is None and proven and source.error is None):
         raise click.exceptions.Exit(ExitCode.BAD_ANSWER)
 
 
@@ -117,185 +148,148 @@ def _find(
     certificate: str | None,
     timeout: float,
 ) -> Source:
-    from sipx.certificates import CertificateError
-    from sipx.certificates.own import read_certificates
+    from sipx.cli import cert_live
+    from sipx.config.errors import did_you_mean
 
     try:
         if what in store.config.certificate:
-            own = store.own(what)
-            return Source(f"[certificate.{what}]", "", (own.certificate, *own.chain))
-        if Path(what).is_file():
-            return Source(what, "", read_certificates(Path(what)))
-        ours = None if certificate is None else store.own(certificate)
-    except CertificateError as error:
-        raise line.failed(str(error)) from None
-    return _live(line, what, sni, ours, timeout)
+            return _configured(store, what)
+        path = Path(what)
+        if _is_there(path) and path.is_dir():
+            raise line.failed(f"{what} is a directory: name a file in it", ExitCode.WRONG_USE)
+        if _is_there(path):
+            return Source(what, "", _of_file(path))
+        own = None if certificate is None else store.own(certificate)
+    except OSError as error:
+        raise refused(line, error, what[:80]) from None
+    meant = did_you_mean(what, store.config.certificate)
+    otherwise = (
+        f"'{what}' is no [certificate.NAME], no file, and no HOST:PORT such as "
+        f"sip.partner.example:5061{'; ' if meant else ''}{meant}"
+    )
+    place = cert_live.place_of(line, what, otherwise)
+    if sni is not None:
+        place = place._replace(name=cert_live.sni_of(line, sni))
+    found = cert_live.looked_at(line, what, place, own, timeout)
+    host = "" if "%" in place.host else place.host
+    return Source(what, host, found.chain, found, None, cert_live.refusal_of(found, own))
 
 
-def _live(
-    line: CommandLine, what: str, sni: str | None, own: OwnCertificate | None, timeout: float
-) -> Source:
-    from sipx.addresses import parse_address
-    from sipx.certificates.probe import probe
-
-    host, colon, port = what.rpartition(":")
-    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise line.failed(
-            f"'{what}' is no [certificate.NAME], no file, and no HOST:PORT such as "
-            "sip.partner.example:5061",
-            ExitCode.WRONG_USE,
-        )
-    host = host.strip("[]")
-    name = sni if sni is not None else "" if parse_address(host) is not None else host
+def _is_there(path: Path) -> bool:
+    """Whether this is a path of something; what is too long for one or has a NUL is none."""
     try:
-        found = probe(host, int(port), server_name=name, own=own, timeout=timeout)
-    except (OSError, UnicodeError) as error:
-        raise line.failed(f"{what}: {error}", ExitCode.UNREACHABLE) from None
-    if not found.chain:
-        raise line.failed(f"{what} showed no certificate")
-    return Source(what, host, found.chain, found)
+        path.lstat()
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return False
+    return True
 
 
-# ---------------------------------------------------------------- verdicts
-
-
-def _chain_verdict(store: CertificateStore, chain: Sequence[x509.Certificate]) -> tuple[bool, str]:
-    """What the proxy would find, with the widest EKU policy: that is told for itself."""
+def _configured(store: CertificateStore, name: str) -> Source:
+    """A certificate of ours; where only its key is at fault, the certificate all the same."""
     from sipx.certificates import CertificateError
-    from sipx.identity import EkuPolicy
-    from sipx.tls import Tls, TlsError
+    from sipx.certificates.own import read_certificates
 
+    what = f"[certificate.{name}]"
     try:
-        store.trust()
-        found = Tls(store, store.wall).examiner.examine(
-            chain[0], chain[1:], accepting=True, policy=EkuPolicy.ANY, who="it"
-        )
-    except (TlsError, CertificateError) as error:
-        return False, str(error)
-    if found.general:
-        return True, "an authority of [trust] vouches for it"
-    routes = ", ".join(sorted(found.partners))
-    return True, f"believed as the route {routes} only, by its own ca or pins"
+        own = store.own(name)
+    except CertificateError as error:
+        path = store.config.certificate[name].cert_file
+        if path is None:
+            raise
+        try:
+            return Source(what, "", read_certificates(path), error=error)
+        except CertificateError:
+            raise error from None
+    return Source(what, "", (own.certificate, *own.chain))
 
 
-def _policies(leaf: PeerCertificate) -> dict[str, dict[str, str | None]]:
-    from sipx.identity import EkuPolicy, eku_refusal
+def _of_file(path: Path) -> list[x509.Certificate]:
+    from sipx.certificates import CertificateError
+    from sipx.certificates.own import certificates_in, read_file
 
+    data = read_file(path)
+    found = certificates_in(data)
+    if found:
+        return found
+    if not data.strip():
+        remedy = "name another file"
+        raise CertificateError("SIPX-T002", f"{path} is empty", remedy)
+    remedy = "PEM, DER and PKCS #7 are read; a PKCS #12 file goes through `sipx cert import` first"
+    raise CertificateError("SIPX-T002", f"{path} holds no certificate that can be read", remedy)
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def _error(error: CertificateError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "text": error.text, "remedy": error.remedy}
+
+
+def _tls(source: Source) -> dict[str, Any] | None:
+    live = source.live
+    if live is None:
+        return None
     return {
-        policy.value: {
-            "connecting to us": eku_refusal(policy, leaf.eku, accepting=True),
-            "connected to": eku_refusal(policy, leaf.eku, accepting=False),
-        }
-        for policy in EkuPolicy
-    }
-
-
-def _profiles(
-    line: CommandLine, config: KernelConfig, leaf: PeerCertificate, domain: str, source: Source
-) -> dict[str, dict[str, Any]]:
-    """Each profile of docs/security.md for one domain."""
-    from sipx.cli.cert_make import domains
-    from sipx.identity import Partner, by_direct, by_ms_suffix, by_rfc5922, name_refusal
-
-    no_provider = "no provider's suffix is configured: open federation is not there yet"
-
-    wanted = domains(line, [domain])[0].encode()
-    names = {wanted} | ({source.host.lower().encode()} if source.host else set())
-    targets, dns = _srv(config, wanted.decode())
-    verdicts = {
-        "rfc5922": (by_rfc5922(leaf, wanted), Partner("", wanted, profiles=("rfc5922",)), ""),
-        "direct": (by_direct(leaf, names), Partner("", names=frozenset(names)), ""),
-        "ms-suffix": (
-            by_ms_suffix(leaf, wanted, targets),
-            Partner("", names=frozenset(targets)),
-            dns,
-        ),
-        "hosting": (None, Partner(""), no_provider),
-    }
-    return {
-        profile: {
-            "good": proof is not None,
-            "why": f"it names {proof.name.decode()}"
-            if proof is not None
-            else dns_failed or name_refusal(partner, leaf).partition(";")[0],
-        }
-        for profile, (proof, partner, dns_failed) in verdicts.items()
-    }
-
-
-def _srv(config: KernelConfig, domain: str) -> tuple[tuple[bytes, ...], str]:
-    """The targets of ``_sipfederationtls._tcp``, or why there are none."""
-    import trio
-
-    from sipx.interfaces import host_port
-    from sipx.lookup import DnsSettings, ResolveError
-    from sipx.resolver import Resolver
-
-    servers = tuple(host_port(s.host, s.port).decode() for s in config.dns.servers)
-    settings = DnsSettings(servers, timeout=config.dns.timeout)
-
-    async def ask() -> tuple[bytes, ...]:
-        records = await Resolver(settings).srv(f"_sipfederationtls._tcp.{domain}")
-        return tuple(record.target.rstrip(".").lower().encode() for record in records)
-
-    try:
-        return trio.run(ask), ""
-    except ResolveError as error:
-        return (), f"no SRV target to compare it with: {error}"
-
-
-# ---------------------------------------------------------------- text
-
-
-def _described(certificate: x509.Certificate, now: Any) -> dict[str, Any]:
-    from sipx.identity import certificate_facts
-
-    facts = certificate_facts(certificate)
-    hash_ = certificate.signature_hash_algorithm
-    return {
-        "subject": facts.subject,
-        "issuer": facts.issuer,
-        "serial": f"{facts.serial:x}",
-        "valid_from": facts.not_before.isoformat(),
-        "valid_until": facts.not_after.isoformat(),
-        "days_left": (facts.not_after - now).days,
-        "names": sorted(name.decode() for name in facts.ids | facts.wildcards),
-        "key": type(certificate.public_key()).__name__.removesuffix("PublicKey"),
-        "key_size": getattr(certificate.public_key(), "key_size", None),
-        "signature": None if hash_ is None else hash_.name,
-        "eku": None if facts.eku is None else sorted(facts.eku),
-        "fingerprint": facts.fingerprint,
-        "spki": facts.spki,
+        "address": live.address,
+        "version": live.version,
+        "cipher": live.cipher,
+        "wants_our_certificate": live.wants_ours,
+        "refusal": source.refusal,
     }
 
 
 def _text(data: dict[str, Any]) -> Iterator[str]:
     yield data["what"]
-    if data["tls"] is not None:
-        tls = data["tls"]
-        wants = ", wants a certificate of ours" if tls["wants_our_certificate"] else ""
-        yield f"  {tls['address']}, {tls['version']}, {tls['cipher']}{wants}"
+    tls = data["tls"]
+    if tls is not None:
+        yield f"  {tls['address']}, {tls['version']}, {tls['cipher']}"
+        if tls["wants_our_certificate"]:
+            yield "  it wants a certificate of ours: --certificate NAME shows it one"
+        elif tls["refusal"] is not None:
+            yield from wrapped("  ", tls["refusal"])
     for number, one in enumerate(data["chain"]):
         yield ""
-        yield f"{number}  subject      {one['subject']}"
-        yield f"   issuer       {one['issuer']}"
-        yield f"   serial       {one['serial']}"
-        until = f"{one['valid_from'][:10]} to {one['valid_until'][:10]}"
-        yield f"   valid        {until}, {one['days_left']} days left"
-        yield f"   names        {', '.join(one['names']) or 'none'}"
-        size = "" if one["key_size"] is None else f" {one['key_size']} bits"
-        signed = one["signature"] or "its own hash"
-        yield f"   key          {one['key']}{size}, signed with {signed}"
-        yield f"   fingerprint  {one['fingerprint']}"
+        yield from _of_one(number, one)
     yield ""
-    yield f"chain:   {'good' if data['trusted'] else 'REFUSED'}: {data['why']}"
-    for policy, roles in data["eku"].items():
-        for role, why in roles.items():
-            yield f"eku:     {policy}, {role}: {'good' if why is None else f'REFUSED: {why}'}"
+    said = "good" if data["trusted"] else "REFUSED"
+    yield from wrapped("chain:   ", f"{said}: {data['why']}")
+    yield from _of_eku(data)
     if data["explain"] is not None:
         domain = data["explain"]["domain"]
         for profile, verdict in data["explain"]["profiles"].items():
             said = "good" if verdict["good"] else "no"
-            yield f"profile: {profile} for {domain}: {said}: {verdict['why']}"
+            yield from wrapped("profile: ", f"{profile} for {domain}: {said}: {verdict['why']}")
     yield ""
     yield f'pins = ["{data["spki"]}"]'
+
+
+def _of_one(number: int, one: dict[str, Any]) -> Iterator[str]:
+    """One certificate; what authorities have no use for is told of the first alone."""
+    yield from wrapped(f"{number:<2} subject      ", one["subject"])
+    yield from wrapped("   issuer       ", one["issuer"])
+    yield f"   serial       {one['serial']}"
+    yield f"   valid        {validity(one)}"
+    if number == 0 or one["names"]:
+        yield from wrapped("   names        ", ", ".join(one["names"]) or "none")
+    if number == 0:
+        yield from wrapped("   speaks for   ", ", ".join(one["identities"]) or "no domain")
+        purposes = "any, it does not say" if one["eku"] is None else ", ".join(one["eku"])
+        yield from wrapped("   used for     ", purposes or "nothing that can be read")
+    size = "" if one["key_size"] is None else f" {one['key_size']} bits"
+    yield f"   key          {one['key']}{size}, signed with {one['signature'] or 'its own hash'}"
+    yield f"   fingerprint  {one['fingerprint']}"
+
+
+def _of_eku(data: dict[str, Any]) -> Iterator[str]:
+    from sipx.cli.cert_explain import policy_line
+
+    label = "eku:     "
+    for policy, roles in data["eku"].items():
+        yield from wrapped(label, f"{policy}: {policy_line(roles)}")
+        label = " " * len(label)
+    if data["eku_refusal"] is not None:
+        yield from wrapped(label, f"REFUSED: {data['eku_refusal']}")

@@ -63,7 +63,9 @@ def openssl(*words):
 
 def test_the_list_says_whose_until_when_and_what_for(line, configured):
     [one] = line.json("cert", "list")["certificates"]
-    assert one["names"] == ["home.example", "sip.home.example"]
+    assert one["names"] == ["DNS:sip.home.example", "DNS:home.example"]
+    assert one["identities"] == ["home.example", "sip.home.example"]
+    assert one["state"] == "ok"
     assert one["used_by"] == ["interface far"]
     assert one["days_left"] in (88, 89)
     assert len(one["fingerprint"]) == 64
@@ -87,7 +89,9 @@ def test_a_certificate_of_the_configuration_is_shown_with_its_verdicts(line, con
     assert shown["trusted"] is True
     assert shown["eku"]["strict"] == {"connecting to us": None, "connected to": None}
     assert "clientAuth" in shown["eku"]["sip-only"]["connecting to us"]
-    assert shown["chain"][0]["names"] == ["home.example", "sip.home.example"]
+    assert shown["chain"][0]["names"] == ["DNS:sip.home.example", "DNS:home.example"]
+    assert shown["chain"][0]["identities"] == ["home.example", "sip.home.example"]
+    assert shown["chain"][0]["eku"] == ["clientAuth", "serverAuth"]
 
 
 def test_a_file_needs_no_configuration(line, home):
@@ -95,7 +99,7 @@ def test_a_file_needs_no_configuration(line, home):
     result = line("cert", "show", str(certificate))
     assert result.exit_code == 1
     assert "chain:   REFUSED" in result.stdout
-    assert "its issuer CN=Unknown CA is not trusted here" in result.stdout
+    assert "its issuer CN=Unknown CA is not trusted here" in " ".join(result.stdout.split())
 
 
 @pytest.fixture
@@ -137,7 +141,7 @@ def test_a_live_server_is_looked_at_and_explained(line, configured, live):
     ("what", "code", "words"),
     [
         ("nonsense", 2, "no [certificate.NAME], no file, and no HOST:PORT"),
-        ("127.0.0.1:1", 4, "Connection refused"),
+        ("127.0.0.1:1", 4, "the connection was refused"),
         ("127.0.0.1:99999", 2, "no HOST:PORT"),
     ],
 )
@@ -232,8 +236,18 @@ def test_an_authority_signs_the_request_of_a_partner(line, home):
 def test_without_an_authority_the_way_to_one_is_said(line, home):
     result = line("cert", "ca", "issue", "a.example")
     assert result.exit_code == 1
-    assert "`sipx cert ca init` makes an authority" in result.stderr
+    assert "`sipx cert ca init` makes one" in result.stderr
     line("cert", "ca", "init")
     again = line("cert", "ca", "init")
     assert again.exit_code == 1
-    assert "--force makes a new authority" in again.stderr
+    assert "--force makes a new one" in again.stderr
+
+
+# ---------------------------------------------------------------- reading it
+
+
+@pytest.mark.parametrize("group", [("cert",), ("cert", "ca")])
+def test_no_summary_is_cut(line, group):
+    text = line(*group, "--help").stdout
+    assert "..." not in text.partition("Commands:")[2]
+    assert max(map(len, text.splitlines())) <= 80
