@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -39,6 +39,9 @@ DIR = click.option(
     type=click.Path(path_type=Path),
     help="Where the authority is; without it `tls` beside the configuration file.",
 )
+LONGEST_NAME: Final = 64
+"""Characters of the longest common name (X.520)."""
+
 _EKUS = click.Choice(["server", "client", "both"])
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
 
@@ -49,9 +52,7 @@ def ca() -> None:
 
 
 @ca.command("init")
-@click.option(
-    "--name", default="sipx private CA", show_default=True, help="What it is called, 64 characters."
-)
+@click.option("--name", default="sipx private CA", show_default=True, help="What it is called.")
 @click.option(
     "--days",
     type=click.IntRange(1, 36500),
@@ -69,6 +70,8 @@ def init(line: CommandLine, name: str, days: int, folder: Path | None, force: bo
 
     from sipx.certificates.authority import PrivateAuthority, pem_of
 
+    if not 0 < len(name.strip()) <= LONGEST_NAME:
+        raise click.UsageError(f"--name: a name has 1 to {LONGEST_NAME} characters")
     where = directory(line, folder)
     certificate, key = where / f"{RESERVED}.crt", where / f"{RESERVED}.key"
     with on_disk(line, f"{where} cannot be looked at"):

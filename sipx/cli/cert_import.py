@@ -150,7 +150,7 @@ class _Password:
                 f"{file} is locked, and there is no terminal to ask on: use --password-file",
                 ExitCode.WRONG_USE,
             )
-        return str(click.prompt(f"password of {file}", hide_input=True, default="", err=True))
+        return _asked(f"password of {file}")
 
     def _read(self, path: Path) -> str:
         """UTF-8, or what Windows calls Unicode; one line end does not belong to it."""
@@ -163,6 +163,10 @@ class _Password:
             raise self._line.failed(
                 f"{path} is neither UTF-8 nor UTF-16 text: store the password in it as UTF-8"
             ) from None
+
+
+def _asked(question: str) -> str:
+    return str(click.prompt(question, hide_input=True, default="", show_default=False, err=True))
 
 
 def _read(

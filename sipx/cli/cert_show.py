@@ -159,6 +159,13 @@ def _find(
             raise line.failed(f"{what} is a directory: name a file in it", ExitCode.WRONG_USE)
         if _is_there(path):
             return Source(what, "", _of_file(path))
+        if certificate is not None and certificate not in store.config.certificate:
+            meant = did_you_mean(certificate, store.config.certificate)
+            raise line.failed(
+                f"--certificate: there is no [certificate.{certificate}]; "
+                f"{meant or '`sipx cert list` lists them'}",
+                ExitCode.WRONG_USE,
+            )
         own = None if certificate is None else store.own(certificate)
     except OSError as error:
         raise refused(line, error, what[:80]) from None

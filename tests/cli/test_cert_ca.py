@@ -201,6 +201,14 @@ def test_a_key_that_cannot_be_read_is_not_made_anew(line, authority, monkeypatch
     assert "ca init" not in result.stderr
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 65])
+def test_an_authority_has_a_name_that_a_certificate_can_hold(line, home, name):
+    result = line("cert", "ca", "init", "--name", name)
+    assert result.exit_code == 2
+    assert "a name has 1 to 64 characters" in result.stderr
+    assert not (home / "tls").exists()
+
+
 def test_a_key_without_its_certificate_is_not_written_over(line, authority):
     (authority / "ca.crt").unlink()
     before = files(authority)

@@ -172,6 +172,7 @@ def test_a_certificate_whose_key_is_broken_is_shown_all_the_same(line, configure
         (("a.example:²",), "no HOST:PORT"),
         (("a.example:5061", "--sni", "x" * 64 + ".example"), "longer than 63 characters"),
         (("a.example:5061", "--sni", "10.0.0.1"), "no name to ask for"),
+        (("127.0.0.1:1", "--certificate", "mian"), "did you mean 'main'?"),
         (("main", "--explain", "a b"), "is not a domain name"),
         (("main", "--timeout", "0"), "--timeout"),
         (("main", "--timeout", "-1"), "--timeout"),
