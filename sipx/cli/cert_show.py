@@ -155,9 +155,9 @@ def _find(
         if what in store.config.certificate:
             return _configured(store, what)
         path = Path(what)
-        if _is_there(path) and path.is_dir():
+        if what and _is_there(path) and path.is_dir():
             raise line.failed(f"{what} is a directory: name a file in it", ExitCode.WRONG_USE)
-        if _is_there(path):
+        if what and _is_there(path):
             return Source(what, "", _of_file(path))
         if certificate is not None and certificate not in store.config.certificate:
             meant = did_you_mean(certificate, store.config.certificate)

@@ -161,6 +161,7 @@ def test_a_certificate_whose_key_is_broken_is_shown_all_the_same(line, configure
 @pytest.mark.parametrize(
     ("what", "words"),
     [
+        (("",), "is no [certificate.NAME]"),
         (("mian",), "did you mean 'main'?"),
         ((".",), ". is a directory: name a file in it"),
         (("::1:5061",), "write [::1]:5061"),
