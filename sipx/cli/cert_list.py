@@ -93,13 +93,20 @@ def _listed(store: CertificateStore, state: CertificateState, now: datetime) -> 
             {
                 "code": one.code,
                 "severity": one.severity.value,
-                "text": one.text.removeprefix(f"certificate {state.name}").lstrip(": "),
+                "text": _without_name(one.text, state),
                 "remedy": one.remedy,
             }
             for one in found
             if one.code != "SIPX-T000"
         ],
     }
+
+
+def _without_name(text: str, state: CertificateState) -> str:
+    """A finding without what stands above it already: whose it is, and who uses it."""
+    for known in (f"certificate '{state.name}'", f", used by {', '.join(state.used_by)}"):
+        text = text.removeprefix(known)
+    return text.lstrip(": ")
 
 
 def _text(found: list[dict[str, Any]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipx.cli.exits import ExitCode
 
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from sipx.certificates.probe import Probed
     from sipx.cli.command_line import CommandLine
     from sipx.cli.exits import Failed
-
-
-_OF_EXTENSIONS: Final = ("tlsv1 unrecognized name", "tlsv1 unsupported extension")
-"""Alerts that OpenSSL does not call so (sslerr.h)."""
 
 
 class Place(NamedTuple):
@@ -92,30 +88,21 @@ def refusal_of(found: Probed, own: OwnCertificate | None) -> str | None:
 
     if not found.refused:
         return None
-    return str(handshake_failed("", _alerts(found.refused), own)).removeprefix(": ")
+    return str(handshake_failed("", found.refused, own)).removeprefix(": ")
 
 
 def _handshake(what: str, reasons: tuple[str, ...], own: OwnCertificate | None) -> str:
     from sipx.tls.words import handshake_failed
 
-    said = _alerts(reasons)
-    if any(reason.endswith(("protocol version", "unsupported protocol")) for reason in said):
+    if any(
+        reason.endswith(("protocol version", "unsupported protocol"))
+        for reason in map(str.lower, reasons)
+    ):
         return (
             f"{what}: it speaks nothing newer than TLS 1.1, and TLS 1.2 is the least here; "
             "update its TLS software"
         )
-    return str(handshake_failed(what, said, own))
-
-
-def _alerts(reasons: tuple[str, ...]) -> list[str]:
-    """OpenSSL has several spellings of an alert, by its version: one of them for all."""
-    found = []
-    for reason in map(str.lower, reasons):
-        _, alert, name = reason.partition("alert ")
-        if reason.startswith(_OF_EXTENSIONS):
-            alert, name = "alert ", reason.removeprefix("tlsv1 ")
-        found.append(f"tlsv1 alert {name}" if alert else reason)
-    return found
+    return str(handshake_failed(what, reasons, own))
 
 
 def _host_name(line: CommandLine, host: str) -> str:

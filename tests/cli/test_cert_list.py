@@ -93,7 +93,16 @@ def test_each_has_its_own_findings(line, configured):
     assert main["state"] == "ok"
     assert other["state"] == "failure"
     assert other["subject"] is None
-    assert [f["code"] for f in other["findings"] if f["severity"] == "failure"] == ["SIPX-T002"]
+    [failure] = [f for f in other["findings"] if f["severity"] == "failure"]
+    assert failure["code"] == "SIPX-T002"
+    assert failure["text"].startswith(str(configured / "other.key"))
+
+
+def test_what_is_used_is_not_said_twice(line, configured):
+    (configured / "main.crt").unlink()
+    _, [one] = listed(line)
+    [failure] = one["findings"]
+    assert failure["text"].startswith(str(configured / "main.crt"))
 
 
 def test_it_can_be_read_at_80_columns(line, configured):
