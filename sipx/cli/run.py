@@ -62,10 +62,15 @@ def run(line: CommandLine) -> None:
 
 async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
     """From the first plugin to the last transaction. Raises Failed."""
+    import warnings
+
     import trio
+    from cryptography.utils import CryptographyDeprecationWarning
 
     from sipx.kernel import Kernel
 
+    # What is odd about a stranger's certificate is no line for our stderr.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     kernel = Kernel(settings, line.registry)
     logs.add(kernel.hooks.log_handlers())
     ends = _Ends(kernel)

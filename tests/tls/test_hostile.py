@@ -42,6 +42,7 @@ def issued():
     return Authority("Lab CA").leaf(dns=["sip.away.example"], uris=["sip:away.example"])
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
