@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -42,11 +44,10 @@ def free_port(address: str, among: range | None = None) -> int:
     for port in among or ():
         if not any(_taken(address, port, k) for k in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             return port
+    # Below those that connections get of themselves: none of them comes in between.
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-            port: int = probe.getsockname()[1]
-        if not _taken(address, port, socket.SOCK_STREAM):
+        port = random.randrange(20_000, 32_000)
+        if not any(_taken(address, port, k) for k in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
             return port
 
 
@@ -59,10 +60,13 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 15) -> None
 
 def wait_bound(address: str, port: int, protocol: str, process: Process) -> None:
     """Wait until somebody, presumably ``process``, has the port."""
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    wait_until(
-        lambda: _taken(address, port, kind) or not process.alive, f"{process.name} on port {port}"
-    )
+
+    def bound() -> bool:
+        # Looked up, not tried: who tries to bind has the port just when the program wants it.
+        ours = psutil.net_connections(f"{protocol}4")
+        return any(c.laddr == (address, port) and not c.raddr for c in ours)
+
+    wait_until(lambda: bound() or not process.alive, f"{process.name} on port {port}")
     assert process.alive, process.tail()
 
 
