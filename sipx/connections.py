@@ -201,7 +201,7 @@ class Listener:
                     if error.errno == errno.ECONNABORTED:
                         continue
                     raise
-                if self.receiver.admits(peer[0]) is not None:
+                if self.receiver.admits(peer[0], self.interface) is not None:
                     sock.close()
                     continue
                 _prepare(sock)

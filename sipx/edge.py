@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sipx.flows import Flow, FlowTable
     from sipx.hooks import Hooks
+    from sipx.interfaces import Interface
     from sipx.journal import Journal
     from sipx.plugin import StreamLimits
     from sipx.sip.message import Response
@@ -145,9 +146,9 @@ class Edge:
 
     # ------------------------------------------------------------ flows
 
-    def admits(self, address: str) -> str | None:
+    def admits(self, address: str, interface: Interface) -> str | None:
         """SEC-15: whether one more connection is welcome."""
-        if self.draining:
+        if self.draining or interface.draining:
             return "shutting down"
         if sum(self._connections.values()) >= self.max_connections:
             return "too many connections"

@@ -84,6 +84,8 @@ class Hooks:
         self._manager = pluggy.PluginManager("sipx")
         self._manager.add_hookspecs(hookspecs)
         self._owners: dict[Callable[..., Any], str] = {}
+        self._former: dict[Callable[..., Any], str] = {}
+        self._given: dict[tuple[str, str], Any] = {}
         self._compile()
 
     # ------------------------------------------------------------ the set of plugins
@@ -109,8 +111,26 @@ class Hooks:
         if plugin is None:
             raise KeyError(name)
         self._manager.unregister(name=name)
+        self._given = {key: given for key, given in self._given.items() if key[0] != name}
         self._compile()
         return plugin
+
+    def with_plugins(self, plugins: Mapping[str, object]) -> Hooks:
+        """Hooks of these plugins, in this order; those that stay have given what they gave."""
+        fresh = Hooks(plugins)
+        mine = self.plugins()
+        for name, plugin in plugins.items():
+            fresh.register(name, plugin)
+            if mine.get(name) is plugin:
+                kept = {key: given for key, given in self._given.items() if key[0] == name}
+                fresh._given.update(kept)
+        return fresh
+
+    def become(self, other: Hooks) -> None:
+        """Be what ``other`` is: who holds these hooks asks its plugins from now on."""
+        former = self._owners
+        self.__dict__.update(other.__dict__)
+        self._former = former
 
     def plugins(self) -> dict[str, object]:
         """The registered plugins by name, in the order of asking."""
@@ -126,16 +146,23 @@ class Hooks:
                     found[impl.plugin_name].append(hook)
         return {name: tuple(hooks) for name, hooks in found.items()}
 
+    def bringing(self, hook: str) -> frozenset[str]:
+        """The names of the plugins that implement a hook."""
+        return frozenset(impl.plugin_name for impl in self._impls(hook))
+
     def owner(self, function: Callable[..., Any]) -> str:
-        """The name of the plugin that a function of a hot hook belongs to. Raises KeyError."""
-        return self._owners[function]
+        """The name of the plugin that a function of a hot hook belongs to.
+
+        An answer that was waited for may come from a plugin that has been replaced since.
+        """
+        return self._owners.get(function) or self._former.get(function, "that was replaced")
 
     # ------------------------------------------------------------ hooks that contribute
 
     def transports(self) -> tuple[Transport, ...]:
         """All transports. Two of one name are refused."""
         found: dict[str, Contribution[Transport]] = {}
-        for given in self._contributions("transports"):
+        for given in self._once("transports"):
             self._distinct(found, given.item.name, given, "transport")
         return tuple(given.item for given in found.values())
 
@@ -161,7 +188,7 @@ class Hooks:
 
     def services(self) -> tuple[Contribution[Service], ...]:
         """What runs in the plugins' nurseries."""
-        found: tuple[Contribution[Service], ...] = self._contributions("services")
+        found: tuple[Contribution[Service], ...] = self._once("services")
         for given in found:
             if not callable(given.item):
                 _close(given.item)
@@ -173,7 +200,7 @@ class Hooks:
 
     def log_handlers(self) -> tuple[logging.Handler, ...]:
         """Handlers for the logger ``sipx``."""
-        return tuple(given.item for given in self._contributions("log_handlers"))
+        return tuple(given.item for given in self._once("log_handlers"))
 
     def commands(self) -> tuple[Contribution[click.Command], ...]:
         """Subcommands of ``sipx``."""
@@ -195,6 +222,17 @@ class Hooks:
                 self._distinct(found, name, given, "control method")
         return found
 
+    def take_over(self, name: str, old: object) -> None:
+        """Let a plugin take from the one that it replaces what must not be lost."""
+        for impl in self._impls("take_over"):
+            if impl.plugin_name == name:
+                try:
+                    impl.function(old)
+                except Exception as error:
+                    raise PluginError(
+                        f"plugin '{name}': hook 'take_over' raised {type(error).__name__}: {error}"
+                    ) from error
+
     # ------------------------------------------------------------ below
 
     def _impls(self, hook: str) -> list[pluggy.HookImpl]:
@@ -213,9 +251,21 @@ class Hooks:
             raise _broken(impl, hook, result, "an answer now, nothing to be awaited")
         return result
 
-    def _contributions(self, hook: str) -> tuple[Contribution[Any], ...]:
+    def _once(self, hook: str) -> tuple[Contribution[Any], ...]:
+        """Like ``_contributions``, but a plugin is asked once and its answer kept."""
         found: list[Contribution[Any]] = []
         for impl in self._impls(hook):
+            key = (impl.plugin_name, hook)
+            if key not in self._given:
+                self._given[key] = self._contributions(hook, only=impl.plugin_name)
+            found += self._given[key]
+        return tuple(found)
+
+    def _contributions(self, hook: str, only: str = "") -> tuple[Contribution[Any], ...]:
+        found: list[Contribution[Any]] = []
+        for impl in self._impls(hook):
+            if only not in ("", impl.plugin_name):
+                continue
             result = self._call(impl, hook)
             if not isinstance(result, Iterable) or isinstance(result, (str, bytes, Mapping)):
                 raise _broken(impl, hook, result, "a list or tuple, () for nothing")

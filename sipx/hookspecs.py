@@ -89,6 +89,12 @@ def log_handlers() -> Iterable[logging.Handler]:
 
 
 @hookspec
+def take_over(old: object) -> None:
+    """At a reload that makes the plugin anew: take from the old one what must not be lost."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
 def commands() -> Iterable[click.Command]:
     """On the command line: subcommands of ``sipx``, listed under the plugin's name."""
     raise AssertionError("a specification is never called")

@@ -30,7 +30,8 @@ class Interface:
     ``status`` and ``reason`` are what ``sipx status`` shows; ``address`` is what is bound, None
     until then. ``advertised`` replaces the bound address in what is written into messages.
     ``certificates`` are the names of our own that it shows, the first unless SNI asks for another;
-    ``client_certificate`` is shown when it connects; ``eku`` is its EKU policy.
+    ``client_certificate`` is shown when it connects; ``eku`` is its EKU policy. ``former`` are
+    (host, port) that it was advertised as before: dialogs of then still come there.
     """
 
     name: str
@@ -47,11 +48,19 @@ class Interface:
     reason: str = ""
     address: tuple[str, int] | None = None
     sent_by: bytes = b""
+    former: frozenset[tuple[bytes, int]] = frozenset()
+    draining: bool = False
+    """Whether it takes nothing new any more: what is under way finishes, then it closes."""
 
     @property
     def protocol(self) -> str:
         """``udp``, ``tcp``, ..."""
         return self.transport.name
+
+    @property
+    def state(self) -> str:
+        """What ``sipx status`` shows: off, starting, listening, draining or failed."""
+        return "draining" if self.draining else self.status.value
 
     @property
     def wildcard(self) -> bool:
@@ -68,10 +77,56 @@ class Interface:
         self.address = address
         self.status = Status.LISTENING
         self.reason = ""
+        self.sent_by = self._sent_by(address)
+
+    def _sent_by(self, address: tuple[str, int]) -> bytes:
         host, port = self.advertised or address
         if self.wildcard and self.advertised is None:
             host = primary_address(ipv6=self.listen_address == "::")
-        self.sent_by = host_port(host, port)
+        return host_port(host, port)
+
+    def ended(self) -> None:
+        """The listener was ended on purpose."""
+        self.address = None
+        self.status = Status.OFF
+        self.reason = ""
+        self.draining = False
+
+    def same_socket(self, other: Interface) -> bool:
+        """Whether a listener with the settings of ``other`` could go on with what is bound here,
+        and with the connections: they were judged by role and EKU policy.
+        """
+        return (
+            self.bind == other.bind
+            and self.port == other.port
+            and self.transport is other.transport
+            and self.role == other.role
+            and self.eku == other.eku
+            and self.enabled == other.enabled
+        )
+
+    def collides(self, other: Interface) -> bool:
+        """Whether both cannot be bound at the same time."""
+        if self.port != other.port or self.port == 0:
+            return False
+        if self.transport.reliable != other.transport.reliable:
+            return False
+        return self.reaches(other.listen_address) and (
+            self.wildcard or other.wildcard or self.bind == other.bind
+        )
+
+    def take(self, other: Interface) -> bool:
+        """Go on with the settings of ``other``; True if peers see another address from now on."""
+        self.certificates = other.certificates
+        self.client_certificate = other.client_certificate
+        if self.advertised == other.advertised:
+            return False
+        if self.advertised is not None:
+            self.former |= {(self.advertised[0].encode(), self.advertised[1])}
+        self.advertised = other.advertised
+        if self.address is not None:
+            self.sent_by = self._sent_by(self.address)
+        return True
 
     def failed(self, reason: str) -> None:
         """The listener is not up, and why."""
@@ -99,7 +154,7 @@ class Interface:
             own |= {(a.encode(), port) for a in machine_addresses(family)}
         if self.advertised is not None:
             own.add((self.advertised[0].encode(), self.advertised[1]))
-        return own
+        return own | self.former
 
 
 def host_port(host: str, port: int) -> bytes:
@@ -144,14 +199,14 @@ class Interfaces:
     def refresh(self) -> None:
         """Something was bound or lost: what is ours is gathered anew."""
         own: set[tuple[bytes, int]] = set()
-        for interface in self.listening():
+        for interface in self.all:
             own |= interface.own_hosts()
         self.own = frozenset(own)
         self.own_sent_by = frozenset(b" %b:%d " % pair for pair in own)
 
     def listening(self) -> list[Interface]:
-        """Those that are up."""
-        return [i for i in self.all if i.status is Status.LISTENING]
+        """Those that are up and take what is new."""
+        return [i for i in self.all if i.status is Status.LISTENING and not i.draining]
 
     def named(self, name: str) -> Interface:
         """The interface called ``name``. Raises KeyError."""
@@ -163,7 +218,7 @@ class Interfaces:
     def at(self, host: bytes, port: int, transport: bytes) -> Interface | None:
         """The interface that one of our own Record-Route URIs names."""
         wanted = (b"tls", b"mtls") if transport == b"tls" else (transport,)
-        for interface in self.listening():
+        for interface in self.all:
             if interface.protocol.encode() in wanted and (host, port) in interface.own_hosts():
                 return interface
         return None

@@ -5,7 +5,8 @@ process     services of plugins                                   up first, down
     transactions   parked requests, timers
       listeners    one per enabled interface, started last, stopped first
 
-Nobody keeps a "state" by hand: what is inside a nursery runs, and leaving it ends it.
+Nobody keeps a "state" by hand: what is inside a nursery runs, and leaving it ends it. Another
+configuration is taken up without leaving any of them (sipx/reload.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import logging
 import random
 import secrets
-import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -21,23 +21,25 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from sipx.certificates import LOOK, CertificateStore
+from sipx.config.load import load
 from sipx.cookies import Cookies
 from sipx.edge import Edge
-from sipx.errors import StartError
 from sipx.flows import FlowTable
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
-from sipx.interfaces import Interface, Interfaces, Status, host_port, machine_addresses
+from sipx.interfaces import Interfaces, host_port
 from sipx.journal import Journal
+from sipx.listeners import Listeners, interfaces_of
 from sipx.lookup import DnsSettings
 from sipx.paths import SECURED, NoHop, Paths, same_peer_as
 from sipx.plugin import StreamLimits, Target
 from sipx.proxy import ProxyCore
+from sipx.reload import Reload, ReloadError, ReloadStatus
 from sipx.resolver import Hop, Resolver
 from sipx.sip.parser import parse_datagram
 from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.state import cookie_keys, state_directory
-from sipx.supervision import ServiceState, describe, supervise
+from sipx.supervision import Services, ServiceState
 from sipx.tls import Tls
 from sipx.transactions import Transactions
 from sipx.troubles import Troubles
@@ -47,21 +49,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from sipx.config.load import Settings
-    from sipx.config.model import KernelConfig
+    from sipx.config.model import DnsConfig, KernelConfig, LimitsConfig
+    from sipx.errors import SipxError
     from sipx.events import Fault
     from sipx.flows import Flow
     from sipx.identity import Partner
     from sipx.registry import Registry
+    from sipx.reload import Plan
 
 log = logging.getLogger("sipx.kernel")
 
 SWEEP: Final = 1.0
 """Seconds between two looks at the deadlines of flows."""
-WATCH_ADDRESSES: Final = 5.0
-"""Seconds between two looks at the machine's addresses."""
-FIRST_RETRY: Final = 1.0
-LONGEST_RETRY: Final = 60.0
-"""Seconds until a listener that failed is tried again: 1, 2, 4 ... 60."""
 
 
 class Kernel:
@@ -84,7 +83,10 @@ class Kernel:
     ) -> None:
         self.settings = settings
         self.config: KernelConfig = settings.kernel
+        self.registry = registry
         self.clock = clock
+        self.wall = wall
+        self.started_at = wall()
         self.rng = rng or random.Random(secrets.randbits(128))
         self.forgive = forgive
         limits = self.config.limits
@@ -96,16 +98,7 @@ class Kernel:
         )
         self.flows = FlowTable()
         self.interfaces = Interfaces([])
-        dns = self.config.dns
-        self.resolver = Resolver(
-            DnsSettings(
-                tuple(host_port(s.host, s.port).decode() for s in dns.servers),
-                timeout=dns.timeout,
-                cache_max_ttl=dns.cache_max_ttl,
-            ),
-            clock=clock,
-            rng=self.rng,
-        )
+        self.resolver = Resolver(dns_settings(self.config.dns), clock=clock, rng=self.rng)
         self.troubles = Troubles(clock)
         self.paths = Paths(
             self.interfaces,
@@ -115,7 +108,7 @@ class Kernel:
             trouble=self.troubles.note,
             networks=self.config.trust.networks,
         )
-        self.hooks = registry.start(settings, self._handle)
+        self.hooks = registry.start(settings, self.handle)
         self.journal = Journal(self.hooks, clock)
         self.certificates = CertificateStore(
             self.config, self.hooks.partners(), wall=wall, trouble=self.troubles.note
@@ -124,15 +117,7 @@ class Kernel:
         self.edge = Edge(
             clock=clock,
             limits=limits.messages(),
-            stream_limits=StreamLimits(
-                first_message=limits.first_message_timeout,
-                head=limits.head_timeout,
-                body=limits.body_timeout,
-                idle=limits.idle_timeout,
-                keepalive=limits.keepalive,
-                handshake=limits.handshake_timeout,
-                write_queue=limits.write_queue,
-            ),
+            stream_limits=stream_limits(limits),
             max_connections=limits.max_connections,
             max_connections_per_address=limits.max_connections_per_address,
             flows=self.flows,
@@ -169,20 +154,35 @@ class Kernel:
         )
         self.transactions.user = self.proxy
         self.transactions.reopen = self._answer_on_a_new_connection
-        self.interfaces.all += self._configured_interfaces()
-        self.services: list[ServiceState] = []
+        self.interfaces.all += interfaces_of(self.config, self.hooks)
+        self.listeners = Listeners(
+            self.interfaces,
+            self.edge,
+            self.transactions,
+            changed=self.interfaces_changed,
+            on_failure=self._listener_failed,
+        )
+        self.reloads = ReloadStatus()
+        self.after_reload: list[Callable[[Plan], None]] = []
+        """Called when another configuration has been taken up."""
         self.watchers: list[Callable[[str, object], None]] = []
+        self.running_services = Services(self._service_failed)
         self._parked = 0
         self._parking: trio.Nursery | None = None
-        self._scopes: dict[Interface, trio.CancelScope] = {}
-        self._stop = trio.Event()
+        self._changing = trio.Lock()
+        """Held by whoever starts, stops or reloads: one at a time."""
+        self._ending = False
+        self._stop, self._go = trio.Event(), trio.Event()
+        self._up, self._down = trio.Event(), trio.Event()
+        self._draining = trio.CancelScope()
         if not forgive:
             self.journal.on_fault = self._unforgiven
             self.edge.on_bug = self._unforgiven_bug
 
     # ------------------------------------------------------------ what plugins hold
 
-    def _handle(self, name: str) -> PluginHandle:
+    def handle(self, name: str) -> PluginHandle:
+        """The kernel as the plugin ``name`` holds it."""
         return PluginHandle(self, name)
 
     def report(self, plugin: str, event: object) -> None:
@@ -191,160 +191,146 @@ class Kernel:
         for watcher in self.watchers:
             watcher(plugin, event)
 
-    # ------------------------------------------------------------ interfaces
-
-    def _configured_interfaces(self) -> list[Interface]:
-        transports = {transport.name: transport for transport in self.hooks.transports()}
-        found: list[Interface] = []
-        wan = self.config.wan
-        default_certificate = (wan.certificate,) if wan.certificate else ()
-        for name, table in self.config.interface.items():
-            transport = transports.get(table.protocol)
-            if transport is None:
-                if not table.enabled:
-                    continue
-                known = ", ".join(sorted(transports)) or "none"
-                raise StartError(
-                    f"interface.{name}: no enabled plugin brings the protocol {table.protocol!r} "
-                    f"(there are: {known}); add the plugin to `plugins`"
-                )
-            public = None
-            if wan.use_public_address and table.advertise and table.role == "wan":
-                public = wan.public_address
-            advertised = None
-            if public not in (None, "auto"):
-                advertised = (str(public), wan.public_port or table.port)
-            found.append(
-                Interface(
-                    name,
-                    table.bind,
-                    table.port,
-                    transport,
-                    table.role,
-                    table.enabled,
-                    advertised,
-                    certificates=table.certificate or default_certificate,
-                    client_certificate=table.client_certificate,
-                    eku=table.eku_policy,
-                )
-            )
-        for request in self.hooks.interfaces():
-            transport = transports.get(request.protocol)
-            if transport is None:
-                raise StartError(
-                    f"interface {request.name!r} of a plugin wants the protocol "
-                    f"{request.protocol!r}, which no enabled plugin brings"
-                )
-            own = (request.certificate,) if request.certificate else default_certificate
-            found.append(
-                Interface(
-                    request.name,
-                    request.bind,
-                    request.port,
-                    transport,
-                    request.role,
-                    certificates=own,
-                )
-            )
-        return found
-
-    async def _keep_listening(
-        self,
-        interface: Interface,
-        *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Listen, and try again when that fails; the others are not concerned."""
-        retry = FIRST_RETRY
-        bound = _Bound(self, interface, task_status)
-        while True:
-            interface.status = Status.STARTING if interface.reason == "" else Status.FAILED
-            with trio.CancelScope() as scope:
-                self._scopes[interface] = scope
-                try:
-                    await interface.transport.listen(interface, self.edge, task_status=bound)
-                    reason = "the listener ended"
-                except OSError as error:
-                    reason = error.strerror or str(error)
-                except Exception as error:
-                    log.exception("transport of interface %s failed", interface.name)
-                    reason = describe(error)
-                    if not self.forgive:
-                        raise
-            if scope.cancelled_caught:
-                reason = "its address is not on this machine any more"
-            if bound.ready:
-                retry = FIRST_RETRY
-            bound.ready = False
-            if interface.reason != reason:
-                log.warning("interface %s: %s; trying again", interface.name, reason)
-            interface.failed(reason)
-            self._interfaces_changed()
-            bound.first()
-            await trio.sleep(retry)
-            retry = min(2 * retry, LONGEST_RETRY)
-
-    def _interfaces_changed(self) -> None:
+    def interfaces_changed(self) -> None:
+        """One was bound, lost or changed: what is ours and what is ready is found out anew."""
         self.interfaces.refresh()
         self.transactions.own_sent_by = self.interfaces.own_sent_by
         self.paths.forget()
 
-    async def _watch_addresses(self) -> None:
-        """An interface whose address has left the machine is shown as failed, and tried again."""
-        while True:
-            await trio.sleep(WATCH_ADDRESSES)
-            present = {
-                *machine_addresses(socket.AF_INET),
-                *machine_addresses(socket.AF_INET6),
-            }
-            for interface in self.interfaces.listening():
-                if interface.wildcard or interface.listen_address.startswith("127."):
-                    continue
-                if interface.listen_address not in present:
-                    self._scopes[interface].cancel()
+    def _listener_failed(self, error: Exception) -> None:
+        if not self.forgive:
+            raise error
 
     # ------------------------------------------------------------ life
+
+    @property
+    def state(self) -> str:
+        """The proxy service: "starting", "running", "draining" or "stopped"."""
+        if self._stop.is_set():
+            return "draining"
+        if self._up.is_set():
+            return "running"
+        return "stopped" if self._down.is_set() else "starting"
+
+    @property
+    def services(self) -> list[ServiceState]:
+        """The services of plugins."""
+        return self.running_services.states
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start everything, call ``started()`` when all interfaces were tried, and last."""
         async with trio.open_nursery() as process:
-            for plugin, service in self.hooks.services():
-                state = ServiceState(plugin, getattr(service, "__name__", "service"))
-                self.services.append(state)
-                await process.start(supervise, service, state, self._service_failed)
-            await self._run_proxy(task_status)
+            await process.start(self.running_services.run)
+            await self.running_services.start(self.hooks.services())
+            told: Callable[[], None] = task_status.started
+            while not self._ending:
+                await self._run_proxy(told)
+                told = _nobody
+                if not self._ending:
+                    await self._go.wait()
             process.cancel_scope.cancel()
 
-    async def _run_proxy(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _run_proxy(self, told: Callable[[], None]) -> None:
+        self._go = trio.Event()
+        self._down = trio.Event()
+        self._draining = trio.CancelScope()
+        self.proxy.draining = self.edge.draining = False
         async with trio.open_nursery() as transactions:
             self._parking = transactions
             self.timers.now = self.clock()
             transactions.start_soon(self._tick)
             transactions.start_soon(self._sweep)
-            transactions.start_soon(self._watch_addresses)
             transactions.start_soon(self._watch_certificates)
             async with trio.open_nursery() as listeners:
-                for interface in self.interfaces.all:
-                    if interface.enabled:
-                        await listeners.start(self._keep_listening, interface)
-                task_status.started()
+                await listeners.start(self.listeners.run)
+                self._up.set()
+                told()
                 await self._stop.wait()
-                await self._drain()
-                listeners.cancel_scope.cancel()
+                async with self._changing:
+                    await self._drain()
+                    listeners.cancel_scope.cancel()
             self._parking = None
             transactions.cancel_scope.cancel()
+        self.transactions.clear()
+        self._stop, self._up = trio.Event(), trio.Event()
+        self._down.set()
 
-    def stop(self) -> None:
-        """Let what is under way finish, within ``service.stop_timeout``, then end ``run``."""
+    async def start_proxy(self) -> None:
+        """Let the proxy service begin again after ``stop_proxy``; returns when it has begun."""
+        if self._stop.is_set():
+            await self._down.wait()
+        if self._down.is_set():
+            log.info("the proxy service is started")
+            self._go.set()
+        await self._up.wait()
+
+    async def stop_proxy(self, *, now: bool = False) -> None:
+        """End the proxy service and stay: what is under way may finish unless ``now``."""
+        if self._down.is_set():
+            return
+        log.info("the proxy service is stopped%s", " at once" if now else "")
+        down = self._down
         self._stop.set()
+        if now:
+            self._draining.cancel()
+        await down.wait()
+
+    def stop(self, *, now: bool = False) -> None:
+        """Let what is under way finish, within ``service.stop_timeout``, then end ``run``."""
+        self._ending = True
+        self._stop.set()
+        self._go.set()
+        if now:
+            self._draining.cancel()
 
     async def _drain(self) -> None:
         """New requests get 503, new connections are turned away; then the rest is waited for."""
         self.proxy.draining = self.edge.draining = True
-        with trio.move_on_after(self.config.service.stop_timeout):
+        with self._draining, trio.move_on_after(self.config.service.stop_timeout):
             # The hot path tells nobody when it has finished; who shuts down can look.
             while not self.transactions.idle():  # noqa: ASYNC110
                 await trio.sleep(TICK)
+
+    # ------------------------------------------------------------ another configuration
+
+    async def read(self) -> Settings:
+        """The configuration file as it is now. Raises ConfigError and PluginError."""
+        return await trio.to_thread.run_sync(load, self.settings.path, self.registry)
+
+    async def plan(self, settings: Settings) -> Plan:
+        """What ``reload`` would do. Raises ReloadError."""
+        return (await Reload.prepare(self, settings)).plan
+
+    async def reload(self, settings: Settings) -> Plan:
+        """Take up another configuration. Raises ReloadError; then all is as it was before."""
+        async with self._changing:
+            try:
+                change = await Reload.prepare(self, settings)
+                await change.apply()
+            except ReloadError as error:
+                self.reload_failed(error)
+                raise
+            self.reloads.succeeded(change.plan, self.wall())
+            for told in self.after_reload:
+                told(change.plan)
+            return change.plan
+
+    def reload_failed(self, error: SipxError) -> None:
+        """Note for the status why another configuration is not in use."""
+        self.reloads.failed_with(str(error), self.wall())
+
+    def take_up_limits(self) -> None:
+        """What [limits], [dns] and [trust] say holds from now on; for new connections."""
+        limits = self.config.limits
+        self.edge.limits = limits.messages()
+        self.edge.stream_limits = stream_limits(limits)
+        self.edge.max_connections = limits.max_connections
+        self.edge.max_connections_per_address = limits.max_connections_per_address
+        self.transactions.limit = limits.max_transactions
+        self.proxy.forwarder.udp_request_size = limits.udp_request_size
+        self.paths.connect_timeout = limits.connect_timeout
+        self.paths.networks = self.config.trust.networks
+        self.resolver.reconfigure(dns_settings(self.config.dns))
 
     async def _tick(self) -> None:
         while True:
@@ -377,6 +363,11 @@ class Kernel:
                 raise _Unforgiven(f"a bug while {when}") from error
 
     # ------------------------------------------------------------ parked requests
+
+    @property
+    def parked(self) -> int:
+        """Requests that wait for DNS, a connection or a plugin."""
+        return self._parked
 
     def park(self, fn: Callable[..., Awaitable[None]], *args: Any) -> bool:
         """Run ``fn`` in the nursery of transactions; False when too many are parked already."""
@@ -450,34 +441,27 @@ class _Unforgiven(BaseException):
     """Leaves every barrier behind: in tests a fault ends the run."""
 
 
-class _Bound:
-    """What a transport reports to: notes the address, starts the kernel's next step once."""
+def _nobody() -> None:
+    """The start has been told before."""
 
-    def __init__(
-        self, kernel: Kernel, interface: Interface, task_status: trio.TaskStatus[None]
-    ) -> None:
-        self._kernel = kernel
-        self._interface = interface
-        self._task_status = task_status
-        self._told = False
-        self.ready = False
 
-    def started(self, value: tuple[str, int]) -> None:
-        """The listener is bound to ``value``."""
-        self.ready = True
-        self._interface.bound(value)
-        self._kernel._interfaces_changed()  # noqa: SLF001  # two halves of one step
-        log.info(
-            "interface %s: listening on %s port %d (%s)",
-            self._interface.name,
-            value[0],
-            value[1],
-            self._interface.protocol,
-        )
-        self.first()
+def dns_settings(dns: DnsConfig) -> DnsSettings:
+    """The table [dns] for the resolver."""
+    return DnsSettings(
+        tuple(host_port(s.host, s.port).decode() for s in dns.servers),
+        timeout=dns.timeout,
+        cache_max_ttl=dns.cache_max_ttl,
+    )
 
-    def first(self) -> None:
-        """Whatever came of it, the interface has been tried."""
-        if not self._told:
-            self._told = True
-            self._task_status.started()
+
+def stream_limits(limits: LimitsConfig) -> StreamLimits:
+    """The part of [limits] that connections ask about."""
+    return StreamLimits(
+        first_message=limits.first_message_timeout,
+        head=limits.head_timeout,
+        body=limits.body_timeout,
+        idle=limits.idle_timeout,
+        keepalive=limits.keepalive,
+        handshake=limits.handshake_timeout,
+        write_queue=limits.write_queue,
+    )

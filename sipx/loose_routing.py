@@ -32,6 +32,10 @@ class LooseRouting:
     ) -> None:
         self.interfaces = interfaces
         self.cookies = cookies
+        self.know(partners)
+
+    def know(self, partners: Iterable[Partner]) -> None:
+        """These are the partners from now on."""
         self._partners = {peer_id(partner.name): partner for partner in partners}
         self._targets: dict[tuple[bytes, bool], Target] = {}
 

@@ -231,8 +231,8 @@ class Receiver(Protocol):
         """A flow ended; requests that wait for it fail as RFC 3261 §16.9 says."""
         ...
 
-    def admits(self, address: str) -> str | None:
-        """None if one more connection from ``address`` is welcome, else why not."""
+    def admits(self, address: str, interface: Interface) -> str | None:
+        """None if one more connection from ``address`` is welcome there, else why not."""
         ...
 
     def handshake_begins(self, address: str) -> None:

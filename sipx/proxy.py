@@ -232,7 +232,7 @@ class ProxyCore:
                 return request.reply(500)
             if reply is not None:
                 return reply
-        if self.draining and not self._within_dialog(request):
+        if (self.draining or flow.interface.draining) and not self._within_dialog(request):
             return request.reply(503, headers=((b"Retry-After", b"10"),))
         return None
 

@@ -10,6 +10,7 @@ import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sipx import hookspecs
@@ -107,12 +108,29 @@ class Registry:
 
         Their order in the file is the order in which they are asked.
         """
-        classes = self.load(list(settings.plugins))
         hooks = Hooks(settings.plugins)
-        for name, config in settings.plugins.items():
-            if config.enabled:
-                hooks.register(name, _made(name, classes[name], config, proxy_for(name)))
+        for name, plugin in self.make(settings, proxy_for).items():
+            hooks.register(name, plugin)
         return hooks
+
+    def make(
+        self,
+        settings: Settings,
+        proxy_for: Callable[[str], Proxy],
+        kept: Mapping[str, object] = MappingProxyType({}),
+    ) -> dict[str, object]:
+        """The plugins that are listed and enabled; those in ``kept`` are not made anew.
+
+        Raises PluginError.
+        """
+        classes = self.load(list(settings.plugins))
+        return {
+            name: kept[name]
+            if name in kept
+            else _made(name, classes[name], config, proxy_for(name))
+            for name, config in settings.plugins.items()
+            if config.enabled
+        }
 
     def _import(self, name: str) -> PluginClass:
         if name in RESERVED:

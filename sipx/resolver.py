@@ -117,6 +117,13 @@ class Resolver:
         self._plans: OrderedDict[Question, _Plan] = OrderedDict()
         self._hits = 0
 
+    def reconfigure(self, settings: DnsSettings) -> None:
+        """Ask other servers, or with other limits, from now on; what was learnt is forgotten."""
+        if settings != self._settings:
+            self._settings = settings
+            self._dns = DnsCache(settings, self._clock)
+            self._plans.clear()
+
     def cached(
         self, question: Question, permitted: AddressFilter | None = None
     ) -> tuple[Hop, ...] | None:

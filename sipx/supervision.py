@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from sipx.hooks import Contribution
     from sipx.plugin import Service
 
 log = logging.getLogger("sipx.kernel")
@@ -29,6 +30,64 @@ class ServiceState:
     status: str = "starting"
     error: str = ""
     restarts: int = 0
+
+
+class Services:
+    """The services of plugins, each in a task of its own; ``states`` is for the status.
+
+    ``on_failure`` is told whenever one fails.
+    """
+
+    def __init__(self, on_failure: Callable[[ServiceState, Exception], None]) -> None:
+        self._on_failure = on_failure
+        self._nursery: trio.Nursery | None = None
+        self._running: dict[str, list[_Running]] = {}
+
+    @property
+    def states(self) -> list[ServiceState]:
+        """One for each service, in the order in which they were started."""
+        return [one.state for running in self._running.values() for one in running]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be where services can be started, until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def start(self, services: Iterable[Contribution[Service]]) -> list[ServiceState]:
+        """Start services, and wait until each is ready or has failed once."""
+        assert self._nursery is not None
+        started: list[ServiceState] = []
+        for plugin, service in services:
+            one = _Running(ServiceState(plugin, getattr(service, "__name__", "service")))
+            self._running.setdefault(plugin, []).append(one)
+            started.append(one.state)
+            await self._nursery.start(self._run, service, one)
+        return started
+
+    async def end(self, plugin: str) -> None:
+        """End the services of a plugin, and wait until they have ended."""
+        for one in self._running.pop(plugin, ()):
+            one.scope.cancel()
+            await one.ended.wait()
+
+    async def _run(
+        self, service: Service, one: _Running, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        try:
+            with one.scope:
+                await supervise(service, one.state, self._on_failure, task_status=task_status)
+        finally:
+            one.ended.set()
+
+
+class _Running:
+    """One service: what is known of it, and how it is ended."""
+
+    def __init__(self, state: ServiceState) -> None:
+        self.state = state
+        self.scope = trio.CancelScope()
+        self.ended = trio.Event()
 
 
 async def supervise(

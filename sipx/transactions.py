@@ -9,6 +9,7 @@ from sipx.sip.transaction import (
     ACK,
     ERROR,
     FAILURE,
+    PROCEEDING,
     PROVISIONAL,
     REQUEST,
     SUCCESS,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipx.flows import Flow
+    from sipx.interfaces import Interface
     from sipx.sip.message import Request, Response
     from sipx.sip.timers import Timers, TimerSettings
 
@@ -155,9 +157,25 @@ class Transactions:
             port = int(transaction.sent_by.rstrip().rpartition(b":")[2]) or 5060
             self.reopen(transaction.flow, port, data)
 
-    def idle(self) -> bool:
-        """Whether no request waits for its final response."""
+    def idle(self, interface: Interface | None = None) -> bool:
+        """Whether no request waits for its final response; ``interface``: none of its flows."""
+        if interface is None:
+            return not any(
+                isinstance(server, ServerTransaction) and server.request is not None
+                for server in self.servers.values()
+            )
         return not any(
-            isinstance(server, ServerTransaction) and server.request is not None
+            isinstance(server, ServerTransaction)
+            and server.request is not None
+            and server.flow.interface is interface  # type: ignore[attr-defined]  # a Flow
             for server in self.servers.values()
+        ) and not any(
+            client.state <= PROCEEDING and client.flow.interface is interface  # type: ignore[attr-defined]  # a Flow
+            for client in self.clients.values()
         )
+
+    def clear(self) -> None:
+        """All listeners have ended: what is left can reach nobody any more."""
+        self.servers.clear()
+        self.clients.clear()
+        self.timers.clear()

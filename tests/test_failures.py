@@ -517,7 +517,7 @@ async def test_finished_transactions_leave_no_cycles_and_empty_tables(
     transactions = stage.kernel.transactions
     assert (transactions.servers, transactions.clients) == ({}, {})
     assert stage.kernel.timers.pending() == 0
-    assert stage.kernel._parked == 0
+    assert stage.kernel.parked == 0
 
 
 def _unreachable():

@@ -28,7 +28,7 @@ async def proxy(sipx_proxy):
 
 
 def handle(proxy):
-    return proxy.kernel._handle("lab")
+    return proxy.kernel.handle("lab")
 
 
 async def test_it_offers_what_the_protocol_names_and_nothing_else(proxy):

@@ -83,12 +83,36 @@ def test_a_plugin_that_comes_back_has_its_place_again():
     assert [f("", "") for f in hooks.flow_closed] == [1, 2]
 
 
-def test_functions_of_an_unregistered_plugin_have_no_owner():
+def test_a_function_of_a_plugin_that_was_replaced_has_its_old_owner_once_more():
     hooks = hooks_with(a=plugin(authenticate_peer=lambda self, flow: None))
     (function,) = hooks.authenticate_peer
+    hooks.become(hooks.with_plugins({}))
+    assert hooks.owner(function) == "a"
+    hooks.become(hooks.with_plugins({}))
+    assert hooks.owner(function) == "that was replaced"
+
+
+def test_a_plugin_is_asked_once_for_what_lasts_and_again_when_it_is_made_anew():
+    asked = []
+
+    def transports(self):
+        asked.append(self)
+        return []
+
+    hooks = hooks_with(a=plugin(transports=transports))
+    one = hooks.plugins()["a"]
+    hooks.transports()
+    hooks.transports()
+    same = hooks.with_plugins({"a": one})
+    same.transports()
+    assert len(asked) == 1
+    hooks.with_plugins({"a": plugin(transports=transports)}).transports()
+    assert len(asked) == 2
+
+
+def test_an_unregistered_plugin_is_not_known():
+    hooks = hooks_with(a=plugin(authenticate_peer=lambda self, flow: None))
     hooks.unregister("a")
-    with pytest.raises(KeyError):
-        hooks.owner(function)
     with pytest.raises(KeyError):
         hooks.unregister("a")
 

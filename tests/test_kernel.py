@@ -246,3 +246,93 @@ async def test_renewed_certificate_files_are_taken_up_by_themselves(
         await trio.sleep(LOOK)
         await trio.testing.wait_all_tasks_blocked()
     assert looked == [{b"second.example"}] * 3
+
+
+# ---------------------------------------------------------------- the proxy service
+
+
+async def test_the_proxy_service_stops_and_starts_inside_the_process(scene, autojump_clock):
+    stage = await scene()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    kernel = stage.kernel
+    for _ in range(3):
+        assert kernel.state == "running"
+        home.ask("MESSAGE", "sip:bob@away.example")
+        away.answer(await away.next("MESSAGE"), 200)
+        await home.next(200)
+        await kernel.stop_proxy()
+        assert kernel.state == "stopped"
+        assert {i.state for i in kernel.interfaces.all} == {"off"}
+        assert (len(kernel.flows), kernel.timers.pending()) == (0, 0)
+        home.ask("MESSAGE", "sip:bob@away.example")
+        await trio.sleep(1)
+        assert (home.heard(), away.heard()) == ([], [])
+        await kernel.start_proxy()
+    assert kernel.journal.answers == {200: 3}
+
+
+async def test_stopping_the_service_lets_what_is_under_way_finish(scene, nursery, autojump_clock):
+    stage = await scene()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    nursery.start_soon(stage.kernel.stop_proxy)
+    await trio.sleep(0.06)
+    assert stage.kernel.state == "draining"
+    away.answer(request, 200)
+    await home.next(200)
+    await trio.sleep(0.1)
+    assert stage.kernel.state == "stopped"
+
+
+async def test_stopping_the_service_now_waits_for_nothing(scene, autojump_clock):
+    stage = await scene()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("INVITE", "sip:bob@away.example")
+    away.answer(await away.next("INVITE"), 180)
+    began = trio.current_time()
+    await stage.kernel.stop_proxy(now=True)
+    assert trio.current_time() - began < 0.1
+    assert stage.kernel.transactions.servers == {}
+
+
+async def test_starting_and_stopping_twice_is_the_same_as_once(scene, nursery, autojump_clock):
+    stage = await scene()
+    kernel = stage.kernel
+    await kernel.start_proxy()
+    nursery.start_soon(kernel.stop_proxy)
+    await kernel.stop_proxy()
+    await kernel.stop_proxy()
+    nursery.start_soon(kernel.start_proxy)
+    await kernel.start_proxy()
+    assert kernel.state == "running"
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    nursery.start_soon(kernel.stop_proxy)
+    await trio.sleep(0.06)
+    nursery.start_soon(kernel.start_proxy)
+    await trio.sleep(0.06)
+    assert kernel.state == "draining"
+    away.answer(request, 200)
+    await trio.sleep(0.2)
+    assert kernel.state == "running"  # a start that came while it was draining
+
+
+async def test_a_process_whose_service_is_stopped_ends(scene, autojump_clock):
+    stage = await scene()
+    await stage.kernel.stop_proxy()
+    await stage.proxy.stop()
+
+
+async def test_a_stopped_service_takes_up_another_configuration_for_its_next_start(
+    scene, autojump_clock
+):
+    one = {"bind": "127.0.0.1", "port": 5060, "protocol": "udp"}
+    two = {"bind": "127.0.0.1", "port": 5070, "protocol": "udp"}
+    stage = await scene(interface={"one": one})
+    await stage.kernel.stop_proxy()
+    await stage.proxy.reload(interface={"two": two})
+    assert {i.name: i.state for i in stage.kernel.interfaces.all} == {"two": "off"}
+    await stage.kernel.start_proxy()
+    assert {i.name: i.state for i in stage.kernel.interfaces.all} == {"two": "listening"}

@@ -97,6 +97,7 @@ class CertificateStore:
         *,
         wall: Callable[[], float] = time.time,
         trouble: Callable[[str, str, str], None] | None = None,
+        look: bool = True,
     ) -> None:
         self.config = config
         self.partners = tuple(partners)
@@ -115,7 +116,52 @@ class CertificateStore:
             if partner.ca:
                 entry = _Entry("trust", partner.name, *self._trust_entry(partner.name, partner))
                 self._trust[partner.name] = entry
-        self.look()
+        self.unread: list[_Entry] = []
+        if look:
+            self.look()
+
+    # ------------------------------------------------------------ another configuration
+
+    def with_config(self, config: KernelConfig, partners: Iterable[Partner]) -> CertificateStore:
+        """A store of another configuration, which shares with this one what is configured alike.
+
+        The files of the rest are in ``unread``; nobody is told what is wrong with them.
+        """
+        fresh = CertificateStore(config, partners, wall=self.wall, look=False)
+        for name, table in config.certificate.items():
+            if self.config.certificate.get(name) == table:
+                fresh._own[name] = self._own[name]
+        if self.config.trust == config.trust:
+            for name in fresh._trust.keys() & self._trust.keys():
+                if self._ca_of(name) == fresh._ca_of(name):
+                    fresh._trust[name] = self._trust[name]
+        asked = self._trust[""].stamp is not None
+        fresh.unread = [
+            entry
+            for entry in (*fresh._own.values(), *fresh._trust.values())
+            if entry.stamp is None and (asked or entry is not fresh._trust[""])
+        ]
+        return fresh
+
+    def read(self) -> list[str]:
+        """Read what is ``unread``; what of it cannot be used, in words. Blocks on disk."""
+        self._take([(entry, entry.changed()) for entry in self.unread])
+        return [f"{e.kind} {e.name}: {e.error}" for e in self.unread if e.error is not None]
+
+    def become(self, fresh: CertificateStore) -> None:
+        """Be what ``fresh`` is. Contexts are made anew, and peers judged by whom we believe now."""
+        for mine, theirs in ((self._own, fresh._own), (self._trust, fresh._trust)):
+            for name, entry in mine.items():
+                if theirs.get(name) is not entry:
+                    self._trouble(entry.kind, entry.name, "")
+        believed = self.partners != fresh.partners or self._trust != fresh._trust
+        self.generation += believed or self._own != fresh._own
+        self.trust_generation += believed
+        self._own, self._trust = fresh._own, fresh._trust
+        self.config, self.partners, self.min_tls = fresh.config, fresh.partners, fresh.min_tls
+
+    def _ca_of(self, name: str) -> tuple[Path, ...]:
+        return next((partner.ca for partner in self.partners if partner.name == name), ())
 
     # ------------------------------------------------------------ what there is
 

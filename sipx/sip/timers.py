@@ -132,6 +132,12 @@ class Timers:
                 for key in keys:
                     table.pop(key, None)
 
+    def clear(self) -> None:
+        """Forget everything that was to come."""
+        self._queues.clear()
+        self._asked.clear()
+        self._buckets.clear()
+
     def pending(self) -> int:
         """How many timers are queued that may still call somebody."""
         questions = (question for queue in self._asked.values() for question in queue)

@@ -212,7 +212,7 @@ class MemoryTcp:
         place = (interface.listen_address, interface.port or self.network.free_port())
 
         def accept(stream: Stream, peer: Place) -> None:
-            if receiver.admits(peer[0]) is None:
+            if receiver.admits(peer[0], interface) is None:
                 self._begin(interface, stream, peer, outbound=False)
             else:
                 nursery.start_soon(trio.aclose_forcefully, stream)

@@ -7,7 +7,7 @@ import time
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import tomlkit
 import trio
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sipx.config.load import Settings
     from sipx.flows import Flow
     from sipx.plugin import Proxy, Verdict
+    from sipx.reload import Plan
     from sipx.sip import Request
     from sipx.testing.carriers import Place
 
@@ -71,6 +72,11 @@ class Peers:
         self._sources.setdefault(place[0], {})[domain] = sender
 
     @hookimpl
+    def take_over(self, old: Peers) -> None:
+        """The peers stay when the proxy serves other domains."""
+        self._targets, self._sources = old._targets, old._sources
+
+    @hookimpl
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | None:
         """Who comes from a peer's address is that peer; the kernel then checks From."""
         senders = self._sources.get(flow.address)
@@ -85,15 +91,42 @@ class Peers:
         return self._targets.get(cached_uri(request.uri).host)
 
 
+class Configured(NamedTuple):
+    """What a proxy under test was asked to run with."""
+
+    directory: Path
+    domains: Sequence[str]
+    plugins: Sequence[str]
+    in_memory: bool
+    tables: Mapping[str, Mapping[str, Any]]
+
+    def settings(self) -> Settings:
+        """Write the file and read it. Raises ConfigError."""
+        return settings_for(
+            self.directory,
+            domains=self.domains,
+            plugins=self.plugins,
+            in_memory=self.in_memory,
+            tables=self.tables,
+        )
+
+
 class ProxyUnderTest:
     """A running kernel. ``events`` are what plugins reported, as (plugin, event).
 
     ``network`` is None on real sockets.
     """
 
-    def __init__(self, kernel: Kernel, nursery: trio.Nursery, network: Network | None) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        nursery: trio.Nursery,
+        network: Network | None,
+        configured: Configured,
+    ) -> None:
         self.kernel = kernel
         self.network = network
+        self._configured = configured
         self.events: list[tuple[str, object]] = []
         self.ended = trio.Event()
         self._nursery = nursery
@@ -109,6 +142,29 @@ class ProxyUnderTest:
         """Stop as ``sipx run`` does on SIGTERM, and wait for the end."""
         self.kernel.stop()
         await self.ended.wait()
+
+    async def reload(
+        self,
+        *,
+        domains: Sequence[str] | None = None,
+        plugins: Sequence[str] | None = None,
+        **tables: Mapping[str, Any] | None,
+    ) -> Plan:
+        """Change the configuration file and reload, as ``sipx reload`` does.
+
+        A table that is given replaces the one of its name; None takes it away. Raises ConfigError
+        and ReloadError: then the old configuration runs on.
+        """
+        before = self._configured
+        changed = {**before.tables, **tables}
+        wanted = before._replace(
+            domains=before.domains if domains is None else domains,
+            plugins=before.plugins if plugins is None else plugins,
+            tables={name: table for name, table in changed.items() if table is not None},
+        )
+        plan = await self.kernel.reload(wanted.settings())
+        self._configured = wanted
+        return plan
 
     def plugin(self, name: str) -> Any:
         """The running instance of a plugin. Raises KeyError."""
@@ -190,9 +246,8 @@ async def start_proxy(
     the plugins to run, after ``plugins`` and in the order given. Raises what ``sipx run`` would:
     ConfigError, PluginError, StartError.
     """
-    settings = settings_for(
-        directory, domains=domains, plugins=plugins, in_memory=in_memory, tables=tables
-    )
+    configured = Configured(directory, domains, plugins, in_memory, tables)
+    settings = configured.settings()
     kernel = Kernel(
         settings,
         _registry(in_memory=in_memory),
@@ -206,7 +261,7 @@ async def start_proxy(
         network = Network()
         for name in _IN_MEMORY:
             kernel.hooks.plugins()[name].transport.network = network  # type: ignore[attr-defined]  # ours
-    proxy = ProxyUnderTest(kernel, nursery, network)
+    proxy = ProxyUnderTest(kernel, nursery, network, configured)
     await nursery.start(proxy.run)
     return proxy
 

@@ -74,6 +74,11 @@ class StaticRoutes:
         self.table = RouteTable(config.route, proxy.domains)
         self._verdicts: dict[_Who, Verdict | None] = {}
 
+    @hookimpl
+    def take_over(self, old: StaticRoutes) -> None:
+        """What names resolved to holds on: their servers are known by it until it is asked anew."""
+        self.table.learn_all(old.table)
+
     # ------------------------------------------------------------ TLS
 
     @hookimpl

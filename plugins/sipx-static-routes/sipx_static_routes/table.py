@@ -79,6 +79,12 @@ class RouteTable:
         self._index()
         return True
 
+    def learn_all(self, other: RouteTable) -> None:
+        """What another table knows of the names that are in this one."""
+        known = other._addresses.items()
+        self._addresses = {name: found for name, found in known if name in self.names()}
+        self._index()
+
     def addresses_of(self, server: str) -> tuple[str, ...]:
         """The addresses of a server as far as they are known."""
         numeric = parse_address(server)

@@ -1,0 +1,549 @@
+"""Another configuration for a running proxy: what stays, what is made anew, and what is undone."""
+
+import errno
+import math
+
+import pytest
+import trio
+
+from sipx.config import ConfigError
+from sipx.interfaces import Status
+from sipx.plugin import Config, hookimpl
+from sipx.reload import Plan, ReloadError
+from sipx.testing import Authority
+from sipx.testing.memory import MemoryUdp
+
+UDP = {"bind": "127.0.0.1", "port": 5060, "protocol": "udp"}
+MORE = {"bind": "127.0.0.1", "port": 5070, "protocol": "udp"}
+TCP = {"bind": "127.0.0.1", "port": 5060, "protocol": "tcp"}
+
+
+def states(stage):
+    return {i.name: i.state for i in stage.kernel.interfaces.all}
+
+
+def route(server, **settings):
+    return {"server": server, "trusted": True, "protocol": "udp", **settings}
+
+
+async def passes(home, away, domain="away.example"):
+    """One request and its answer."""
+    home.ask("MESSAGE", f"sip:bob@{domain}")
+    away.answer(await away.next("MESSAGE"), 200)
+    await home.next(200)
+
+
+# ---------------------------------------------------------------- what stays
+
+
+async def test_nothing_changed_is_an_empty_plan_and_everything_stays(scene, autojump_clock):
+    stage = await scene()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    await passes(home, away)
+    flows, plugins = list(stage.kernel.flows), stage.kernel.hooks.plugins()
+    plan = await stage.proxy.reload()
+    assert plan.empty
+    assert plan.lines() == []
+    assert list(stage.kernel.flows) == flows
+    assert stage.kernel.hooks.plugins() == plugins
+    await passes(home, away)
+    assert (stage.kernel.reloads.count, stage.kernel.reloads.failed) == (1, 0)
+    assert stage.kernel.reloads.error == ""
+    assert stage.kernel.reloads.last == stage.kernel.reloads.last_success == stage.kernel.wall()
+
+
+async def test_an_interface_is_added_beside_the_others_and_taken_away_again(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    await passes(home, away)
+    flows = list(stage.kernel.flows)
+    plan = await stage.proxy.reload(interface={"one": UDP, "two": MORE})
+    assert plan.listen == ("two",)
+    assert plan.added == tuple(f"interface.two.{key}" for key in ("bind", "port", "protocol"))
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert (b"127.0.0.1", 5070) in stage.kernel.interfaces.own
+    assert list(stage.kernel.flows) == flows
+    plan = await stage.proxy.reload(interface={"one": UDP})
+    assert plan.close == ("two",)
+    await trio.sleep(0.1)
+    assert states(stage) == {"one": "listening"}
+    assert (b"127.0.0.1", 5070) not in stage.kernel.interfaces.own
+    assert list(stage.kernel.flows) == flows
+    await passes(home, away)
+
+
+async def test_transactions_go_on_over_a_reload(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    await stage.proxy.reload(
+        domains=["home.example", "more.example"], interface={"one": UDP}, limits={"body": 4096}
+    )
+    away.answer(request, 200)
+    await home.next(200)
+
+
+async def test_the_domains_that_are_served_change(scene, autojump_clock):
+    stage = await scene()
+    home = stage.raw("home.example")
+    guest = stage.raw("guest.example")
+    guest.ask("MESSAGE", "sip:alice@new.example")
+    await guest.next(403)  # a relay: neither end is ours
+    stage.raw("new.example")
+    plan = await stage.proxy.reload(domains=["home.example", "new.example"])
+    assert plan.changed == ("domains",)
+    assert "testing-peers" in plan.rebuild
+    assert stage.kernel.proxy.domains == {b"home.example", b"new.example"}
+    guest.ask("MESSAGE", "sip:alice@home.example")
+    home.answer(await home.next("MESSAGE"), 200)
+    await guest.next(200)
+
+
+async def test_limits_hold_at_once(scene, autojump_clock):
+    stage = await scene()
+    home = stage.raw("home.example")
+    away = stage.raw("away.example")
+    await stage.proxy.reload(limits={"body": 10})
+    home.ask("MESSAGE", "sip:bob@away.example", body="x" * 11)
+    await home.next(513)
+    await stage.proxy.reload(limits={"body": 20})
+    home.ask("MESSAGE", "sip:bob@away.example", body="x" * 11)
+    away.answer(await away.next("MESSAGE"), 200)
+    await home.next(200)
+
+
+async def test_keys_of_the_process_itself_wait_for_its_next_start(scene, autojump_clock, tmp_path):
+    stage = await scene()
+    plan = await stage.proxy.reload(service={"control_socket": str(tmp_path / "other.sock")})
+    assert plan.restart == ("service.control_socket",)
+    assert plan.lines()[-1] == "only at the next start of the process: service.control_socket"
+
+
+# ---------------------------------------------------------------- routes
+
+
+async def test_routes_come_change_and_go_without_touching_the_others(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP}, **{"static-routes": {"route": {}}})
+    home = stage.raw("home.example")
+    away = stage.raw("away.example", routed=False)
+    home.ask("MESSAGE", "sip:bob@away.example")
+    await home.next(404)
+    plan = await stage.proxy.reload(
+        **{"static-routes": {"route": {"away.example": route(away.place[0])}}}
+    )
+    assert plan.rebuild == ("static-routes",)
+    assert plan.added[0] == 'static-routes.route."away.example".server'
+    await passes(home, away)
+    elsewhere = stage.raw("elsewhere.example", routed=False)
+    await stage.proxy.reload(
+        **{"static-routes": {"route": {"away.example": route(elsewhere.place[0])}}}
+    )
+    await passes(home, elsewhere)
+    plan = await stage.proxy.reload(**{"static-routes": {"enabled": False, "route": {}}})
+    assert plan.stop == ("static-routes",)
+    home.ask("MESSAGE", "sip:bob@away.example")
+    await home.next(404)
+
+
+async def test_what_names_resolved_to_is_known_to_the_new_routes(scene, autojump_clock):
+    def routes(trusted):
+        return {"route": {"away.example": route("sip.away.example", trusted=trusted)}}
+
+    silent = {"servers": ["127.0.0.1:1"]}  # a name server that is not there proves nothing
+    stage = await scene(dns=silent, **{"static-routes": routes(trusted=True)})
+    stage.proxy.plugin("static-routes").table.learn("sip.away.example", ["127.0.9.9"])
+    await stage.proxy.reload(**{"static-routes": routes(trusted=False)})
+    table = stage.proxy.plugin("static-routes").table
+    assert [row.route.trusted for row in table.from_source("udp", "127.0.9.9")] == [False]
+
+
+# ---------------------------------------------------------------- listeners that go
+
+
+async def test_a_listener_that_goes_takes_nothing_new_and_finishes_what_it_has(
+    scene, autojump_clock
+):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    plan = await stage.proxy.reload(interface={"two": MORE})
+    assert plan.close == ("one",)
+    await trio.sleep(0)
+    assert states(stage) == {"two": "listening", "one": "draining"}
+    home.ask("MESSAGE", "sip:bob@away.example")
+    await home.next(503)
+    away.answer(request, 200)
+    await home.next(200)
+    await trio.sleep(0.1)
+    assert states(stage) == {"two": "listening"}
+
+
+async def test_a_listener_that_goes_waits_for_the_stop_timeout_at_most(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP, "two": MORE}, service={"stop_timeout": "3s"})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("INVITE", "sip:bob@away.example")
+    away.answer(await away.next("INVITE"), 180)
+    await stage.proxy.reload(interface={"two": MORE})
+    await trio.sleep(2.5)
+    assert "one" in states(stage)
+    await trio.sleep(1)
+    assert "one" not in states(stage)
+
+
+async def test_a_listener_that_comes_back_while_it_drains_goes_on(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    one = stage.kernel.interfaces.named("one")
+    await stage.proxy.reload(interface={"two": MORE})
+    plan = await stage.proxy.reload(interface={"one": UDP, "two": MORE})
+    assert plan.listen == plan.rebind == ()
+    assert stage.kernel.interfaces.named("one") is one
+    away.answer(request, 200)
+    await home.next(200)
+    await trio.sleep(20)
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    await passes(home, away)
+
+
+async def test_another_port_is_bound_before_the_old_one_is_closed(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP})
+    plan = await stage.proxy.reload(interface={"one": {**UDP, "port": 5080}})
+    assert plan.rebind == ("one",)
+    await trio.sleep(0.1)
+    assert stage.proxy.place("one") == ("127.0.0.1", 5080)
+    assert states(stage) == {"one": "listening"}
+
+
+async def test_the_same_port_with_another_role_is_bound_in_place_of_the_old_one(
+    scene, autojump_clock
+):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    before = stage.kernel.interfaces.named("one")
+    plan = await stage.proxy.reload(interface={"one": {**UDP, "role": "lan"}, "two": MORE})
+    assert plan.rebind == ("one",)
+    after = stage.kernel.interfaces.named("one")
+    assert after is not before
+    assert (after.role, after.state, before.state) == ("lan", "listening", "off")
+    await passes(stage.raw("home.example"), stage.raw("away.example"))
+
+
+async def test_an_interface_is_switched_off_and_on(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    await stage.proxy.reload(interface={"one": UDP, "two": {**MORE, "enabled": False}})
+    await trio.sleep(0.1)
+    assert states(stage) == {"one": "listening", "two": "off"}
+    plan = await stage.proxy.reload(interface={"one": UDP, "two": MORE})
+    assert plan.listen == ("two",)
+    assert states(stage) == {"one": "listening", "two": "listening"}
+
+
+async def test_a_listener_that_never_came_up_can_be_taken_away(scene, autojump_clock, monkeypatch):
+    fail_to_listen(monkeypatch, "two")
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    assert states(stage)["two"] == "failed"
+    plan = await stage.proxy.reload(interface={"one": UDP})
+    await trio.sleep(0.1)
+    assert plan.close == ("two",)
+    assert states(stage) == {"one": "listening"}
+
+
+async def test_the_public_address_changes_for_flows_that_are_open(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    await passes(home, away)
+    wan = {"use_public_address": True, "public_address": "192.0.2.77"}
+    plan = await stage.proxy.reload(wan=wan)
+    assert plan.rebind == ()
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    assert request.get(b"Via").startswith(b"SIP/2.0/UDP 192.0.2.77:5060;")
+    away.answer(request, 200)
+    await home.next(200)
+    await stage.proxy.reload(wan={})
+    # What was written while the address was another one still leads to us.
+    assert {(b"192.0.2.77", 5060), (b"127.0.0.1", 5060)} <= stage.kernel.interfaces.own
+
+
+# ---------------------------------------------------------------- all or nothing
+
+
+def fail_to_listen(monkeypatch, *names):
+    """The memory transport cannot bind these interfaces."""
+    listen = MemoryUdp.listen
+
+    async def tried(transport, interface, receiver, *, task_status):
+        if interface.name in names:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        await listen(transport, interface, receiver, task_status=task_status)
+
+    monkeypatch.setattr(MemoryUdp, "listen", tried)
+
+
+async def test_an_address_in_use_undoes_the_reload_as_a_whole(
+    scene, autojump_clock, monkeypatch, caplog
+):
+    fail_to_listen(monkeypatch, "bad")
+    tables = {"static-routes": {"route": {}}}
+    stage = await scene(interface={"one": UDP}, **tables)
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    plugins, settings = stage.kernel.hooks.plugins(), stage.kernel.settings
+    tables = {"static-routes": {"route": {"x.example": route("127.0.9.9")}}}
+    bad = {"bind": "127.0.0.3", "port": 5060, "protocol": "udp"}
+    with pytest.raises(ReloadError, match=r"interface bad: cannot listen on 127\.0\.0\.3 port"):
+        await stage.proxy.reload(interface={"one": UDP, "good": MORE, "bad": bad}, **tables)
+    assert stage.kernel.settings is settings
+    assert stage.kernel.hooks.plugins() == plugins
+    assert states(stage) == {"one": "listening"}
+    assert stage.kernel.reloads.failed == 1
+    assert "Address already in use" in stage.kernel.reloads.error
+    assert "the old configuration runs on" in caplog.text
+    await passes(home, away)
+    # ... and the next one succeeds.
+    await stage.proxy.reload(interface={"one": UDP, "good": MORE})
+    assert states(stage) == {"one": "listening", "good": "listening"}
+    assert stage.kernel.reloads.error == ""
+
+
+async def test_a_listener_that_made_room_is_bound_again_when_the_reload_is_undone(
+    scene, autojump_clock, monkeypatch
+):
+    fail_to_listen(monkeypatch, "bad")
+    stage = await scene(interface={"one": UDP})
+    bad = {"bind": "127.0.0.3", "port": 5060, "protocol": "udp"}
+    with pytest.raises(ReloadError):
+        await stage.proxy.reload(interface={"one": {**UDP, "role": "lan"}, "bad": bad})
+    assert states(stage) == {"one": "listening"}
+    assert stage.kernel.interfaces.named("one").role == "wan"
+    await passes(stage.raw("home.example"), stage.raw("away.example"))
+
+
+async def test_a_certificate_that_cannot_be_used_refuses_the_reload(
+    scene, autojump_clock, tmp_path
+):
+    authority = Authority()
+    cert, key = authority.leaf("home.example").write(tmp_path, "home")
+    table = {"cert_file": str(cert), "key_file": str(key)}
+    stage = await scene(certificate={"main": table})
+    generation = stage.kernel.certificates.generation
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    with pytest.raises(ReloadError, match=r"certificate other: "):
+        await stage.proxy.reload(
+            certificate={"main": table, "other": {**table, "cert_file": str(broken)}}
+        )
+    assert stage.kernel.certificates.generation == generation
+    plan = await stage.proxy.reload(certificate={"other": table})
+    assert plan.removed == ("certificate.main.cert_file", "certificate.main.key_file")
+    assert [state.name for state in stage.kernel.certificates.states()] == ["other"]
+    assert stage.kernel.certificates.generation > generation
+
+
+async def test_a_file_that_is_wrong_never_gets_as_far_as_a_reload(scene, autojump_clock):
+    stage = await scene()
+    with pytest.raises(ConfigError):
+        await stage.proxy.reload(limits={"bodies": 1})
+    assert stage.kernel.reloads.count == 0
+
+
+# ---------------------------------------------------------------- plugins and their services
+
+
+class MemoConfig(Config):
+    """[memo]"""
+
+    text: str = "one"
+    broken: str = ""
+
+
+class Memo:
+    """Keeps what it is told; its service lasts as long as it does."""
+
+    Config = MemoConfig
+
+    def __init__(self, config, proxy):
+        if config.broken == "init":
+            raise RuntimeError("cannot be made")
+        self.config = config
+        self.kept = []
+        self.running = 0
+        self.starts = 0
+
+    @hookimpl
+    def take_over(self, old):
+        if self.config.broken == "take_over":
+            raise RuntimeError("nothing to take")
+        assert old.running == 0
+        self.kept = old.kept
+
+    @hookimpl
+    def services(self):
+        return [self.serve]
+
+    async def serve(self, *, task_status=trio.TASK_STATUS_IGNORED):
+        if self.config.broken == "service":
+            raise OSError("its port is taken")
+        self.running += 1
+        self.starts += 1
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.running -= 1
+
+
+@pytest.fixture
+def memo(install):
+    source = "from tests_memo import Memo, MemoConfig\n"
+    install("sipx-memo", {"memo": "sipx_memo:Memo"}, sipx_memo=source)
+    import sys
+    import types
+
+    module = types.ModuleType("tests_memo")
+    module.Memo, module.MemoConfig = Memo, MemoConfig
+    sys.modules["tests_memo"] = module
+    yield
+    del sys.modules["tests_memo"]
+
+
+async def test_a_plugin_made_anew_keeps_what_it_takes_over(scene, autojump_clock, memo):
+    stage = await scene(memo={"text": "one"})
+    old = stage.proxy.plugin("memo")
+    old.kept.append("a binding")
+    plan = await stage.proxy.reload(memo={"text": "two"})
+    new = stage.proxy.plugin("memo")
+    assert (plan.rebuild, plan.changed) == (("memo",), ("memo.text",))
+    assert new is not old
+    assert new.kept == ["a binding"]
+    assert (old.running, new.running) == (0, 1)
+    assert [state.plugin for state in stage.kernel.services] == ["memo"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("init", "plugin 'memo': cannot be made: RuntimeError: cannot be made"),
+        ("take_over", "plugin 'memo': hook 'take_over' raised RuntimeError: nothing to take"),
+        ("service", "service serve of plugin memo failed: OSError: its port is taken"),
+    ],
+)
+async def test_a_plugin_that_fails_undoes_the_reload_and_the_old_one_serves_on(
+    scene, autojump_clock, memo, broken, why
+):
+    stage = await scene(interface={"one": UDP}, memo={})
+    stage.forgive()
+    old = stage.proxy.plugin("memo")
+    old.kept.append("a binding")
+    with pytest.raises(ReloadError) as failure:
+        await stage.proxy.reload(
+            interface={"one": UDP, "two": MORE}, memo={"broken": broken}, limits={"body": 10}
+        )
+    assert str(failure.value) == why
+    assert stage.proxy.plugin("memo") is old
+    assert (old.running, old.kept) == (1, ["a binding"])
+    assert states(stage) == {"one": "listening"}
+    assert [state.status for state in stage.kernel.services] == ["running"]
+    await passes(stage.raw("home.example"), stage.raw("away.example"))
+
+
+async def test_a_plugin_is_switched_off_and_on_with_its_services(scene, autojump_clock, memo):
+    stage = await scene(memo={})
+    old = stage.proxy.plugin("memo")
+    plan = await stage.proxy.reload(memo={"enabled": False})
+    assert (plan.stop, old.running, stage.kernel.services) == (("memo",), 0, [])
+    plan = await stage.proxy.reload(memo={})
+    assert (plan.start, stage.proxy.plugin("memo").running) == (("memo",), 1)
+
+
+async def test_who_asks_to_be_told_is_told_of_what_succeeded_only(scene, autojump_clock, memo):
+    stage = await scene(memo={})
+    stage.forgive()
+    told = []
+    stage.kernel.after_reload.append(told.append)
+    with pytest.raises(ReloadError):
+        await stage.proxy.reload(memo={"broken": "init"})
+    plan = await stage.proxy.reload(memo={"text": "two"})
+    assert told == [plan]
+
+
+async def test_a_transport_that_is_made_anew_binds_its_interfaces_anew(sipx_on_loopback, tmp_path):
+    proxy = await sipx_on_loopback(udp={})
+    peer = await proxy.open_peer("away.example")
+    home = await proxy.open_peer("home.example")
+    assert (await home.message("sip:bob@away.example", "hello")).status == 200
+    plan = await proxy.reload(udp={"max_peers": 7})
+    assert (plan.rebuild, plan.rebind) == (("udp",), ("udp",))
+    for agent in (home, peer):
+        agent.proxy = proxy.place("udp")
+    assert (await home.message("sip:bob@away.example", "hello")).status == 200
+
+
+# ---------------------------------------------------------------- the plan
+
+
+async def test_a_plan_changes_nothing(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP})
+    configured = stage.proxy._configured._replace(
+        tables={"interface": {"one": {**UDP, "port": 5080}, "two": MORE}}
+    )
+    before = states(stage)
+    plan = await stage.kernel.plan(configured.settings())
+    assert (plan.listen, plan.rebind) == (("two",), ("one",))
+    assert states(stage) == before
+    assert stage.proxy.place("one") == ("127.0.0.1", 5060)
+    assert stage.kernel.reloads.count == 0
+
+
+def test_a_plan_reads_like_a_list_of_what_happens():
+    plan = Plan(added=("a.b",), rebuild=("memo",), rebind=("one",))
+    assert plan.lines() == [
+        "added: a.b",
+        "plugins made anew: memo",
+        "interfaces bound anew, their connections end: one",
+    ]
+
+
+# ---------------------------------------------------------------- again and again
+
+
+async def test_a_thousand_reloads_under_load_lose_no_message_and_leave_nothing_behind(
+    scene, autojump_clock, nursery
+):
+    stage = await scene(interface={"one": UDP}, **{"static-routes": {"route": {}}})
+    kernel = stage.kernel
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    variants = [
+        stage.proxy._configured._replace(
+            tables={
+                "interface": {"one": UDP, "two": MORE} if number % 2 else {"one": UDP},
+                "static-routes": {"route": {f"d{number}.example": route("127.0.9.9")}},
+            }
+        ).settings()
+        for number in range(4)
+    ]
+
+    async def answer():
+        while True:
+            away.answer(await away.next("MESSAGE", within=math.inf), 200)
+
+    nursery.start_soon(answer)
+    for number in range(1000):
+        home.ask("MESSAGE", "sip:bob@away.example")
+        await kernel.reload(variants[number % 4])
+        home.ask("MESSAGE", "sip:bob@away.example")
+        await trio.sleep(0.01)
+    for _ in range(2000):
+        await home.next(200)
+    assert kernel.journal.answers == {200: 2000}
+    assert (kernel.reloads.count, kernel.reloads.failed) == (1000, 0)
+    await trio.sleep(60)
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert all(kernel.listeners.has(interface) for interface in kernel.interfaces.all)
+    assert kernel.interfaces.named("one").status is Status.LISTENING
+    assert len(kernel.services) == 0
+    assert len(kernel.flows) == 2
+    assert len(kernel.paths._ready) <= 2
+    assert kernel.transactions.servers == {}
