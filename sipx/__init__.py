@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
     from sipx.errors import (
         PluginError,
+        ReloadError,
         SipxError,
         StartError,
     )
@@ -205,6 +206,7 @@ _PLACES: Final = {
     ),
     "sipx.errors": (
         "PluginError",
+        "ReloadError",
         "SipxError",
         "StartError",
     ),
@@ -365,6 +367,7 @@ __all__ = [
     "Proxy",
     "Receiver",
     "Refuse",
+    "ReloadError",
     "RequestError",
     "ResolveError",
     "Resolver",

@@ -11,6 +11,10 @@ class PluginError(SipxError):
     """A plugin cannot be loaded or breaks the rules of docs/hooks.md; names it and the remedy."""
 
 
+class ReloadError(SipxError):
+    """Another configuration could not be taken up; the old one runs on."""
+
+
 class StartError(SipxError):
     """The configuration is right, but the machine refuses: an address in use, a missing right."""
 

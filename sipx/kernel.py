@@ -24,6 +24,7 @@ from sipx.certificates import LOOK, CertificateStore
 from sipx.config.load import load
 from sipx.cookies import Cookies
 from sipx.edge import Edge
+from sipx.errors import ReloadError
 from sipx.flows import FlowTable
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
@@ -34,7 +35,7 @@ from sipx.lookup import DnsSettings
 from sipx.paths import SECURED, NoHop, Paths, same_peer_as
 from sipx.plugin import StreamLimits, Target
 from sipx.proxy import ProxyCore
-from sipx.reload import Reload, ReloadError, ReloadStatus
+from sipx.reload import Reload, ReloadStatus
 from sipx.resolver import Hop, Resolver
 from sipx.sip.parser import parse_datagram
 from sipx.sip.timers import TICK, Timers, TimerSettings

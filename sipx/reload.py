@@ -21,7 +21,7 @@ import trio
 from pydantic import BaseModel, ConfigDict
 
 from sipx.config.document import dotted
-from sipx.errors import SipxError
+from sipx.errors import ReloadError, SipxError
 from sipx.interfaces import Status
 from sipx.listeners import interfaces_of
 
@@ -41,10 +41,6 @@ REBIND_PATIENCE: Final = 2.0
 """Seconds that transactions on a listener may take to finish whose address another one needs."""
 AT_START: Final = ("service.control_socket", "service.control_group", "service.state_dir")
 """Keys that a running process cannot take up."""
-
-
-class ReloadError(SipxError):
-    """Another configuration could not be taken up; the old one runs on."""
 
 
 class Plan(BaseModel):

@@ -7,9 +7,10 @@ import pytest
 import trio
 
 from sipx.config import ConfigError
+from sipx.errors import ReloadError
 from sipx.interfaces import Status
 from sipx.plugin import Config, hookimpl
-from sipx.reload import Plan, ReloadError
+from sipx.reload import Plan
 from sipx.testing import Authority
 from sipx.testing.memory import MemoryUdp
 
