@@ -136,6 +136,9 @@ if TYPE_CHECKING:
         ResolveError,
         Resolver,
     )
+    from sipx.status import (
+        ProxyStatus,
+    )
     from sipx.streams import (
         READ_SIZE,
         StreamFlow,
@@ -273,6 +276,7 @@ _PLACES: Final = {
         "ResolveError",
         "Resolver",
     ),
+    "sipx.status": ("ProxyStatus",),
     "sipx.streams": (
         "READ_SIZE",
         "StreamFlow",
@@ -365,6 +369,7 @@ __all__ = [
     "Port",
     "Proof",
     "Proxy",
+    "ProxyStatus",
     "Receiver",
     "Refuse",
     "ReloadError",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sipx.plugin import Target
     from sipx.resolver import Resolver
     from sipx.sip.message import Request, Response
+    from sipx.status import ProxyStatus
     from sipx.tls import Tls
 
 
@@ -68,6 +69,17 @@ class PluginHandle:
     def now(self) -> float:
         """Seconds of the kernel's clock."""
         return self._kernel.clock()
+
+    def status(self) -> ProxyStatus:
+        """What runs now."""
+        from sipx.status import status_of
+
+        return status_of(self._kernel)
+
+    def trouble(self, kind: str, name: str) -> str:
+        """What does not work now, or ""."""
+        found = self._kernel.troubles.of(kind, name)
+        return "" if found is None else found.text
 
     def report(self, event: object) -> None:
         """Hand an event to those who watch."""

@@ -8,7 +8,7 @@ would change when a plugin is switched on later).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import pluggy
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import logging
 
     import click
+    from pydantic import BaseModel
 
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
@@ -232,6 +233,14 @@ class Hooks:
                     raise PluginError(
                         f"plugin '{name}': hook 'take_over' raised {type(error).__name__}: {error}"
                     ) from error
+
+    def status_sections(
+        self,
+    ) -> tuple[Contribution[Callable[[], Mapping[str, BaseModel | Sequence[BaseModel]]]], ...]:
+        """What asks each plugin for its part of the status. It may raise; nothing is called yet."""
+        impls = self._impls("status_sections")
+        found: list[Contribution[Any]] = [Contribution(i.plugin_name, i.function) for i in impls]
+        return tuple(found)
 
     # ------------------------------------------------------------ below
 

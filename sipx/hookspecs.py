@@ -13,9 +13,10 @@ import pluggy
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import click
+    from pydantic import BaseModel
 
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
@@ -109,6 +110,12 @@ def checks() -> Iterable[Check]:
 @hookspec
 def control_methods() -> Mapping[str, Callable[..., object]]:
     """At start: methods for the control API, by name."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def status_sections() -> Mapping[str, BaseModel | Sequence[BaseModel]]:
+    """When the status is asked for: what else it shows, by title; answers in a millisecond."""
     raise AssertionError("a specification is never called")
 
 

@@ -84,7 +84,10 @@ class Journal:
 
     def fault(self, hook: Callable[..., object], where: str, error: Exception) -> None:
         """A plugin raised: log it with its name and traceback; the request pays, not the proxy."""
-        plugin = self.hooks.owner(hook)
+        self.faulted(self.hooks.owner(hook), where, error)
+
+    def faulted(self, plugin: str, where: str, error: Exception) -> None:
+        """The same, where the plugin is known."""
         self.faults[plugin] += 1
         log.error("plugin %s failed in %s", plugin, where, exc_info=error)
         if self.on_fault is not None:

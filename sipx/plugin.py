@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sipx.resolver import Hop, Resolver
     from sipx.sip.message import Request, Response
     from sipx.sip.parser import Limits
+    from sipx.status import ProxyStatus
     from sipx.tls import Tls
     from sipx.trust import SenderKind
 
@@ -414,6 +415,17 @@ class Proxy(Protocol):
 
     def now(self) -> float:
         """Seconds of the kernel's clock."""
+        ...
+
+    def status(self) -> ProxyStatus:
+        """What runs now: what ``sipx status`` shows."""
+        ...
+
+    def trouble(self, kind: str, name: str) -> str:
+        """What does not work now with a partner or an interface, in words; "" if nothing is known.
+
+        ``kind`` and ``name`` are those of ``Receiver.trouble``.
+        """
         ...
 
     def report(self, event: object) -> None:

@@ -18,7 +18,9 @@ PUBLIC = {
     "resolver",
     "send_request",
     "state_dir",
+    "status",
     "tls",
+    "trouble",
 }
 
 

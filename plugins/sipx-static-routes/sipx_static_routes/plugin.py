@@ -38,9 +38,12 @@ from sipx_static_routes.config import StaticRoutesConfig
 from sipx_static_routes.table import RouteTable, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     import click
+    from pydantic import BaseModel
+
+    from sipx_static_routes.state import RouteState
 
 REFRESH: Final = 5.0
 """Seconds between two looks at the names of access servers; the resolver minds their TTL."""
@@ -202,6 +205,20 @@ class StaticRoutes:
         if self.table.learn(name, addresses):
             self._verdicts.clear()
             self._proxy.report(RouteChanged(name, tuple(addresses)))
+
+    @hookimpl
+    def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
+        """``sipx status`` shows the routes, those that are switched off too."""
+        return {"routes": self.states()}
+
+    def states(self) -> list[RouteState]:
+        """Each route and what is known of its server now."""
+        from sipx_static_routes.state import route_state
+
+        return [
+            route_state(domain, route, self.table, self._proxy.trouble("partner", domain))
+            for domain, route in self._config.route.items()
+        ]
 
     # ------------------------------------------------------------ command line
 

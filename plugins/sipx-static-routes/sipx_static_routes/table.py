@@ -90,6 +90,10 @@ class RouteTable:
         numeric = parse_address(server)
         return self._addresses.get(server, ()) if numeric is None else (str(numeric),)
 
+    def asked(self, name: str) -> bool:
+        """Whether it was learned what a name resolves to, be it nothing."""
+        return name in self._addresses
+
     def _index(self) -> None:
         found: dict[tuple[str, str], tuple[Row, ...]] = {}
         for row in self.rows:

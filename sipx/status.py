@@ -1,0 +1,454 @@
+"""What runs now, in one frozen object: for ``sipx status``, for plugins, for the control API.
+
+Nothing here waits, and nothing here names a plugin: what a plugin has to show it contributes by
+the hook ``status_sections``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from sipx.interfaces import Status as InterfaceState
+from sipx.supervision import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sipx.certificates.store import CertificateState
+    from sipx.kernel import Kernel
+
+DAY: Final = 86_400.0
+
+
+class Shown(BaseModel):
+    """What is shown: frozen, and what a newer sipx adds is overlooked by an older one."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Problem(Shown):
+    """Something that is not as it should be. ``failure`` makes the proxy unhealthy."""
+
+    severity: Literal["failure", "warning"]
+    text: str
+    remedy: str = ""
+
+
+class ReloadSummary(Shown):
+    """How often the configuration was read again since the start, and what came of it."""
+
+    count: int = 0
+    failed: int = 0
+    last: float | None = None
+    """Seconds since 1970; None: never."""
+    error: str = ""
+    """What was wrong with the last one, "" if it went well."""
+
+
+class ServiceSummary(Shown):
+    """The process, and the proxy service in it."""
+
+    state: str
+    """"starting", "running", "draining" or "stopped"."""
+    version: str
+    pid: int
+    config: str
+    """The configuration file."""
+    domains: tuple[str, ...]
+    started: float
+    """When the process started: seconds since 1970."""
+    uptime: float
+    """Seconds since then."""
+    reload: ReloadSummary = ReloadSummary()
+
+
+class InterfaceSummary(Shown):
+    """One listener. ``address`` and ``port`` are what is bound; None where nothing is."""
+
+    name: str
+    protocol: str
+    role: str
+    bind: str
+    configured_port: int
+    state: Literal["off", "starting", "listening", "failed"]
+    reason: str
+    """Why it is not up, "" if it is."""
+    address: str | None
+    port: int | None
+    flows: int
+    messages_in: int
+    messages_out: int
+
+
+class FlowCounts(Shown):
+    """How many flows there are and were."""
+
+    open: int
+    opened: int
+    closed: int
+
+
+class TransactionCounts(Shown):
+    """How many transactions there are. ``limit`` is what ``limits.max_transactions`` allows."""
+
+    servers: int
+    clients: int
+    limit: int
+    parked: int
+    """Requests that wait for DNS, a connection or a plugin."""
+    absorbed: int
+    """Retransmissions that were taken away."""
+    strays: int
+    """Responses that belonged to no transaction."""
+
+
+class PluginService(Shown):
+    """One service of a plugin, under supervision."""
+
+    name: str
+    state: str
+    error: str
+    """What it failed with last, "" if it never did."""
+    restarts: int
+
+
+class PluginSummary(Shown):
+    """One plugin of the configuration file."""
+
+    name: str
+    version: str
+    enabled: bool
+    state: Literal["off", "starting", "running", "failed"]
+    services: tuple[PluginService, ...]
+    faults: int
+    """How often one of its hooks or services raised."""
+
+
+class CertificateSummary(Shown):
+    """One table [certificate.NAME]. ``not_after`` and ``days_left`` are of what is in use."""
+
+    name: str
+    subject: str
+    days_left: int | None
+    not_after: datetime | None
+    error: str
+    """What is wrong with the files as they are now."""
+    used_by: tuple[str, ...]
+
+
+class TroubleSummary(Shown):
+    """What does not work now: a partner, an interface, a file."""
+
+    kind: str
+    name: str
+    text: str
+    lasting: float
+    """Seconds since it was first seen."""
+    times: int
+
+
+class AnswerCount(Shown):
+    """How many requests of a method got this final status; 0: none was sent."""
+
+    method: str
+    status: int
+    count: int
+
+
+class ProxyStatus(Shown):
+    """All of it. Counts are since the start of the process."""
+
+    healthy: bool
+    """Whether none of the problems is a failure."""
+    problems: tuple[Problem, ...]
+    service: ServiceSummary
+    interfaces: tuple[InterfaceSummary, ...]
+    flows: FlowCounts
+    transactions: TransactionCounts
+    plugins: tuple[PluginSummary, ...]
+    certificates: tuple[CertificateSummary, ...]
+    troubles: tuple[TroubleSummary, ...]
+    answers: tuple[AnswerCount, ...]
+    refused: dict[str, int]
+    """Requests that were refused, by reason."""
+    dropped: dict[str, int]
+    """What came in and was not answered, by reason."""
+    sections: dict[str, JsonValue]
+    """What plugins show (hook ``status_sections``), by its title."""
+
+
+def status_of(kernel: Kernel) -> ProxyStatus:
+    """The status of a kernel, at any time of its life."""
+    problems: list[Problem] = []
+    interfaces = interfaces_of(kernel)
+    plugins = plugins_of(kernel)
+    certificates = certificates_of(kernel)
+    sections = _sections(kernel, problems)
+    service = _service(kernel)
+    problems = [
+        *_service_problems(service),
+        *_interface_problems(kernel, interfaces),
+        *_plugin_problems(plugins),
+        *_certificate_problems(kernel, certificates),
+        *problems,
+    ]
+    counted = kernel.flows.statistics()
+    transactions = kernel.transactions
+    return ProxyStatus(
+        healthy=not any(problem.severity == "failure" for problem in problems),
+        problems=tuple(problems),
+        service=service,
+        interfaces=interfaces,
+        flows=FlowCounts(open=counted.open, opened=counted.opened, closed=counted.closed),
+        transactions=TransactionCounts(
+            servers=len(transactions.servers),
+            clients=len(transactions.clients),
+            limit=transactions.limit,
+            parked=getattr(kernel, "parked", 0),
+            absorbed=transactions.absorbed,
+            strays=transactions.strays,
+        ),
+        plugins=plugins,
+        certificates=certificates,
+        troubles=tuple(
+            TroubleSummary(
+                kind=trouble.kind,
+                name=trouble.name,
+                text=trouble.text,
+                lasting=max(0.0, kernel.clock() - trouble.since),
+                times=trouble.times,
+            )
+            for trouble in kernel.troubles
+        ),
+        answers=_answers(kernel.journal.answers),
+        refused=dict(kernel.journal.refusals),
+        dropped=dict(kernel.journal.drops),
+        sections=sections,
+    )
+
+
+# ---------------------------------------------------------------- its parts
+
+
+def _service(kernel: Kernel) -> ServiceSummary:
+    now = kernel.certificates.wall()
+    started = getattr(kernel, "started_at", now)
+    reloads = getattr(kernel, "reloads", None)
+    return ServiceSummary(
+        state=getattr(kernel, "state", "running"),
+        version=_own_version(),
+        pid=os.getpid(),
+        config=str(kernel.settings.path.absolute()),
+        domains=tuple(kernel.config.domains),
+        started=started,
+        uptime=max(0.0, now - started),
+        reload=ReloadSummary()
+        if reloads is None
+        else ReloadSummary(
+            count=reloads.count, failed=reloads.failed, last=reloads.last, error=reloads.error
+        ),
+    )
+
+
+def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
+    """The listeners, in the order of the configuration file, then those of plugins."""
+    open_now = kernel.flows.by_interface()
+    found = []
+    for interface in kernel.interfaces.all:
+        flows, came, went = open_now.get(interface, (0, 0, 0))
+        address = interface.address
+        found.append(
+            InterfaceSummary(
+                name=interface.name,
+                protocol=interface.protocol,
+                role=interface.role,
+                bind=interface.bind,
+                configured_port=interface.port,
+                state=interface.status.value,
+                reason=interface.reason,
+                address=None if address is None else address[0],
+                port=None if address is None else address[1],
+                flows=flows,
+                messages_in=interface.messages_in + came,
+                messages_out=interface.messages_out + went,
+            )
+        )
+    return tuple(found)
+
+
+def plugins_of(kernel: Kernel) -> tuple[PluginSummary, ...]:
+    """The listed plugins, in the order in which they are asked."""
+    versions = _plugin_versions()
+    found = []
+    for name, config in kernel.settings.plugins.items():
+        services = tuple(
+            PluginService(name=s.name, state=s.status, error=s.error, restarts=s.restarts)
+            for s in kernel.services
+            if s.plugin == name
+        )
+        found.append(
+            PluginSummary(
+                name=name,
+                version=versions.get(name, ""),
+                enabled=config.enabled,
+                state=_plugin_state(services) if config.enabled else "off",
+                services=services,
+                faults=kernel.journal.faults[name],
+            )
+        )
+    return tuple(found)
+
+
+def _plugin_state(
+    services: Sequence[PluginService],
+) -> Literal["starting", "running", "failed"]:
+    states = {service.state for service in services}
+    if "failed" in states:
+        return "failed"
+    return "starting" if "starting" in states else "running"
+
+
+def certificates_of(kernel: Kernel) -> tuple[CertificateSummary, ...]:
+    """Every [certificate.NAME], in the order of the file."""
+    now = datetime.fromtimestamp(kernel.certificates.wall(), UTC)
+    return tuple(_certificate(state, now) for state in kernel.certificates.states())
+
+
+def _certificate(state: CertificateState, now: datetime) -> CertificateSummary:
+    facts = None if state.own is None else state.own.facts
+    return CertificateSummary(
+        name=state.name,
+        subject="" if facts is None else facts.subject,
+        days_left=None if facts is None else int((facts.not_after - now).total_seconds() // DAY),
+        not_after=None if facts is None else facts.not_after,
+        error="" if state.error is None else str(state.error),
+        used_by=state.used_by,
+    )
+
+
+def _answers(counted: Mapping[int, int] | Mapping[tuple[str, int], int]) -> tuple[AnswerCount, ...]:
+    found = []
+    for key, count in counted.items():
+        method, status = key if isinstance(key, tuple) else ("", key)
+        found.append(AnswerCount(method=method, status=status, count=count))
+    return tuple(sorted(found, key=lambda answer: (answer.method, answer.status)))
+
+
+def _sections(kernel: Kernel, problems: list[Problem]) -> dict[str, JsonValue]:
+    """What plugins show. One that raises is a fault; the rest of the status stays."""
+    found: dict[str, JsonValue] = {}
+    for given in kernel.hooks.status_sections():
+        try:
+            for title, shown in given.item().items():
+                if title in found:
+                    raise ValueError(f"another plugin shows {title!r} already")
+                found[title] = _plain(title, shown)
+        except Exception as error:
+            kernel.journal.faulted(given.plugin, "status_sections", error)
+            text = f"plugin {given.plugin}: its part of the status: {describe(error)}"
+            problems.append(Problem(severity="warning", text=text, remedy="see the log"))
+    return found
+
+
+def _plain(title: str, shown: BaseModel | Sequence[BaseModel]) -> JsonValue:
+    if isinstance(shown, BaseModel):
+        return shown.model_dump(mode="json")
+    return [one.model_dump(mode="json") for one in shown]
+
+
+@cache
+def _own_version() -> str:
+    return version("sipx-proxy")
+
+
+@cache
+def _plugin_versions() -> dict[str, str]:
+    """By name, of what is installed; looked up once."""
+    return {e.name: e.dist.version for e in entry_points(group="sipx") if e.dist is not None}
+
+
+# ---------------------------------------------------------------- what is wrong
+
+
+def _service_problems(service: ServiceSummary) -> list[Problem]:
+    found = []
+    if service.state != "running":
+        remedy = "start it: `sipx service start`" if service.state == "stopped" else ""
+        found.append(
+            Problem(severity="failure", text=f"the proxy is {service.state}", remedy=remedy)
+        )
+    if service.reload.error:
+        found.append(
+            Problem(
+                severity="warning",
+                text=f"the last reload failed, the configuration before it runs on: "
+                f"{service.reload.error}",
+                remedy="correct the file, then `sipx reload`",
+            )
+        )
+    return found
+
+
+def _interface_problems(kernel: Kernel, interfaces: Sequence[InterfaceSummary]) -> list[Problem]:
+    if getattr(kernel, "state", "running") == "stopped":
+        return []
+    return [
+        Problem(
+            severity="failure",
+            text=f"interface {i.name}: cannot listen on {i.bind} port {i.configured_port} "
+            f"({i.protocol}): {i.reason}",
+            remedy="`sipx check` tells who has the address, or what is wrong with the certificate",
+        )
+        for i in interfaces
+        if i.state == InterfaceState.FAILED.value
+    ]
+
+
+def _plugin_problems(plugins: Sequence[PluginSummary]) -> list[Problem]:
+    return [
+        Problem(
+            severity="failure",
+            text=f"plugin {plugin.name}: its service {service.name} failed: {service.error}",
+            remedy="it is started again by itself; the log has the traceback",
+        )
+        for plugin in plugins
+        for service in plugin.services
+        if service.state == "failed"
+    ]
+
+
+def _certificate_problems(
+    kernel: Kernel, certificates: Sequence[CertificateSummary]
+) -> list[Problem]:
+    found = []
+    for one in certificates:
+        if one.error:
+            worst: Literal["failure", "warning"] = "failure" if one.used_by else "warning"
+            in_use = one.days_left is not None
+            found.append(
+                Problem(
+                    severity="warning" if in_use else worst,
+                    text=f"certificate {one.name}: {one.error}"
+                    + ("; the last good one stays in use" if in_use else ""),
+                )
+            )
+        table = kernel.config.certificate.get(one.name)
+        if one.days_left is None or one.not_after is None or table is None:
+            continue
+        renew = "renew it: `sipx cert request`"
+        if one.days_left < 0:
+            text = f"certificate {one.name}: expired on {one.not_after:%Y-%m-%d %H:%M} UTC"
+            grave: Literal["failure", "warning"] = "failure" if one.used_by else "warning"
+            found.append(Problem(severity=grave, text=text, remedy=renew))
+        elif one.days_left * DAY < table.warn_before:
+            text = f"certificate {one.name}: expires in {one.days_left} days"
+            found.append(Problem(severity="warning", text=text, remedy=renew))
+    for name, error in kernel.certificates.trust_errors():
+        found.append(Problem(severity="warning", text=f"authorities of {name}: {error}"))
+    return found
