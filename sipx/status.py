@@ -242,7 +242,7 @@ def _service(kernel: Kernel) -> ServiceSummary:
     reloads = getattr(kernel, "reloads", None)
     return ServiceSummary(
         state=getattr(kernel, "state", "running"),
-        version=_own_version(),
+        version=own_version(),
         pid=os.getpid(),
         config=str(kernel.settings.path.absolute()),
         domains=tuple(kernel.config.domains),
@@ -363,7 +363,8 @@ def _plain(title: str, shown: BaseModel | Sequence[BaseModel]) -> JsonValue:
 
 
 @cache
-def _own_version() -> str:
+def own_version() -> str:
+    """The version of sipx."""
     return version("sipx-proxy")
 
 

@@ -262,6 +262,9 @@ class ServiceConfig(Table):
     control_socket: LocalPath | None = None
     """The Unix socket that the command line talks to; without it one in the runtime directory."""
 
+    control_group: str = ""
+    """The group whose members may use that socket too; without it the process's own group."""
+
     state_dir: LocalPath | None = None
     """Where plugins keep what must survive a restart; without it the system's usual place."""
 

@@ -1,0 +1,265 @@
+"""All methods of the control API: found by name, called, described."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import models_json_schema
+
+from sipx.config.errors import did_you_mean
+from sipx.control.errors import ControlError, ErrorData, control_error
+from sipx.control.methods import Done, Method
+from sipx.errors import PluginError, SipxError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+
+    from sipx.control.methods import Caller
+
+log = logging.getLogger("sipx.control")
+
+PROTOCOL: Final = 1
+"""The version of what goes over the socket; another one is not spoken to."""
+UNSUBSCRIBE: Final = "control.unsubscribe"
+
+
+class MethodSummary(BaseModel):
+    """One method, as the list shows it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    help: str
+    """The first line of its help."""
+    stream: bool
+    """Whether it answers with a subscription, and then sends events."""
+    changing: bool
+    """Whether it changes something."""
+    plugin: str
+    """The plugin that brings it, "" for sipx itself."""
+
+
+class MethodList(BaseModel):
+    """All methods."""
+
+    model_config = ConfigDict(frozen=True)
+
+    methods: tuple[MethodSummary, ...]
+
+
+class VersionResult(BaseModel):
+    """Who answers."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    protocol: int
+    """The version of the control protocol."""
+    sipx: str
+    """The version of sipx."""
+
+
+class Subscription(BaseModel):
+    """Which stream is meant."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    subscription: int
+    """The number that the stream was answered with, on the same connection."""
+
+
+class Api:
+    """The methods of one proxy. ``more`` gives those that come and go with plugins.
+
+    ``fault`` is told when a method raises what it must not: plugin, method, exception.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Callable[..., object]] | None = None,
+        *,
+        more: Callable[[], Iterable[Method]] | None = None,
+        fault: Callable[[str, str, Exception], None] | None = None,
+    ) -> None:
+        self._own: dict[str, Method] = {}
+        self._more = more
+        self._fault = fault or _logged
+        self.add(
+            {
+                "control.methods": self._list,
+                "control.version": self._version,
+                UNSUBSCRIBE: self._unsubscribe,
+            }
+        )
+        self.add(methods or {})
+
+    def add(self, methods: Mapping[str, Callable[..., object]]) -> None:
+        """More methods of the kernel's own. Raises PluginError for one that is there already."""
+        for name, function in methods.items():
+            if name in self._own:
+                raise PluginError(f"control method {name!r} is there twice")
+            self._own[name] = Method.of(name, function)
+
+    def methods(self) -> dict[str, Method]:
+        """All of them by name, sorted. Raises PluginError for one of a plugin that is not right."""
+        found = dict(self._own)
+        for method in self._more() if self._more is not None else ():
+            if method.name in found:
+                whose = found[method.name].owner or "sipx itself"
+                raise PluginError(
+                    f"plugin '{method.owner}': control method {method.name!r} is there already: "
+                    f"{whose} brings it; give it another name"
+                )
+            found[method.name] = method
+        return dict(sorted(found.items()))
+
+    def named(self, name: str) -> Method:
+        """One of them. Raises ControlError, with the one that was probably meant."""
+        found = self._own.get(name)
+        if found is not None:
+            return found
+        try:
+            methods = self.methods()
+        except PluginError as error:
+            raise control_error(error) from error
+        found = methods.get(name)
+        if found is None:
+            meant = did_you_mean(name, methods)
+            raise ControlError(
+                "method",
+                f"there is no method {name!r}; {meant or '`sipx control methods` lists them'}",
+            )
+        return found
+
+    async def call(self, name: str, params: object, caller: Caller) -> BaseModel:
+        """The result of a method. Raises ControlError and nothing else."""
+        method = self.named(name)
+        if method.stream:
+            raise ControlError("request", f"{name} is a stream; subscribe to it")
+        self._note(method, caller)
+        try:
+            return await method.call(params, caller)
+        except SipxError as error:
+            raise control_error(error) from error
+        except Exception as error:
+            raise self._failed(method, error) from error
+
+    def events(self, name: str, params: object, caller: Caller) -> AsyncGenerator[BaseModel, None]:
+        """The events of a stream. Raises ControlError, now for parameters, and while it runs."""
+        method = self.named(name)
+        if not method.stream:
+            raise ControlError("request", f"{name} is no stream; call it")
+        self._note(method, caller)
+        return self._events(method, method.events(params, caller))
+
+    async def _events(
+        self, method: Method, events: AsyncGenerator[BaseModel, None]
+    ) -> AsyncGenerator[BaseModel, None]:
+        try:
+            async for event in events:
+                yield method.checked(event)
+        except SipxError as error:
+            raise control_error(error) from error
+        except Exception as error:
+            raise self._failed(method, error) from error
+        finally:
+            await events.aclose()
+
+    def _note(self, method: Method, caller: Caller) -> None:
+        if method.changing:
+            log.info("%s called %s", caller, method.name)
+
+    def _failed(self, method: Method, error: Exception) -> ControlError:
+        """A bug of ours or of a plugin costs this answer."""
+        self._fault(method.owner, method.name, error)
+        whose = f" of the plugin {method.owner}" if method.owner else ""
+        return ControlError("internal", f"{method.name}{whose} failed; the log has the traceback")
+
+    # ------------------------------------------------------------ its own methods
+
+    def _list(self) -> MethodList:
+        """All methods there are."""
+        return MethodList(
+            methods=tuple(
+                MethodSummary(
+                    name=method.name,
+                    help=method.help.partition("\n")[0],
+                    stream=method.stream,
+                    changing=method.changing,
+                    plugin=method.owner,
+                )
+                for method in self.methods().values()
+            )
+        )
+
+    def _version(self) -> VersionResult:
+        """Who answers, and which protocol is spoken."""
+        from sipx.status import own_version
+
+        return VersionResult(protocol=PROTOCOL, sipx=own_version())
+
+    def _unsubscribe(self, params: Subscription) -> Done:
+        """End a stream of this connection; no event of it comes after the answer."""
+        raise ControlError("request", "only a connection has subscriptions")
+
+    # ------------------------------------------------------------ its description
+
+    def schema(self) -> dict[str, Any]:
+        """All methods with the JSON schema of what goes in and comes out, as OpenRPC 1.3 writes
+        it (https://spec.open-rpc.org). ``x-event`` is what a stream sends.
+        """
+        from sipx.status import own_version
+
+        methods = self.methods().values()
+        models: list[tuple[type[BaseModel], Any]] = [(ErrorData, "serialization")]
+        for method in methods:
+            models.append((method.result, "serialization"))
+            if method.params is not None:
+                models.append((method.params, "validation"))
+        refs, definitions = models_json_schema(
+            list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}"
+        )
+        return {
+            "openrpc": "1.3.2",
+            "info": {"title": "sipx control API", "version": own_version()},
+            "methods": [_described(method, refs) for method in methods],
+            "components": {"schemas": definitions.get("$defs", {})},
+        }
+
+
+def _described(method: Method, refs: Mapping[Any, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": method.name,
+        "summary": method.help.partition("\n")[0],
+        "description": method.help,
+        "paramStructure": "either",
+        "params": [] if method.params is None else _parameters(method.params),
+    }
+    if method.params is not None:
+        found["x-params"] = refs[method.params, "validation"]
+    result = refs[method.result, "serialization"]
+    if method.stream:
+        subscription = {"type": "object", "properties": {"subscription": {"type": "integer"}}}
+        found["result"] = {"name": "subscription", "schema": subscription}
+        found["x-event"] = result
+    else:
+        found["result"] = {"name": method.result.__name__, "schema": result}
+    if method.changing:
+        found["x-changing"] = True
+    if method.owner:
+        found["x-plugin"] = method.owner
+    return found
+
+
+def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = schema.get("required", ())
+    return [
+        {"name": name, "required": name in required, "schema": inner}
+        for name, inner in schema.get("properties", {}).items()
+    ]
+
+
+def _logged(plugin: str, method: str, error: Exception) -> None:
+    log.error("control method %s failed", method, exc_info=error)

@@ -1,0 +1,214 @@
+"""A method of the control API: a typed function, pydantic in and out.
+
+``def name(params: ParamsModel) -> ResultModel``, sync or async; it may take no parameters, and it
+may take ``caller: Caller`` behind them. A *stream* is an async generator function with
+``AsyncIterator[EventModel]`` as its result. The docstring is the help.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sipx.control.errors import ControlError, params_error
+from sipx.errors import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    F = TypeVar("F", bound="Callable[..., object]")
+
+_STREAMS: Final = (AsyncIterator, AsyncGenerator, AsyncIterable)
+_KNOWN: Final = {each.__name__: each for each in _STREAMS}
+"""Names that may stand in annotations even if they were imported for types only."""
+_CHANGING: Final = "sipx_changing"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls a method. ``uid`` and ``pid`` are those of a process on this machine, if it is
+    one.
+    """
+
+    user: str
+    uid: int | None = None
+    pid: int | None = None
+
+    def __str__(self) -> str:
+        return self.user if self.pid is None else f"{self.user} (uid {self.uid}, pid {self.pid})"
+
+
+class Done(BaseModel):
+    """The result of a method that has nothing to show but that it is done."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    text: str = ""
+    """What was done, in words."""
+
+
+def changing(function: F) -> F:
+    """Mark a method that changes something: who calls it is written into the log."""
+    setattr(function, _CHANGING, True)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. ``params`` is None where it takes none; ``result`` is of a stream the event.
+
+    ``owner`` is the plugin that brings it, "" for the kernel's own.
+    """
+
+    name: str
+    help: str
+    params: type[BaseModel] | None
+    result: type[BaseModel]
+    stream: bool
+    changing: bool
+    function: Callable[..., Any]
+    takes_caller: bool
+    owner: str = ""
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., object], owner: str = "") -> Method:
+        """Read a function. Raises PluginError that says what its annotations lack."""
+        if not _is_name(name) or (owner and "." not in name):
+            raise _wrong(
+                owner, name, "its name is not of the form area.verb", "such as routes.list"
+            )
+        if not inspect.isroutine(function):
+            raise _wrong(owner, name, f"{function!r} is no function", "give a function or a method")
+        parameters = list(inspect.signature(function).parameters.values())
+        takes_caller = bool(parameters) and parameters[-1].name == "caller"
+        if takes_caller:
+            parameters.pop()
+        if len(parameters) > 1:
+            raise _wrong(
+                owner,
+                name,
+                f"takes {', '.join(p.name for p in parameters)}",
+                "one pydantic model for all parameters, then caller: Caller",
+            )
+        params = None
+        if parameters:
+            params = _model(owner, name, parameters[0].name, _annotation(function, parameters[0]))
+        said = _annotation(function, None)
+        stream = inspect.isasyncgenfunction(function)
+        if stream:
+            if typing.get_origin(said) not in _STREAMS:
+                raise _wrong(
+                    owner,
+                    name,
+                    f"is an async generator, and its result is annotated {_shown(said)}",
+                    "write AsyncIterator[EventModel]",
+                )
+            said = typing.get_args(said)[0]
+        return cls(
+            name=name,
+            help=inspect.getdoc(function) or "",
+            params=params,
+            result=_model(owner, name, "its result", said),
+            stream=stream,
+            changing=bool(getattr(function, _CHANGING, False)),
+            function=function,
+            takes_caller=takes_caller,
+            owner=owner,
+        )
+
+    def arguments(self, params: object, caller: Caller) -> tuple[object, ...]:
+        """What the function is called with. Raises ControlError for parameters that do not fit.
+
+        ``params`` is what JSON-RPC allows: an object by name, an array by position, or None.
+        """
+        last = (caller,) if self.takes_caller else ()
+        if self.params is None:
+            if params not in (None, {}, []):
+                raise ControlError("params", f"{self.name} takes no parameters")
+            return last
+        if isinstance(params, self.params):
+            return (params, *last)
+        if isinstance(params, list):
+            names = list(self.params.model_fields)
+            if len(params) > len(names):
+                text = f"{self.name} takes {len(names)} parameters: {', '.join(names)}"
+                raise ControlError("params", text)
+            params = dict(zip(names, params, strict=False))
+        try:
+            return (self.params.model_validate({} if params is None else params), *last)
+        except ValidationError as error:
+            raise params_error(self.name, error) from None
+
+    async def call(self, params: object, caller: Caller) -> BaseModel:
+        """The result. Raises ControlError for the parameters, and what the function raises."""
+        answer = self.function(*self.arguments(params, caller))
+        if inspect.isawaitable(answer):
+            answer = await answer
+        return self.checked(answer)
+
+    def events(self, params: object, caller: Caller) -> AsyncGenerator[BaseModel, None]:
+        """The events of a stream, from the function itself: compare them with ``checked``."""
+        found: AsyncGenerator[BaseModel, None] = self.function(*self.arguments(params, caller))
+        return found
+
+    def checked(self, answer: object) -> BaseModel:
+        """An answer that is what the annotation promises. Raises TypeError."""
+        if not isinstance(answer, self.result):
+            raise TypeError(f"{self.name} gave {answer!r} in place of a {self.result.__name__}")
+        return answer
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and all(
+        part.isascii() and part[:1].islower() and part.replace("-", "").replace("_", "").isalnum()
+        for part in name.split(".")
+    )
+
+
+def _annotation(function: Callable[..., object], parameter: inspect.Parameter | None) -> object:
+    """The annotation of a parameter, or of the result, as an object; as it is written where it
+    cannot be found.
+    """
+    given = (
+        inspect.signature(function).return_annotation if parameter is None else parameter.annotation
+    )
+    if given is inspect.Signature.empty:
+        return None
+    if not isinstance(given, str):
+        return given
+    inner: Any = inspect.unwrap(getattr(function, "__func__", function))
+    names = {**_KNOWN, **getattr(sys.modules.get(inner.__module__), "__dict__", {})}
+    try:
+        return eval(given, names)  # noqa: S307  # an annotation of loaded code, as typing reads it
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return given
+
+
+def _model(owner: str, name: str, what: str, said: object) -> type[BaseModel]:
+    if isinstance(said, type) and issubclass(said, BaseModel):
+        return said
+    if said is None:
+        raise _wrong(owner, name, f"{what} has no annotation", "annotate it with a pydantic model")
+    if isinstance(said, str):
+        raise _wrong(
+            owner,
+            name,
+            f"{what} is annotated {said}, which is not there when the program runs",
+            "import it at run time, not under TYPE_CHECKING, at the top of the module",
+        )
+    raise _wrong(owner, name, f"{what} is annotated {_shown(said)}", "allowed: a pydantic model")
+
+
+def _shown(said: object) -> str:
+    return said.__name__ if isinstance(said, type) else str(said)
+
+
+def _wrong(owner: str, name: object, wrong: str, remedy: str) -> PluginError:
+    whose = f"plugin '{owner}': " if owner else ""
+    return PluginError(f"{whose}control method {name!r}: {wrong}; {remedy}")
