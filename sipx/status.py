@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -46,7 +46,8 @@ class ReloadSummary(Shown):
     count: int = 0
     failed: int = 0
     last: float | None = None
-    """Seconds since 1970; None: never."""
+    """When: seconds since 1970; None: never."""
+    last_success: float | None = None
     error: str = ""
     """What was wrong with the last one, "" if it went well."""
 
@@ -76,7 +77,8 @@ class InterfaceSummary(Shown):
     role: str
     bind: str
     configured_port: int
-    state: Literal["off", "starting", "listening", "failed"]
+    state: str
+    """"off", "starting", "listening", "draining" or "failed"."""
     reason: str
     """Why it is not up, "" if it is."""
     address: str | None
@@ -193,7 +195,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
     service = _service(kernel)
     problems = [
         *_service_problems(service),
-        *_interface_problems(kernel, interfaces),
+        *_interface_problems(interfaces),
         *_plugin_problems(plugins),
         *_certificate_problems(kernel, certificates),
         *problems,
@@ -210,7 +212,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
             servers=len(transactions.servers),
             clients=len(transactions.clients),
             limit=transactions.limit,
-            parked=getattr(kernel, "parked", 0),
+            parked=kernel.parked,
             absorbed=transactions.absorbed,
             strays=transactions.strays,
         ),
@@ -237,21 +239,21 @@ def status_of(kernel: Kernel) -> ProxyStatus:
 
 
 def _service(kernel: Kernel) -> ServiceSummary:
-    now = kernel.certificates.wall()
-    started = getattr(kernel, "started_at", now)
-    reloads = getattr(kernel, "reloads", None)
+    reloads = kernel.reloads
     return ServiceSummary(
-        state=getattr(kernel, "state", "running"),
+        state=kernel.state,
         version=own_version(),
         pid=os.getpid(),
         config=str(kernel.settings.path.absolute()),
         domains=tuple(kernel.config.domains),
-        started=started,
-        uptime=max(0.0, now - started),
-        reload=ReloadSummary()
-        if reloads is None
-        else ReloadSummary(
-            count=reloads.count, failed=reloads.failed, last=reloads.last, error=reloads.error
+        started=kernel.started_at,
+        uptime=max(0.0, kernel.wall() - kernel.started_at),
+        reload=ReloadSummary(
+            count=reloads.count,
+            failed=reloads.failed,
+            last=reloads.last,
+            last_success=reloads.last_success,
+            error=reloads.error,
         ),
     )
 
@@ -270,7 +272,7 @@ def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
                 role=interface.role,
                 bind=interface.bind,
                 configured_port=interface.port,
-                state=interface.status.value,
+                state=interface.state,
                 reason=interface.reason,
                 address=None if address is None else address[0],
                 port=None if address is None else address[1],
@@ -284,7 +286,7 @@ def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
 
 def plugins_of(kernel: Kernel) -> tuple[PluginSummary, ...]:
     """The listed plugins, in the order in which they are asked."""
-    versions = _plugin_versions()
+    versions = {info.name: info.version for info in kernel.registry.installed()}
     found = []
     for name, config in kernel.settings.plugins.items():
         services = tuple(
@@ -316,7 +318,7 @@ def _plugin_state(
 
 def certificates_of(kernel: Kernel) -> tuple[CertificateSummary, ...]:
     """Every [certificate.NAME], in the order of the file."""
-    now = datetime.fromtimestamp(kernel.certificates.wall(), UTC)
+    now = datetime.fromtimestamp(kernel.wall(), UTC)
     return tuple(_certificate(state, now) for state in kernel.certificates.states())
 
 
@@ -368,12 +370,6 @@ def own_version() -> str:
     return version("sipx-proxy")
 
 
-@cache
-def _plugin_versions() -> dict[str, str]:
-    """By name, of what is installed; looked up once."""
-    return {e.name: e.dist.version for e in entry_points(group="sipx") if e.dist is not None}
-
-
 # ---------------------------------------------------------------- what is wrong
 
 
@@ -396,9 +392,7 @@ def _service_problems(service: ServiceSummary) -> list[Problem]:
     return found
 
 
-def _interface_problems(kernel: Kernel, interfaces: Sequence[InterfaceSummary]) -> list[Problem]:
-    if getattr(kernel, "state", "running") == "stopped":
-        return []
+def _interface_problems(interfaces: Sequence[InterfaceSummary]) -> list[Problem]:
     return [
         Problem(
             severity="failure",

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sipx.interfaces import Status
 from sipx.plugin import hookimpl
 from sipx.status import ProxyStatus, _answers, status_of
-from sipx.supervision import ServiceState
+from sipx.supervision import Services, ServiceState
 from sipx.testing import Authority
 from sipx.testing.proxy import EPOCH
 
@@ -120,10 +120,10 @@ async def test_an_interface_that_failed_makes_it_unhealthy_with_reason_and_remed
     assert "sipx check" in problem.remedy
 
 
-async def test_a_failed_service_makes_its_plugin_failed(scene, autojump_clock):
+async def test_a_failed_service_makes_its_plugin_failed(scene, autojump_clock, monkeypatch):
     stage = await scene()
     failed = ServiceState("testing-peers", "serve", "failed", "OSError: full", restarts=3)
-    stage.kernel.services.append(failed)
+    monkeypatch.setattr(Services, "states", [failed])
     status = status_of(stage.kernel)
     plugin = next(p for p in status.plugins if p.name == "testing-peers")
     assert (plugin.state, plugin.services[0].error, plugin.services[0].restarts) == (
@@ -219,7 +219,7 @@ async def test_a_plugin_that_breaks_its_part_leaves_the_rest(scene, autojump_clo
 
 async def test_a_plugin_reads_the_status_and_what_is_wrong_with_a_partner(scene, autojump_clock):
     stage = await scene()
-    held = stage.kernel._handle("lab")
+    held = stage.kernel.handle("lab")
     stage.kernel.troubles.note("partner", "away.example", "refused")
     assert held.status().interfaces[0].state == Status.LISTENING.value
     assert held.trouble("partner", "away.example") == "refused"

@@ -50,7 +50,7 @@ async def test_the_status_shows_all_routes(sipx_proxy, autojump_clock):
     }
     proxy = await sipx_proxy(**{"static-routes": {"route": routes}})
     proxy.kernel.troubles.note("partner", "home.example", "refused")
-    listed = proxy.kernel._handle("lab").status().sections["routes"]
+    listed = proxy.kernel.handle("lab").status().sections["routes"]
     assert [(r["domain"], r["enabled"], r["trouble"]) for r in listed] == [
         ("home.example", True, "refused"),
         ("off.example", False, ""),
