@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sipx.arrival import note_source
 from sipx.events import Direction
 from sipx.flows import PONG
+from sipx.reasons import OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Message, Request
 from sipx.sip.parser import KeepAlive, Limits, parse_datagram
@@ -56,6 +57,7 @@ class Edge:
         self.timers = transactions.timers
         self.hooks = hooks
         self.journal = journal
+        self.requests = journal.requests
         self.trouble = troubles.note
         self.draining = False
         self.on_bug: Callable[[Exception], None] | None = None
@@ -102,7 +104,7 @@ class Edge:
             elif isinstance(item, KeepAlive):
                 if item is KeepAlive.PING:
                     # RFC 5626 §4.4.1: "it MUST immediately respond with a single CRLF".
-                    flow.send(PONG)
+                    flow.keep_alive(PONG)
                 else:
                     flow.ponged()
             else:
@@ -120,6 +122,8 @@ class Edge:
             if self.hooks.message_traced:
                 self.journal.trace(message, flow, Direction.IN)
             if isinstance(message, Request):
+                requests, method = self.requests, message.method
+                requests[method if method in requests else OTHER_METHOD] += 1
                 line = message.lines[message.layout.via]
                 if message.sent_by != flow.exact_sent_by or b"rport" in line:
                     flow = note_source(message, flow)
@@ -127,32 +131,39 @@ class Edge:
             else:
                 self.transactions.on_response(message, flow)
         except RemoteError as error:
-            self.journal.dropped(flow, error.reason)
+            self.journal.dropped(flow, error.reason, Drop.MALFORMED)
         except Exception as error:
             self.bug(error, f"handling a message from {flow.name}")
 
     def bug(self, error: Exception, where: str) -> None:
         """A bug of ours is told with its traceback; what it is about pays, and nobody else."""
         log.error("internal error while %s", where, exc_info=error)
-        self.journal.drops["internal error"] += 1
+        self.journal.internal_error()
         if self.on_bug is not None:
             self.on_bug(error)
 
     def _malformed(self, error: RemoteError, flow: Flow, *, answer: bool) -> None:
-        self.journal.dropped(flow, error.reason)
-        if answer and error.reply is not None:
-            self.journal.answered(error.status)
-            flow.send(error.reply)
+        if not answer or error.reply is None:
+            self.journal.dropped(flow, error.reason, Drop.MALFORMED)
+            return
+        self.journal.note_drop(flow, error.reason)
+        self.journal.refused_for[Refusal.MALFORMED] += 1
+        self.journal.answered(OTHER_METHOD, error.status)
+        flow.send(error.reply)
 
     # ------------------------------------------------------------ flows
 
     def admits(self, address: str, interface: Interface) -> str | None:
         """SEC-15: whether one more connection is welcome."""
+        turned_away = self.journal.turned_away
         if self.draining or interface.draining:
+            turned_away[TurnedAway.STOPPING] += 1
             return "shutting down"
         if sum(self._connections.values()) >= self.max_connections:
+            turned_away[TurnedAway.TOO_MANY] += 1
             return "too many connections"
         if self._connections[address] >= self.max_connections_per_address:
+            turned_away[TurnedAway.TOO_MANY_FROM_ADDRESS] += 1
             return f"too many connections from {address}"
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sipx.reasons import Refusal
+
 
 class SipxError(Exception):
     """Something that ends a command with a sentence instead of a traceback."""
@@ -20,12 +22,20 @@ class StartError(SipxError):
 
 
 class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
-    """A step of RFC 3261 §16 ends with a final response: ``status``, and ``why`` in words."""
+    """A step of RFC 3261 §16 ends with a final response: ``status``, and ``why`` in words.
+
+    ``reason`` is what counters call it.
+    """
 
     def __init__(
-        self, status: int, why: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+        self,
+        status: int,
+        why: str = "",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        reason: Refusal = Refusal.OTHER,
     ) -> None:
         super().__init__(why)
         self.status = status
         self.why = why
         self.headers = headers
+        self.reason = reason

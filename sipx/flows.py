@@ -127,11 +127,58 @@ class FlowStatistics:
     closed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went over the flows of one interface, those that have ended included.
+
+    ``outbound`` is how many of the ``open`` ones were opened by this proxy. All but these two
+    only grow.
+    """
+
+    open: int = 0
+    outbound: int = 0
+    opened: int = 0
+    messages_in: int = 0
+    messages_out: int = 0
+
+
+class _Account:
+    """The flows of one interface: the open ones, and what those that ended have carried."""
+
+    __slots__ = ("messages_in", "messages_out", "open", "opened", "outbound")
+
+    def __init__(self) -> None:
+        self.open: dict[int, Flow] = {}
+        self.outbound = self.opened = self.messages_in = self.messages_out = 0
+
+    def add(self, flow: Flow) -> None:
+        self.open[flow.id] = flow
+        self.opened += 1
+        self.outbound += flow.outbound
+
+    def remove(self, flow: Flow) -> None:
+        del self.open[flow.id]
+        self.outbound -= flow.outbound
+        self.messages_in += flow.messages_in
+        self.messages_out += flow.messages_out
+
+    def total(self) -> Traffic:
+        flows = self.open.values()
+        return Traffic(
+            len(flows),
+            self.outbound,
+            self.opened,
+            self.messages_in + sum([flow.messages_in for flow in flows]),
+            self.messages_out + sum([flow.messages_out for flow in flows]),
+        )
+
+
 class FlowTable:
     """All flows, and the ones that have something to write at the end of a batch."""
 
     def __init__(self, *, limit: int = 50_000) -> None:
         self._flows: OrderedDict[int, Flow] = OrderedDict()
+        self._accounts: dict[str, _Account] = {}
         self._limit = limit
         self._next = 1
         self._opened = self._closed = 0
@@ -150,6 +197,10 @@ class FlowTable:
         self._next += 1
         self._opened += 1
         self._flows[flow.id] = flow
+        account = self._accounts.get(flow.interface.name)
+        if account is None:
+            account = self._accounts[flow.interface.name] = _Account()
+        account.add(flow)
         if len(self._flows) > self._limit:
             for old in self._flows.values():
                 if not old.reliable:
@@ -161,6 +212,7 @@ class FlowTable:
         if self._flows.pop(flow.id, None) is None:
             return False
         self._closed += 1
+        self._accounts[flow.interface.name].remove(flow)
         return True
 
     def by_interface(self) -> dict[Interface, tuple[int, int, int]]:
@@ -178,6 +230,10 @@ class FlowTable:
     def connections(self) -> int:
         """How many of them are connections."""
         return sum(flow.reliable for flow in self._flows.values())
+
+    def traffic(self) -> dict[str, Traffic]:
+        """What each interface has carried, by its name: a few milliseconds for a full table."""
+        return {name: account.total() for name, account in self._accounts.items()}
 
     def flush(self) -> None:
         """Write what stream flows have queued: one send per connection and batch."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sipx.events import Direction, Fault, TransactionRecord
+from sipx.reasons import METHODS, OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -22,16 +23,34 @@ log = logging.getLogger("sipx.proxy")
 
 REPEAT: Final = 60.0
 """Seconds for which a refusal of the same source for the same reason is not logged again."""
+MOST_WORDS: Final = 512
+"""Different texts that are counted; beyond that their counts begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalStatistics:
-    """Counts since the start. ``answers`` by status, 0 for requests left unanswered."""
+    """Counts since the start. ``answers`` by method and status, 0 for requests left unanswered.
 
-    answers: dict[int, int]
+    ``refused`` and ``dropped`` are by the texts of the log, and begin anew when there are too many
+    of those; ``refusals``, ``drops`` and ``turned_away`` (connections) are by the fixed words of
+    sipx.reasons, and only grow. ``faults`` are by plugin.
+    """
+
+    requests: dict[str, int]
+    answers: dict[tuple[str, int], int]
     refused: dict[str, int]
     dropped: dict[str, int]
+    refusals: dict[Refusal, int]
+    drops: dict[Drop, int]
+    turned_away: dict[TurnedAway, int]
     faults: dict[str, int]
+
+    def by_status(self) -> dict[int, int]:
+        """The answers of all methods together."""
+        found: Counter[int] = Counter()
+        for (_, status), number in self.answers.items():
+            found[status] += number
+        return dict(found)
 
 
 class Journal:
@@ -40,7 +59,13 @@ class Journal:
     def __init__(self, hooks: Hooks, now: Callable[[], float]) -> None:
         self.hooks = hooks
         self.now = now
-        self.answers: Counter[int] = Counter()
+        self.requests: dict[bytes, int] = dict.fromkeys((*sorted(METHODS), OTHER_METHOD), 0)
+        """Requests that came in, by method."""
+        self.answers: dict[tuple[bytes, int], int] = {}
+        """Final answers by method and status, 0 for requests left unanswered."""
+        self.refused_for: Counter[Refusal] = Counter()
+        self.dropped_for: Counter[Drop] = Counter()
+        self.turned_away: Counter[TurnedAway] = Counter()
         self.refusals: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -48,14 +73,21 @@ class Journal:
         self.on_fault: Callable[[Fault], None] | None = None
         """Tests forgive nothing: they set this."""
 
-    def answered(self, status: int) -> None:
+    def answered(self, method: bytes, status: int) -> None:
         """A request got its final response."""
-        self.answers[status] += 1
+        try:
+            self.answers[method, status] += 1
+        except KeyError:
+            key = (method if method in METHODS else OTHER_METHOD, status)
+            self.answers[key] = self.answers.get(key, 0) + 1
 
-    def refused(self, request: Request, flow: Flow, status: int, why: str) -> None:
+    def refused(
+        self, request: Request, flow: Flow, status: int, why: str, reason: Refusal = Refusal.OTHER
+    ) -> None:
         """A request was refused for a reason an administrator may ask about."""
+        self.refused_for[reason] += 1
         self.refusals[why or str(status)] += 1
-        if len(self.refusals) > 512:
+        if len(self.refusals) > MOST_WORDS:
             self.refusals.clear()
         if self._news(flow.address, why):
             log.info(
@@ -77,10 +109,22 @@ class Journal:
         self._logged[key] = now
         return True
 
-    def dropped(self, flow: Flow, why: str) -> None:
+    def dropped(self, flow: Flow, why: str, reason: Drop = Drop.OTHER) -> None:
         """Something came in that is not answered."""
+        self.dropped_for[reason] += 1
+        self.note_drop(flow, why)
+
+    def note_drop(self, flow: Flow, why: str) -> None:
+        """What is wrong with what came in, in words."""
         self.drops[why] += 1
+        if len(self.drops) > MOST_WORDS:
+            self.drops.clear()
         log.debug("dropped input from %s: %s", flow.name, why)
+
+    def internal_error(self) -> None:
+        """A bug of ours cost a message."""
+        self.dropped_for[Drop.INTERNAL_ERROR] += 1
+        self.drops["internal error"] += 1
 
     def fault(self, hook: Callable[..., object], where: str, error: Exception) -> None:
         """A plugin raised: log it with its name and traceback; the request pays, not the proxy."""
@@ -173,7 +217,14 @@ class Journal:
     def statistics(self) -> JournalStatistics:
         """Copies of the counts."""
         return JournalStatistics(
-            dict(self.answers), dict(self.refusals), dict(self.drops), dict(self.faults)
+            requests={method.decode(): number for method, number in self.requests.items()},
+            answers={(key[0].decode(), key[1]): number for key, number in self.answers.items()},
+            refused=dict(self.refusals),
+            dropped=dict(self.drops),
+            refusals=dict(self.refused_for),
+            drops=dict(self.dropped_for),
+            turned_away=dict(self.turned_away),
+            faults=dict(self.faults),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies, peer_id
 from sipx.errors import Refused
 from sipx.plugin import Sender, Target
+from sipx.reasons import Refusal
 from sipx.sip.headers import NameAddr
 from sipx.sip.uri import SipUri, cached_uri
 
@@ -55,7 +56,7 @@ class LooseRouting:
             cookie = self._checked(user, request, context.sender)
             routes = request.get_list(b"Route")
             if not routes:
-                raise Refused(400, "a strict router has to leave a Route")
+                raise Refused(400, "a strict router has to leave a Route", reason=Refusal.ROUTE)
             request.set_uri(NameAddr.parse(routes.pop()).uri)
             _set_routes(request, routes)
         while request.layout.route >= 0:
@@ -71,7 +72,11 @@ class LooseRouting:
                 context.near = self._named(route)
             _set_routes(request, routes[1:])
         if request.layout.route >= 0 and cookie is None:
-            raise Refused(403, "a Route to another host is not followed outside a dialog")
+            raise Refused(
+                403,
+                "a Route to another host is not followed outside a dialog",
+                reason=Refusal.ROUTE,
+            )
         return cookie
 
     def is_ours(self, uri: SipUri) -> bool:
@@ -98,7 +103,11 @@ class LooseRouting:
         """SEC-03: of this dialog, and shown by one of its two ends (docs/trust.md, row 27)."""
         cookie = self.cookies.check(user, request.call_id)
         if cookie is None or cookie.peers.isdisjoint((peer_id(sender.name), _ANYBODY)):
-            raise Refused(403, "this Route was not written by this proxy for this dialog")
+            raise Refused(
+                403,
+                "this Route was not written by this proxy for this dialog",
+                reason=Refusal.ROUTE,
+            )
         return cookie
 
     def _named(self, route: SipUri) -> Interface | None:

@@ -22,6 +22,7 @@ from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import given_breadth, guard_identity
 from sipx.loose_routing import LooseRouting
 from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Targets
+from sipx.reasons import Refusal
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request, Response, max_forwards
@@ -56,6 +57,14 @@ ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, 
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 _INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
+_INVALID: Final = {
+    420: Refusal.MALFORMED,
+    440: Refusal.MALFORMED,
+    482: Refusal.LOOP,
+    483: Refusal.TOO_MANY_HOPS,
+    500: Refusal.PLUGIN_FAULT,
+}
+"""What counters call the answers of §16.3; all others are those of plugins."""
 
 
 class Park(Protocol):
@@ -104,6 +113,8 @@ class ProxyCore:
         try:
             reply = self.validate_request(request, flow)
             if reply is not None:
+                if reply.status >= 300:
+                    self.journal.refused_for[self._invalid(reply.status)] += 1
                 self.answer(request, transaction, flow, reply)
                 return
             verdict = self.authenticate_request(request, flow)
@@ -175,10 +186,12 @@ class ProxyCore:
                     with trio.fail_after(later.deadline):
                         answer = await later.fn()
                 except trio.TooSlowError:
-                    raise Refused(504, "a plugin did not answer in time") from None
+                    raise Refused(
+                        504, "a plugin did not answer in time", reason=Refusal.PLUGIN_TIMEOUT
+                    ) from None
                 except Exception as error:
                     self.journal.fault(asked, "Later", error)
-                    raise Refused(500) from error
+                    raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
                 if transaction.state <= PROCEEDING:
                     go_on(answer)
             except (RemoteError, Refused) as refusal:
@@ -186,7 +199,12 @@ class ProxyCore:
                     self.refuse(request, transaction, flow, refusal)
 
         if not self.park(wait):
-            raise Refused(503, "too many requests are waiting", ((b"Retry-After", b"5"),))
+            raise Refused(
+                503,
+                "too many requests are waiting",
+                ((b"Retry-After", b"5"),),
+                Refusal.OVERLOAD,
+            )
 
     # ------------------------------------------------------------ §16.3
 
@@ -236,6 +254,12 @@ class ProxyCore:
             return request.reply(503, headers=((b"Retry-After", b"10"),))
         return None
 
+    def _invalid(self, status: int) -> Refusal:
+        """What counters call a response of ``validate_request``."""
+        if self.draining and status == 503:
+            return Refusal.STOPPING
+        return _INVALID.get(status, Refusal.PLUGIN)
+
     def _to_ourselves(self, request: Request) -> Response | None:
         """A request whose Request-URI is this proxy: OPTIONS is answered, without details."""
         if request.method == b"OPTIONS" and request.layout.route < 0:
@@ -263,7 +287,7 @@ class ProxyCore:
                 verdict = hook(request, flow)
             except Exception as error:
                 self.journal.fault(hook, "authenticate_request", error)
-                raise Refused(500) from error
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
             if verdict is not None:
                 self._asked = hook
                 return verdict
@@ -276,17 +300,21 @@ class ProxyCore:
                 verdict = self._authorise(verdict, request, flow)
             sender = verdict.sender
             if request.from_domain not in sender.domains:
-                raise Refused(403, f"{sender.name} may not use this From domain")
+                raise Refused(
+                    403,
+                    f"{sender.name} may not use this From domain",
+                    reason=Refusal.FROM_DOMAIN,
+                )
             if sender.kind not in _INSIDE and (
                 refusal := method_refusal(request.method, flow.interface.role)
             ):
-                raise Refused(405, refusal, ((b"Allow", ALLOW),))
+                raise Refused(405, refusal, ((b"Allow", ALLOW),), Refusal.METHOD)
             return sender
         if verdict is None:
-            raise Refused(403, self._unknown(request, flow))
+            raise Refused(403, self._unknown(request, flow), reason=Refusal.SENDER_UNKNOWN)
         if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers)
-        raise Refused(verdict.status, verdict.why, verdict.headers)
+            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+        raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.SENDER_REFUSED)
 
     def _unknown(self, request: Request, flow: Flow) -> str:
         """Nobody knows the sender: the row for "no route match" says why that is refused."""
@@ -309,22 +337,23 @@ class ProxyCore:
                 verdict = hook(request, flow)
             except Exception as error:
                 self.journal.fault(hook, "authorise_request", error)
-                raise Refused(500) from error
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
             if isinstance(verdict, Accept):
                 return verdict
             if isinstance(verdict, Challenge):
-                raise Refused(verdict.status, "", verdict.headers)
+                raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
             if isinstance(verdict, Refuse):
-                raise Refused(verdict.status, verdict.why, verdict.headers)
+                raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.NOT_AUTHORISED)
         raise Refused(
             403,
             f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",
+            reason=Refusal.NOT_AUTHORISED,
         )
 
     def check_relay(self, request: Request, sender: Sender) -> None:
         """SEC-01: outside peers may reach our domains only."""
         if sender.kind not in _INSIDE and cached_uri(request.uri).host not in self.domains:
-            raise Refused(403, "relaying denied")
+            raise Refused(403, "relaying denied", reason=Refusal.RELAY)
 
     # ------------------------------------------------------------ §16.5
 
@@ -337,7 +366,7 @@ class ProxyCore:
                 targets = hook(request, sender)
             except Exception as error:
                 self.journal.fault(hook, "determine_targets", error)
-                raise Refused(500) from error
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
             if targets is not None:
                 self._asked = hook
                 return targets
@@ -346,10 +375,12 @@ class ProxyCore:
     def _nowhere(self, request: Request) -> Refused:
         host = cached_uri(request.uri).host
         if host in self.domains:
-            return Refused(404, "nobody here knows this user")
+            return Refused(404, "nobody here knows this user", reason=Refusal.USER_UNKNOWN)
         if is_ip_address(host):
-            return Refused(403, "requests are routed to domains, not to addresses")
-        return Refused(404, "no route to this domain")
+            return Refused(
+                403, "requests are routed to domains, not to addresses", reason=Refusal.NO_ROUTE
+            )
+        return Refused(404, "no route to this domain", reason=Refusal.NO_ROUTE)
 
     # ------------------------------------------------------------ responses
 
@@ -371,7 +402,7 @@ class ProxyCore:
         server.respond(response.status, response.encode())
         if response.status >= 200 and not context.answered:
             context.answered = True
-            self.journal.answered(response.status)
+            self.journal.answered(request.method, response.status)
             if self.hooks.transaction_ended:
                 self.journal.record(context, response, branch)
         if self.hooks.message_traced:
@@ -385,7 +416,7 @@ class ProxyCore:
     def give_up(self, context: ResponseContext) -> None:
         """RFC 4320 §4.2: silence instead of a 408."""
         self.transactions.abandon(context.server)
-        self.journal.answered(0)
+        self.journal.answered(context.request.method, 0)
         if self.hooks.transaction_ended:
             self.journal.record(context, None, None)
         context.release()
@@ -402,7 +433,7 @@ class ProxyCore:
     ) -> None:
         """A final response of our own, outside any response context."""
         transaction.respond(response.status, response.encode())
-        self.journal.answered(response.status)
+        self.journal.answered(request.method, response.status)
         if self.hooks.transaction_ended:
             self.journal.record_own(request, response, flow, self.timers.now)
         if self.hooks.message_traced:
@@ -418,10 +449,12 @@ class ProxyCore:
         """Turn an exception of a step into its response."""
         if isinstance(refusal, RemoteError):
             reply = request.reply(refusal.status, headers=warning(refusal.reason))
+            reason = Refusal.MALFORMED
         else:
+            reason = refusal.reason
             headers = refusal.headers + (warning(refusal.why) if refusal.why else ())
             reply = request.reply(refusal.status, headers=headers)
-        self.journal.refused(request, flow, reply.status, str(refusal))
+        self.journal.refused(request, flow, reply.status, str(refusal), reason)
         self.answer(request, transaction, flow, reply)
         if transaction.context is not None:
             transaction.context.release()
@@ -453,7 +486,8 @@ class ProxyCore:
             if isinstance(targets, Targets) and targets.groups:
                 ack.add_branch(targets.groups[0][0])
         except (RemoteError, Refused) as refusal:
-            self.journal.refused(request, flow, 0, str(refusal))
+            reason = refusal.reason if isinstance(refusal, Refused) else Refusal.MALFORMED
+            self.journal.refused(request, flow, 0, str(refusal), reason)
 
     def on_cancel(
         self,
@@ -464,6 +498,7 @@ class ProxyCore:
     ) -> None:
         """§16.10: our own 200, then CANCEL for every pending branch; 481 when nothing matches."""
         if invite is None:
+            self.journal.refused_for[Refusal.NO_TRANSACTION] += 1
             self.answer(request, transaction, flow, request.reply(481))
             return
         self.answer(request, transaction, flow, request.reply(200))

@@ -75,6 +75,11 @@ class StreamFlow(Flow):
             return False
         return True
 
+    def keep_alive(self, data: bytes) -> None:
+        """Queue line breaks, which are no message (RFC 5626 §4.4.1)."""
+        if self.send(data):
+            self.messages_out -= 1
+
     def flush(self) -> None:
         """Write all that is queued in one piece."""
         queued = self._queued
@@ -123,6 +128,5 @@ class StreamFlow(Flow):
             return "idle"
         if self.outbound and now - self.last_in > limits.keepalive and not self._ping_sent:
             self._ping_sent = now
-            if self.send(PING):
-                self.messages_out -= 1
+            self.keep_alive(PING)
         return None

@@ -66,6 +66,8 @@ class Transactions:
         """Delivers a response whose connection has gone: flow, port, bytes."""
         self.strays = 0
         self.absorbed = 0
+        self.turned_away = 0
+        """Requests that found the table full."""
 
     def on_request(self, request: Request, flow: Flow) -> None:
         """§17.2.3: to its transaction, or to the user as a new one."""
@@ -82,6 +84,7 @@ class Transactions:
                 # §16.2 lets an overloaded proxy answer without keeping state.
                 busy = request.reply(503, headers=((b"Retry-After", b"5"),))
                 flow.send(busy.encode())
+                self.turned_away += 1
                 return
             transaction = ServerTransaction(self, key, request, flow)
             if method == b"CANCEL":

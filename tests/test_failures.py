@@ -101,6 +101,7 @@ async def test_sec20_a_plugin_that_raises_in_the_trust_chain_denies(
     assert b"ZeroDivision" not in answer.encode()
     assert away.heard() == []
     assert stage.kernel.journal.faults == {"faulty": 1}
+    assert stage.kernel.journal.refused_for == {"plugin-fault": 1}
     faulty.broken.clear()
     home.ask(method, "sip:bob@away.example")
     away.answer(await away.next(method), 200)
@@ -226,19 +227,20 @@ async def test_sec20_a_later_answer_that_raises_is_a_500(scene, autojump_clock, 
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"),
+    ("answer", "status", "reason"),
     [
-        (Refuse(403, "not today"), 403),
-        (Challenge(407, ((b"Proxy-Authenticate", b'Digest realm="x"'),)), 407),
-        (None, 403),
+        (Refuse(403, "not today"), 403, "sender-refused"),
+        (Challenge(407, ((b"Proxy-Authenticate", b'Digest realm="x"'),)), 407, "challenged"),
+        (None, 403, "sender-unknown"),
     ],
     ids=["refuse", "challenge", "nobody"],
 )
-async def test_sec20_a_later_verdict_may_refuse(scene, autojump_clock, answer, status):
-    _, home, away = await slow_scene(scene, "authenticate_request", answer)
+async def test_sec20_a_later_verdict_may_refuse(scene, autojump_clock, answer, status, reason):
+    stage, home, away = await slow_scene(scene, "authenticate_request", answer)
     home.ask("MESSAGE", "sip:bob@away.example")
     await home.next(status)
     assert away.heard() == []
+    assert stage.kernel.journal.refused_for == {reason: 1}
 
 
 @pytest.mark.parametrize("answer", [None, Targets(())], ids=["none", "empty"])
@@ -273,7 +275,7 @@ async def test_p18_a_parked_request_that_was_cancelled_is_answered_once(
     refusal = await home.next(487)
     home.within(invite, "ACK", refusal.lines[refusal.layout.to])
     await trio.sleep(20)
-    assert stage.kernel.journal.answers == {200: 1, 487: 1}
+    assert stage.kernel.journal.statistics().by_status() == {200: 1, 487: 1}
     assert away.heard() == []
 
 
@@ -288,39 +290,48 @@ async def test_parked_requests_beyond_the_limit_get_503(scene, autojump_clock):
     for _ in range(3):
         away.answer(await away.next("MESSAGE"), 200)
         await home.next(200)
+    assert stage.kernel.journal.refused_for == {"overload": 2}
 
 
 # ---------------------------------------------------------------- §2.5 codes
 
 
-def refused(*given, status, words="", method="MESSAGE", uri="sip:bob@away.example", **how):
+def refused(reason, *given, status, words="", method="MESSAGE", uri="sip:bob@away.example", **how):
     name = f"{status} {words or method}"
-    return pytest.param(method, uri, given, how, status, words, id=name)
+    return pytest.param(reason, method, uri, given, how, status, words, id=name)
 
 
 CODES = [
-    refused(status=403, words="may not use", sender="sip:eve@elsewhere.example"),
-    refused(status=404, words="nobody here", uri="sip:bob@home.example", domain="away.example"),
-    refused(status=404, words="no route to", uri="sip:bob@nowhere.example"),
-    refused(status=403, words="relaying", domain="away.example", uri="sip:x@other.example"),
-    refused(status=405, words="REGISTER", method="REGISTER", domain="away.example"),
-    refused(status=405, words="PUBLISH", method="PUBLISH", domain="away.example"),
-    refused(status=405, words="NEGOTIATE", method="NEGOTIATE", domain="away.example"),
-    refused("Proxy-Require: foo, ms-benotify", status=420),
-    refused(status=416, uri="xyz:abc"),
-    refused(status=416, uri="tel:+4912345"),
-    refused(status=416, words="TLS", uri="sips:bob@away.example"),
-    refused(status=483, forwards=0),
-    refused(status=481, method="CANCEL"),
-    refused("Route: <sip:127.0.2.2;lr>", status=403, words="not followed"),
-    refused("Route: <sip:sipx-AAAA@127.0.0.1;lr>", status=403, words="not written"),
-    refused("Max-Breadth: many", status=400),
+    refused("from-domain", status=403, words="may not use", sender="sip:eve@elsewhere.example"),
+    refused(
+        "user-unknown",
+        status=404,
+        words="nobody here",
+        uri="sip:bob@home.example",
+        domain="away.example",
+    ),
+    refused("no-route", status=404, words="no route to", uri="sip:bob@nowhere.example"),
+    refused(
+        "relay", status=403, words="relaying", domain="away.example", uri="sip:x@other.example"
+    ),
+    refused("method", status=405, words="REGISTER", method="REGISTER", domain="away.example"),
+    refused("method", status=405, words="PUBLISH", method="PUBLISH", domain="away.example"),
+    refused("method", status=405, words="NEGOTIATE", method="NEGOTIATE", domain="away.example"),
+    refused("malformed", "Proxy-Require: foo, ms-benotify", status=420),
+    refused("malformed", status=416, uri="xyz:abc"),
+    refused("malformed", status=416, uri="tel:+4912345"),
+    refused("", status=416, words="TLS", uri="sips:bob@away.example"),
+    refused("too-many-hops", status=483, forwards=0),
+    refused("no-transaction", status=481, method="CANCEL"),
+    refused("route", "Route: <sip:127.0.2.2;lr>", status=403, words="not followed"),
+    refused("route", "Route: <sip:sipx-AAAA@127.0.0.1;lr>", status=403, words="not written"),
+    refused("malformed", "Max-Breadth: many", status=400),
 ]
 
 
-@pytest.mark.parametrize(("method", "uri", "given", "how", "status", "words"), CODES)
-async def test_every_refusal_has_its_code(
-    scene, autojump_clock, method, uri, given, how, status, words
+@pytest.mark.parametrize(("reason", "method", "uri", "given", "how", "status", "words"), CODES)
+async def test_every_refusal_has_its_code_and_its_reason(
+    scene, autojump_clock, reason, method, uri, given, how, status, words
 ):
     stage = await scene()
     home, away = stage.raw("home.example"), stage.raw("away.example")
@@ -338,6 +349,8 @@ async def test_every_refusal_has_its_code(
         assert words in (answer.get(b"Warning") or b"").decode()
     await trio.sleep(1)
     assert (asker.heard(), other.heard()) == ([], [])
+    # What was tried and could not be reached was not refused.
+    assert stage.kernel.journal.statistics().refusals == ({reason: 1} if reason else {})
 
 
 async def test_an_unknown_sender_is_refused_with_403(scene, autojump_clock):

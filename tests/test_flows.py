@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipx.flows import Flow, FlowTable
+from sipx.flows import Flow, FlowTable, Traffic
 from sipx.interfaces import Interface
 from sipx.testing.memory import MemoryTcp, MemoryUdp
 
@@ -10,10 +10,12 @@ from sipx.testing.memory import MemoryTcp, MemoryUdp
 class AFlow(Flow):
     __slots__ = ("table",)
 
-    def __init__(self, table, transport, address="192.0.2.1", port=5060):
-        interface = Interface("one", "127.0.0.1", 5060, transport)
+    def __init__(
+        self, table, transport, address="192.0.2.1", port=5060, *, name="one", outbound=False
+    ):
+        interface = Interface(name, "127.0.0.1", 5060, transport)
         interface.bound(("127.0.0.1", 5060))
-        super().__init__(interface, address, port, 1.0, outbound=False)
+        super().__init__(interface, address, port, 1.0, outbound=outbound)
         self.table = table
 
     def send(self, data):
@@ -67,6 +69,20 @@ def test_a_full_table_gives_up_no_connection():
     table, made = flows(4, MemoryTcp(), limit=3)
     assert not any(flow.closed for flow in made)
     assert table.connections() == 4
+
+
+def test_what_an_interface_has_carried_stays_when_its_flows_end():
+    table = FlowTable()
+    one, two = AFlow(table, MemoryTcp()), AFlow(table, MemoryTcp(), outbound=True)
+    other = AFlow(table, MemoryTcp(), name="other")
+    for number, flow in enumerate((one, two, other), 1):
+        table.add(flow)
+        flow.messages_in, flow.messages_out = number, 10 * number
+    before = table.traffic()
+    assert before == {"one": Traffic(2, 1, 2, 3, 30), "other": Traffic(1, 0, 1, 3, 30)}
+    one.close("over")
+    two.close("over")
+    assert table.traffic() == {"one": Traffic(0, 0, 2, 3, 30), "other": before["other"]}
 
 
 def test_flushes_that_ask_for_more_flushes_are_all_done():

@@ -7,6 +7,7 @@ import trio
 
 from sipx.events import Direction
 from sipx.plugin import hookimpl
+from sipx.reasons import Drop, Refusal
 
 
 class Observer:
@@ -69,7 +70,7 @@ async def test_x06_an_unanswered_message_leaves_a_record_with_status_0(scene, au
     await trio.sleep(33)
     (record,) = observer.records
     assert record.status == 0
-    assert stage.kernel.journal.statistics().answers == {0: 1}
+    assert stage.kernel.journal.statistics().answers == {("MESSAGE", 0): 1}
 
 
 async def test_every_message_is_traced_as_it_stands_on_the_wire(scene, autojump_clock):
@@ -110,11 +111,38 @@ async def test_answers_refusals_and_drops_are_counted(scene, autojump_clock):
     home.send(b"nonsense\r\n\r\n")
     await trio.sleep(1)
     counts = stage.kernel.journal.statistics()
-    assert counts.answers == {200: 1, 404: 2}
+    assert counts.answers == {("MESSAGE", 200): 1, ("MESSAGE", 404): 2}
+    assert counts.by_status() == {200: 1, 404: 2}
     assert counts.refused == {"no route to this domain": 2}
+    assert counts.refusals == {Refusal.NO_ROUTE: 2}
     assert sum(counts.dropped.values()) == 1
+    assert counts.drops == {Drop.MALFORMED: 1}
     counts.answers.clear()
-    assert stage.kernel.journal.statistics().answers == {200: 1, 404: 2}
+    assert stage.kernel.journal.statistics().by_status() == {200: 1, 404: 2}
+
+
+async def test_requests_are_counted_by_method_and_what_no_rfc_knows_together(scene, autojump_clock):
+    stage, home, away, _ = await observed(scene)
+    home.ask("INVITE", "sip:bob@away.example")
+    away.answer(await away.next("INVITE"), 486)
+    await home.next(486)
+    for number in range(50):
+        home.ask(f"INVENTED{number}", "sip:bob@nowhere.example")
+        await home.next(404)
+    counts = stage.kernel.journal.statistics()
+    assert {method: n for method, n in counts.requests.items() if n} == {"INVITE": 1, "other": 50}
+    assert counts.answers == {("INVITE", 486): 1, ("other", 404): 50}
+
+
+async def test_what_is_answered_400_was_refused_and_not_dropped(scene, autojump_clock):
+    stage, home, _, _ = await observed(scene)
+    whole = home.ask("MESSAGE", "sip:bob@nowhere.example", body="hello")
+    await home.next(404)
+    home.send(whole[:-1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKshort"))
+    await home.next(400)
+    counts = stage.kernel.journal.statistics()
+    assert (counts.refusals[Refusal.MALFORMED], counts.drops) == (1, {})
+    assert counts.by_status() == {404: 1, 400: 1}
 
 
 async def test_a_call_counts_as_one_answer_although_its_200_comes_three_times(
@@ -126,7 +154,7 @@ async def test_a_call_counts_as_one_answer_although_its_200_comes_three_times(
     for _ in range(3):
         away.answer(invite, 200)
         await home.next(200)
-    assert stage.kernel.journal.statistics().answers == {200: 1}
+    assert stage.kernel.journal.statistics().answers == {("INVITE", 200): 1}
     assert len(observer.records) == 1
 
 
@@ -139,7 +167,13 @@ async def test_sec18_refusals_for_ever_new_reasons_do_not_grow_the_counters(scen
     request = type("R", (), {"method": b"MESSAGE"})()
     for number in range(5000):
         journal.refused(request, flow, 403, f"reason {number}")
+        journal.dropped(flow, f"nonsense {number}")
     assert len(journal.refusals) <= 513
+    assert len(journal.drops) <= 513
+    # What is counted by a fixed word never begins anew.
+    counts = journal.statistics()
+    assert counts.refusals == {Refusal.NO_ROUTE: 1, Refusal.OTHER: 5000}
+    assert counts.drops == {Drop.OTHER: 5000}
 
 
 async def test_sec18_a_method_with_control_bytes_cannot_break_the_log(

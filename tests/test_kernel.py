@@ -5,6 +5,7 @@ import trio
 
 from sipx.certificates import LOOK
 from sipx.errors import StartError
+from sipx.reasons import TurnedAway
 from sipx.testing import Authority
 
 # ---------------------------------------------------------------- drain and stop
@@ -144,6 +145,7 @@ async def test_sec15_connections_beyond_the_limit_are_closed(scene, autojump_clo
     assert first is not None
     assert await connect(stage, "127.0.3.2") is not None
     assert await connect(stage, "127.0.3.3") is None
+    assert stage.kernel.journal.turned_away == {TurnedAway.TOO_MANY: 1}
     await first.aclose()
     await trio.sleep(0.1)
     assert await connect(stage, "127.0.3.3") is not None
@@ -154,6 +156,7 @@ async def test_sec15_one_address_gets_only_its_share_of_the_connections(scene, a
     first = await connect(stage, "127.0.3.1")
     assert await connect(stage, "127.0.3.1") is not None
     assert await connect(stage, "127.0.3.1") is None
+    assert stage.kernel.journal.turned_away == {TurnedAway.TOO_MANY_FROM_ADDRESS: 1}
     assert await connect(stage, "127.0.3.2") is not None
     await first.aclose()
     await trio.sleep(0.1)

@@ -181,7 +181,7 @@ async def test_t06_line_ends_before_a_start_line_are_ignored(sipx_proxy, autojum
 
 @pytest.mark.parametrize("pieces", [[b"\r\n\r\n"], [b"\r\n", b"\r\n"], [b"\r", b"\n\r", b"\n"]])
 async def test_t06_a_ping_is_answered_with_one_line_end(sipx_proxy, autojump_clock, pieces):
-    _, home, away = await two(sipx_proxy, away="tcp")
+    proxy, home, away = await two(sipx_proxy, away="tcp")
     for count in (1, 2):
         for piece in pieces:
             await away.send(piece)
@@ -190,6 +190,8 @@ async def test_t06_a_ping_is_answered_with_one_line_end(sipx_proxy, autojump_clo
     await away.send(away.request())
     await home.send(answer(await home.receive()))
     assert status(await away.receive()) == 200
+    traffic = proxy.kernel.flows.traffic()["tcp"]
+    assert (traffic.messages_in, traffic.messages_out) == (1, 1), "line breaks are no messages"
 
 
 async def test_t06_a_single_line_end_is_no_ping(sipx_proxy, autojump_clock):

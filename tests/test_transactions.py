@@ -139,6 +139,7 @@ def test_overload_is_answered_without_keeping_state(core):
     assert len(core.requests) == len(transactions.servers) == 1
     assert b"\r\nRetry-After: 5" in flow.sent[0]
     assert gist(flow.sent[0]) == 503
+    assert transactions.turned_away == 1
 
 
 def test_x06_an_abandoned_request_is_never_answered(transactions, core):

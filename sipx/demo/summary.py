@@ -67,7 +67,9 @@ def as_data(ended: Ended) -> dict[str, Any]:
         "methods": {method: _tally(tally) for method, tally in _tallies(ended)},
         "missing": ended.ledger.missing(),
         "proxy": {
-            "answers": {str(status): number for status, number in sorted(counts.answers.items())},
+            "answers": {
+                str(status): number for status, number in sorted(counts.by_status().items())
+            },
             "refused": counts.refused,
             "dropped": counts.dropped,
             "faults": counts.faults,
@@ -135,7 +137,7 @@ def _proxy(ended: Ended) -> Text:
     counts = ended.counts
     answers = {
         str(status) if status else "without an answer": number
-        for status, number in sorted(counts.answers.items())
+        for status, number in sorted(counts.by_status().items())
     }
     line = Text.assemble(("the proxy:  answers ", "dim"), _counted(answers, ""))
     for what, found in (

@@ -76,7 +76,7 @@ async def test_pieces_are_put_together(sipx_on_loopback, cut):
         for start in range(0, len(data), cut):
             await stream.send_all(data[start : start + cut])
         await read_until(stream, b"SIP/2.0 200 ", 5)
-    assert proxy.kernel.journal.answers[200] == 5
+    assert proxy.kernel.journal.statistics().by_status() == {200: 5}
 
 
 async def test_many_requests_at_once_are_answered_in_their_order(sipx_on_loopback):
