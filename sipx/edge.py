@@ -195,8 +195,6 @@ class Edge:
         """Forget a flow; what waits for an answer on it hears of it."""
         if not self.flows.remove(flow):
             return
-        flow.interface.messages_in += flow.messages_in
-        flow.interface.messages_out += flow.messages_out
         if flow.reliable:
             self.handshake_ends(flow.address)
         log.debug("%s closed: %s", flow.name, reason)

@@ -215,18 +215,6 @@ class FlowTable:
         self._accounts[flow.interface.name].remove(flow)
         return True
 
-    def by_interface(self) -> dict[Interface, tuple[int, int, int]]:
-        """How many flows each interface has, and the messages in and out that they saw."""
-        found: dict[Interface, tuple[int, int, int]] = {}
-        for flow in self._flows.values():
-            count, came, went = found.get(flow.interface, (0, 0, 0))
-            found[flow.interface] = (
-                count + 1,
-                came + flow.messages_in,
-                went + flow.messages_out,
-            )
-        return found
-
     def connections(self) -> int:
         """How many of them are connections."""
         return sum(flow.reliable for flow in self._flows.values())

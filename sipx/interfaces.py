@@ -51,9 +51,6 @@ class Interface:
     former: frozenset[tuple[bytes, int]] = frozenset()
     draining: bool = False
     """Whether it takes nothing new any more: what is under way finishes, then it closes."""
-    messages_in: int = 0
-    """Of flows that have ended; those that are open count themselves."""
-    messages_out: int = 0
 
     @property
     def protocol(self) -> str:

@@ -10,15 +10,18 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from sipx.flows import Traffic
 from sipx.interfaces import Status as InterfaceState
+from sipx.reasons import Drop, Refusal, TurnedAway
 from sipx.supervision import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from enum import StrEnum
 
     from sipx.certificates.store import CertificateState
     from sipx.kernel import Kernel
@@ -84,6 +87,11 @@ class InterfaceSummary(Shown):
     address: str | None
     port: int | None
     flows: int
+    """Those that are open."""
+    outbound: int
+    """How many of them this proxy has opened."""
+    opened: int
+    """All there ever were."""
     messages_in: int
     messages_out: int
 
@@ -108,6 +116,8 @@ class TransactionCounts(Shown):
     """Retransmissions that were taken away."""
     strays: int
     """Responses that belonged to no transaction."""
+    turned_away: int
+    """Requests that found the limit reached."""
 
 
 class PluginService(Shown):
@@ -176,11 +186,20 @@ class ProxyStatus(Shown):
     plugins: tuple[PluginSummary, ...]
     certificates: tuple[CertificateSummary, ...]
     troubles: tuple[TroubleSummary, ...]
+    requests: dict[str, int]
+    """Requests that came in, by method; "other" for methods that no RFC knows."""
     answers: tuple[AnswerCount, ...]
     refused: dict[str, int]
-    """Requests that were refused, by reason."""
+    """Requests that were refused, by reason in words."""
     dropped: dict[str, int]
-    """What came in and was not answered, by reason."""
+    """What came in and was not answered, by reason in words."""
+    refusals: dict[str, int]
+    """Requests that were refused, by the fixed words of docs/metrics.md."""
+    drops: dict[str, int]
+    """What came in and was not answered, by fixed words."""
+    connections_refused: dict[str, int]
+    """Connections that were not accepted, by fixed words."""
+    log_lines_lost: int
     sections: dict[str, JsonValue]
     """What plugins show (hook ``status_sections``), by its title."""
 
@@ -202,6 +221,8 @@ def status_of(kernel: Kernel) -> ProxyStatus:
     ]
     counted = kernel.flows.statistics()
     transactions = kernel.transactions
+    counts = kernel.journal.statistics()
+    overload = counts.refusals.get(Refusal.OVERLOAD, 0) + transactions.turned_away
     return ProxyStatus(
         healthy=not any(problem.severity == "failure" for problem in problems),
         problems=tuple(problems),
@@ -215,6 +236,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
             parked=kernel.parked,
             absorbed=transactions.absorbed,
             strays=transactions.strays,
+            turned_away=transactions.turned_away,
         ),
         plugins=plugins,
         certificates=certificates,
@@ -228,9 +250,18 @@ def status_of(kernel: Kernel) -> ProxyStatus:
             )
             for trouble in kernel.troubles
         ),
-        answers=_answers(kernel.journal.answers),
-        refused=dict(kernel.journal.refusals),
-        dropped=dict(kernel.journal.drops),
+        requests=counts.requests,
+        answers=tuple(
+            AnswerCount(method=method, status=status, count=count)
+            for (method, status), count in sorted(counts.answers.items())
+        ),
+        refused=counts.refused,
+        dropped=counts.dropped,
+        # What the transactions count themselves has a word, too.
+        refusals=_counted(Refusal, {**counts.refusals, Refusal.OVERLOAD: overload}),
+        drops=_counted(Drop, {**counts.drops, Drop.STRAY: transactions.strays}),
+        connections_refused=_counted(TurnedAway, counts.turned_away),
+        log_lines_lost=getattr(kernel, "lost_lines", int)(),
         sections=sections,
     )
 
@@ -260,10 +291,10 @@ def _service(kernel: Kernel) -> ServiceSummary:
 
 def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
     """The listeners, in the order of the configuration file, then those of plugins."""
-    open_now = kernel.flows.by_interface()
+    carried = kernel.flows.traffic()
     found = []
     for interface in kernel.interfaces.all:
-        flows, came, went = open_now.get(interface, (0, 0, 0))
+        traffic = carried.get(interface.name, Traffic())
         address = interface.address
         found.append(
             InterfaceSummary(
@@ -276,9 +307,11 @@ def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
                 reason=interface.reason,
                 address=None if address is None else address[0],
                 port=None if address is None else address[1],
-                flows=flows,
-                messages_in=interface.messages_in + came,
-                messages_out=interface.messages_out + went,
+                flows=traffic.open,
+                outbound=traffic.outbound,
+                opened=traffic.opened,
+                messages_in=traffic.messages_in,
+                messages_out=traffic.messages_out,
             )
         )
     return tuple(found)
@@ -334,12 +367,9 @@ def _certificate(state: CertificateState, now: datetime) -> CertificateSummary:
     )
 
 
-def _answers(counted: Mapping[int, int] | Mapping[tuple[str, int], int]) -> tuple[AnswerCount, ...]:
-    found = []
-    for key, count in counted.items():
-        method, status = key if isinstance(key, tuple) else ("", key)
-        found.append(AnswerCount(method=method, status=status, count=count))
-    return tuple(sorted(found, key=lambda answer: (answer.method, answer.status)))
+def _counted(words: type[StrEnum], counts: Mapping[Any, int]) -> dict[str, int]:
+    """Every word there is, 0 for what has not happened: a counter begins before its first event."""
+    return {word.value: counts.get(word, 0) for word in words}
 
 
 def _sections(kernel: Kernel, problems: list[Problem]) -> dict[str, JsonValue]:

@@ -271,7 +271,7 @@ async def test_the_proxy_service_stops_and_starts_inside_the_process(scene, auto
         await trio.sleep(1)
         assert (home.heard(), away.heard()) == ([], [])
         await kernel.start_proxy()
-    assert kernel.journal.answers == {200: 3}
+    assert kernel.journal.answers == {(b"MESSAGE", 200): 3}
 
 
 async def test_stopping_the_service_lets_what_is_under_way_finish(scene, nursery, autojump_clock):

@@ -538,7 +538,7 @@ async def test_a_thousand_reloads_under_load_lose_no_message_and_leave_nothing_b
         await trio.sleep(0.01)
     for _ in range(2000):
         await home.next(200)
-    assert kernel.journal.answers == {200: 2000}
+    assert kernel.journal.answers == {(b"MESSAGE", 200): 2000}
     assert (kernel.reloads.count, kernel.reloads.failed) == (1000, 0)
     await trio.sleep(60)
     assert states(stage) == {"one": "listening", "two": "listening"}

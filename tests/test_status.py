@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +11,8 @@ from pydantic import BaseModel
 
 from sipx.interfaces import Status
 from sipx.plugin import hookimpl
-from sipx.status import ProxyStatus, _answers, status_of
+from sipx.reasons import Drop, Refusal
+from sipx.status import ProxyStatus, status_of
 from sipx.supervision import Services, ServiceState
 from sipx.testing import Authority
 from sipx.testing.proxy import EPOCH
@@ -94,16 +94,32 @@ async def test_refusals_are_shown_by_reason(scene, autojump_clock):
     await stranger.next(403)
     status = status_of(stage.kernel)
     assert sum(status.refused.values()) == 1
+    assert status.refusals["sender-unknown"] == 1
     assert status.healthy
 
 
-def test_answers_are_sorted_by_method_and_status():
-    counted = Counter({("MESSAGE", 403): 2, ("INVITE", 486): 1, ("MESSAGE", 200): 7})
-    assert [(a.method, a.status, a.count) for a in _answers(counted)] == [
+async def test_answers_are_sorted_by_method_and_status(scene, autojump_clock):
+    stage = await scene()
+    for method, status in ((b"MESSAGE", 403), (b"INVITE", 486), (b"MESSAGE", 200)):
+        stage.kernel.journal.answered(method, status)
+    assert [(a.method, a.status, a.count) for a in status_of(stage.kernel).answers] == [
         ("INVITE", 486, 1),
-        ("MESSAGE", 200, 7),
-        ("MESSAGE", 403, 2),
+        ("MESSAGE", 200, 1),
+        ("MESSAGE", 403, 1),
     ]
+
+
+async def test_every_fixed_word_has_its_count_and_the_transactions_add_theirs(
+    scene, autojump_clock
+):
+    stage = await scene()
+    stage.kernel.transactions.turned_away = 3
+    stage.kernel.transactions.strays = 2
+    stage.kernel.journal.refused_for["overload"] = 4
+    status = status_of(stage.kernel)
+    assert status.refusals == {**dict.fromkeys(Refusal, 0), "overload": 7}
+    assert status.drops == {**dict.fromkeys(Drop, 0), "stray-response": 2}
+    assert status.requests["INVITE"] == 0
 
 
 async def test_an_interface_that_failed_makes_it_unhealthy_with_reason_and_remedy(
