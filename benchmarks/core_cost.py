@@ -110,7 +110,7 @@ def kernel(folder: Path) -> tuple[Kernel, Wires]:
     wires: Any = made.hooks.plugins()["wires"]
     interface = made.interfaces.named("tcp")
     interface.bound(("127.0.0.1", 5060))
-    made._interfaces_changed()  # noqa: SLF001  # what the kernel does when a listener is bound
+    made.interfaces_changed()  # what the kernel does when a listener is bound
     for address in ("127.0.0.2", "127.0.0.3"):
         wire = Wire(interface, address, 5060, made.edge, outbound=False)
         wire.written = []
