@@ -76,7 +76,13 @@ class Process:
     started: ClassVar[list[Process]] = []
     """All of this test run, so that even a test that fails half-way leaves none behind."""
 
-    def __init__(self, name: str, argv: list[str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: list[str],
+        folder: Path,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.folder = folder
         self.log = folder / f"{name}.log"
@@ -87,6 +93,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
             )
         self.pid = self._process.pid
         self.started.append(self)

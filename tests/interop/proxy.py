@@ -33,7 +33,8 @@ protocol = "tcp"
 level = "warning"
 
 [service]
-state_dir = "{state}"
+state_dir = "{folder}/state"
+control_socket = "{folder}/control.sock"
 stop_timeout = "1s"
 """
 ROUTE = """
@@ -61,18 +62,19 @@ class RunningProxy:
         tables: str,
         udp_port: int = 0,
         plugins: tuple[str, ...] = ("udp", "tcp", "static-routes"),
+        environment: dict[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "sipx.toml"
         head = HEAD.format(
             domains=[domain],
             plugins=list(plugins),
-            state=folder / "state",
+            folder=folder,
             udp_port=udp_port,
         )
         file.write_text(head + tables)
         argv = [sys.executable, "-m", "sipx", "run", "--json", "--config", str(file)]
-        self.process = Process("sipx", argv, folder)
+        self.process = Process("sipx", argv, folder, environment)
         self.ports: dict[str, int] = {}
         wait_until(self._started, "the start of sipx")
         assert self.process.alive, self.process.tail()
