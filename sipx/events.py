@@ -43,6 +43,32 @@ class TransactionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceChanged:
+    """A listener is in another state: "off", "starting", "listening", "draining", "failed", or
+    "removed" from the configuration.
+    """
+
+    name: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyChanged:
+    """The proxy service is "running", "draining" or "stopped"."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration was read again: what came of it, or why the old one runs on."""
+
+    changes: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A plugin broke a promise: which, where, and what it raised."""
 

@@ -215,6 +215,10 @@ class FlowTable:
         self._accounts[flow.interface.name].remove(flow)
         return True
 
+    def get(self, number: int) -> Flow | None:
+        """The open flow with this id."""
+        return self._flows.get(number)
+
     def connections(self) -> int:
         """How many of them are connections."""
         return sum(flow.reliable for flow in self._flows.values())

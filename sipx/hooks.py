@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
+    from sipx.control.methods import Method
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
@@ -211,17 +212,20 @@ class Hooks:
         """Checks for ``sipx check``."""
         return self._contributions("checks")
 
-    def control_methods(self) -> dict[str, Contribution[Callable[..., object]]]:
-        """Methods of the control API by name. Two of one name are refused."""
-        found: dict[str, Contribution[Callable[..., object]]] = {}
+    def control_methods(self) -> tuple[Method, ...]:
+        """Methods of the control API. Two of one name are refused, and wrong annotations."""
+        from sipx.control.methods import Method
+
+        found: dict[str, Contribution[Method]] = {}
         for impl in self._impls("control_methods"):
             methods = self._call(impl, "control_methods")
             if not isinstance(methods, Mapping):
                 raise _broken(impl, "control_methods", methods, "a mapping of names to functions")
             for name, function in methods.items():
-                given = Contribution(impl.plugin_name, function)
+                method = Method.of(name, function, impl.plugin_name)
+                given = Contribution(impl.plugin_name, method)
                 self._distinct(found, name, given, "control method")
-        return found
+        return tuple(given.item for given in found.values())
 
     def take_over(self, name: str, old: object) -> None:
         """Let a plugin take from the one that it replaces what must not be lost."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from sipx.events import InterfaceChanged
+
 if TYPE_CHECKING:
     from sipx.plugin import Transport
     from sipx.resolver import Hop
@@ -195,6 +197,7 @@ class Interfaces:
         """(host, port) of every listener: what makes a URI "ours" (RFC 3261 §16.4)."""
         self.own_sent_by: frozenset[bytes] = frozenset()
         """Keys of our own Via sent-by values, as sipx.sip.parser.SentBy writes them."""
+        self._told: dict[Interface, tuple[str, str]] = {}
 
     def refresh(self) -> None:
         """Something was bound or lost: what is ours is gathered anew."""
@@ -203,6 +206,18 @@ class Interfaces:
             own |= interface.own_hosts()
         self.own = frozenset(own)
         self.own_sent_by = frozenset(b" %b:%d " % pair for pair in own)
+
+    def news(self) -> list[InterfaceChanged]:
+        """What is different from the last time that this was asked."""
+        found: list[InterfaceChanged] = []
+        now = {interface: (interface.state, interface.reason) for interface in self.all}
+        for interface, said in now.items():
+            if self._told.get(interface) != said:
+                found.append(InterfaceChanged(interface.name, *said))
+        names = {interface.name for interface in now}
+        gone = [i.name for i in self._told if i not in now and i.name not in names]
+        self._told = now
+        return [*found, *(InterfaceChanged(name, "removed") for name in gone)]
 
     def listening(self) -> list[Interface]:
         """Those that are up and take what is new."""

@@ -25,6 +25,7 @@ from sipx.config.load import load
 from sipx.cookies import Cookies
 from sipx.edge import Edge
 from sipx.errors import ReloadError
+from sipx.events import ProxyChanged, Reloaded
 from sipx.flows import FlowTable
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
@@ -167,6 +168,7 @@ class Kernel:
         self.after_reload: list[Callable[[Plan], None]] = []
         """Called when another configuration has been taken up."""
         self.watchers: list[Callable[[str, object], None]] = []
+        """Told of events: the plugin, "" for the kernel itself, and what happened."""
         self.running_services = Services(self._service_failed)
         self._parked = 0
         self._parking: trio.Nursery | None = None
@@ -187,8 +189,8 @@ class Kernel:
         return PluginHandle(self, name)
 
     def report(self, plugin: str, event: object) -> None:
-        """An event of a plugin, for those who watch."""
-        log.debug("event of plugin %s: %r", plugin, event)
+        """An event of a plugin, or of the kernel (""), for those who watch."""
+        log.debug("event of %s: %r", plugin or "the kernel", event)
         for watcher in self.watchers:
             watcher(plugin, event)
 
@@ -197,6 +199,8 @@ class Kernel:
         self.interfaces.refresh()
         self.transactions.own_sent_by = self.interfaces.own_sent_by
         self.paths.forget()
+        for event in self.interfaces.news():
+            self.report("", event)
 
     def _listener_failed(self, error: Exception) -> None:
         if not self.forgive:
@@ -245,6 +249,7 @@ class Kernel:
             async with trio.open_nursery() as listeners:
                 await listeners.start(self.listeners.run)
                 self._up.set()
+                self.report("", ProxyChanged("running"))
                 told()
                 await self._stop.wait()
                 async with self._changing:
@@ -255,6 +260,7 @@ class Kernel:
         self.transactions.clear()
         self._stop, self._up = trio.Event(), trio.Event()
         self._down.set()
+        self.report("", ProxyChanged("stopped"))
 
     async def start_proxy(self) -> None:
         """Let the proxy service begin again after ``stop_proxy``; returns when it has begun."""
@@ -287,6 +293,7 @@ class Kernel:
     async def _drain(self) -> None:
         """New requests get 503, new connections are turned away; then the rest is waited for."""
         self.proxy.draining = self.edge.draining = True
+        self.report("", ProxyChanged("draining"))
         with self._draining, trio.move_on_after(self.config.service.stop_timeout):
             # The hot path tells nobody when it has finished; who shuts down can look.
             while not self.transactions.idle():  # noqa: ASYNC110
@@ -312,6 +319,7 @@ class Kernel:
                 self.reload_failed(error)
                 raise
             self.reloads.succeeded(change.plan, self.wall())
+            self.report("", Reloaded(changes=tuple(change.plan.lines())))
             for told in self.after_reload:
                 told(change.plan)
             return change.plan
@@ -319,6 +327,7 @@ class Kernel:
     def reload_failed(self, error: SipxError) -> None:
         """Note for the status why another configuration is not in use."""
         self.reloads.failed_with(str(error), self.wall())
+        self.report("", Reloaded(error=str(error)))
 
     def take_up_limits(self) -> None:
         """What [limits], [dns] and [trust] say holds from now on; for new connections."""

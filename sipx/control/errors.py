@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sipx.config.errors import ConfigError
-from sipx.errors import PluginError, SipxError, StartError
+from sipx.errors import PluginError, ReloadError, SipxError, StartError
 
 if TYPE_CHECKING:
     from sipx.config.errors import Problem
@@ -112,6 +112,8 @@ def control_error(error: SipxError) -> ControlError:
         kind = "plugin"
     elif isinstance(error, StartError):
         kind = "start"
+    elif isinstance(error, ReloadError):
+        kind = "reload"
     else:
         kind = "failed"
     return ControlError(kind, str(error), problems)

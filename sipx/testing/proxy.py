@@ -131,7 +131,11 @@ class ProxyUnderTest:
         self.ended = trio.Event()
         self._nursery = nursery
         self._addresses = 0
-        kernel.watchers.append(lambda plugin, event: self.events.append((plugin, event)))
+        kernel.watchers.append(self._note)
+
+    def _note(self, plugin: str, event: object) -> None:
+        if plugin:
+            self.events.append((plugin, event))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The kernel's life."""

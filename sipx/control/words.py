@@ -1,0 +1,55 @@
+"""Text of others, as it may be shown: it cannot do anything to a terminal, or begin a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and what turns the direction of writing around."""
+LONGEST: Final = 2000
+"""Characters of one text."""
+
+
+def escaped(text: str) -> str:
+    r"""``text`` in one line, control characters as ``\x1b``."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def shown(value: bytes) -> str:
+    """What stands in a message, escaped and not endlessly long."""
+    text = escaped(value[:LONGEST].decode("utf-8", "backslashreplace"))
+    return text + "..." if len(value) > LONGEST else text
+
+
+def plain(value: object) -> JsonValue:
+    """Any event as JSON: frozen dataclasses and models by their fields, the rest as text."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, bytes):
+        return shown(value)
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(mode="json"))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in _fields(value)}
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
+        return [plain(item) for item in items]
+    return escaped(str(value))
+
+
+def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(value)
