@@ -153,6 +153,8 @@ class Listeners:
         finally:
             self._nursery = None
             self._running.clear()
+            # Those that were about to go are gone; nobody starts them again.
+            self._interfaces.all[:] = [i for i in self._interfaces.all if not i.draining]
             for interface in self._interfaces.all:
                 interface.ended()
             self._changed()

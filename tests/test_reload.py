@@ -210,6 +210,20 @@ async def test_a_listener_that_comes_back_while_it_drains_goes_on(scene, autojum
     await passes(home, away)
 
 
+async def test_a_listener_that_was_going_when_the_service_stopped_does_not_come_back(
+    scene, autojump_clock
+):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("INVITE", "sip:bob@away.example")
+    away.answer(await away.next("INVITE"), 180)
+    await stage.proxy.reload(interface={"two": MORE})
+    assert states(stage) == {"two": "listening", "one": "draining"}
+    await stage.kernel.stop_proxy(now=True)
+    await stage.kernel.start_proxy()
+    assert states(stage) == {"two": "listening"}
+
+
 async def test_another_port_is_bound_before_the_old_one_is_closed(scene, autojump_clock):
     stage = await scene(interface={"one": UDP})
     plan = await stage.proxy.reload(interface={"one": {**UDP, "port": 5080}})
