@@ -13,12 +13,14 @@ import click
 
 from sipx.cli import config_file
 from sipx.cli.exits import ExitCode, Failed, failure_of
+from sipx.escaping import escaped, json_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sipx.cli.plugin_commands import Listed
     from sipx.config.load import Settings
+    from sipx.control.client import Client
     from sipx.dry_run import DryRun
     from sipx.registry import Registry
 
@@ -34,6 +36,8 @@ class CommandLine:
     def __init__(self) -> None:
         self.config: Path | None = None
         """The file of ``--config``."""
+        self.socket: Path | None = None
+        """The control socket of ``--socket``."""
         self.json = False
         """Whether one JSON document is wanted instead of text."""
         self.color = "auto"
@@ -97,12 +101,73 @@ class CommandLine:
         with DryRun.of(settings, self.registry) as dry:
             yield dry
 
+    # ------------------------------------------------------------ the running service
+
+    def control_path(self) -> Path:
+        """The control socket: ``--socket``, else $SIPX_SOCKET, else that of the service of the
+        configuration file, else the usual one.
+        """
+        from sipx.control.place import VARIABLE, client_path
+
+        if self.socket is not None:
+            return self.socket.absolute()
+        found = None if os.environ.get(VARIABLE) else config_file.find(self.config)
+        if found is None:
+            return client_path(None)
+        table = self.configured().get("service")
+        base = found.path.absolute().parent
+        named = [
+            base / value if isinstance(value, str) else None
+            for value in (
+                (table.get("control_socket"), table.get("state_dir"))
+                if isinstance(table, dict)
+                else (None, None)
+            )
+        ]
+        return client_path(*named)
+
+    @contextmanager
+    def control(self) -> Iterator[Client]:
+        """A connection to the running service. Exit codes 4 and 5 without one; what the service
+        answers in place of a result ends the command with 1, or 3 for a configuration file.
+        """
+        from sipx.control.client import Client, Forbidden, Unreachable
+        from sipx.control.errors import ControlError
+        from sipx.errors import StartError
+
+        try:
+            with Client(self.control_path()) as client:
+                yield client
+        except Forbidden as error:
+            raise Failed(str(error), ExitCode.NOT_PERMITTED) from error
+        except (Unreachable, StartError) as error:
+            raise Failed(str(error), ExitCode.UNREACHABLE) from error
+        except ControlError as error:
+            invalid = error.kind == "configuration"
+            code = ExitCode.CONFIGURATION if invalid else ExitCode.BAD_ANSWER
+            raise Failed(escaped(error.text, lines=True), code) from error
+
+    def reachable_control(self) -> Client | None:
+        """A connection to the running service, to be closed; None where none runs, or where this
+        account may not talk to it, which is said.
+        """
+        from sipx.control.client import Client, Forbidden, Unreachable
+        from sipx.errors import StartError
+
+        try:
+            return Client(self.control_path())
+        except Forbidden as error:
+            self.say(str(error))
+        except (Unreachable, StartError):
+            pass
+        return None
+
     # ------------------------------------------------------------ output
 
     def result(self, data: object, text: str | Iterable[str]) -> None:
         """The answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
         if self.json:
-            click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=_plain))
+            click.echo(json_text(data, indent=2))
             return
         click.echo(text if isinstance(text, str) else "\n".join(text))
 
@@ -128,6 +193,11 @@ class CommandLine:
     def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
         """An exception to be raised: the command ends with a sentence and an exit code."""
         return Failed(text, ExitCode(code))
+
+
+def json_text(data: object, *, indent: int | None = None) -> str:
+    """JSON that cannot do anything to a terminal."""
+    return json_safe(json.dumps(data, indent=indent, ensure_ascii=False, default=_plain))
 
 
 def wanted_color(option: str) -> bool | None:

@@ -67,6 +67,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
     import trio
     from cryptography.utils import CryptographyDeprecationWarning
 
+    from sipx.control.kernel import serve_control
     from sipx.kernel import Kernel
 
     # What is odd about a stranger's certificate is no line for our stderr.
@@ -77,6 +78,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
     async with trio.open_nursery() as nursery:
         ends.scope = nursery.cancel_scope
         await nursery.start(ends.listen)
+        await nursery.start(serve_control, kernel)
         await nursery.start(ends.run_kernel)
         failure = _nothing_listens(kernel)
         if failure is None:

@@ -105,7 +105,7 @@ def control_error(error: SipxError) -> ControlError:
     """What an operator can act on, as an answer."""
     if isinstance(error, ControlError):
         return error
-    problems = tuple(_problem(one) for one in getattr(error, "problems", ()))
+    problems = tuple(problem_of(one) for one in getattr(error, "problems", ()))
     if isinstance(error, ConfigError):
         kind = "configuration"
     elif isinstance(error, PluginError):
@@ -119,7 +119,8 @@ def control_error(error: SipxError) -> ControlError:
     return ControlError(kind, str(error), problems)
 
 
-def _problem(found: Problem) -> ErrorProblem:
+def problem_of(found: Problem) -> ErrorProblem:
+    """A mistake in a configuration, as it goes over the wire."""
     return ErrorProblem(
         text=str(found), file=found.file, line=found.line, column=found.column, key=found.key
     )

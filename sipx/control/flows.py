@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from sipx.control.errors import ControlError
-from sipx.control.words import escaped
+from sipx.escaping import escaped
 
 if TYPE_CHECKING:
     from sipx.flows import Flow

@@ -60,9 +60,7 @@ async def serve(
     """
     taken = await _taken(path, group)
     if taken.trouble:
-        log.warning("%s", taken.trouble)
-        if trouble is not None:
-            trouble(taken.trouble)
+        (trouble or log.warning)(taken.trouble)
     try:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(taken.socket))
         server = _Server(api)

@@ -1,26 +1,20 @@
-"""Text of others, as it may be shown: it cannot do anything to a terminal, or begin a line."""
+"""What stands in messages and events, as the control API shows it."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from sipx.escaping import escaped
+
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Control characters, line separators, and what turns the direction of writing around."""
 LONGEST: Final = 2000
 """Characters of one text."""
-
-
-def escaped(text: str) -> str:
-    r"""``text`` in one line, control characters as ``\x1b``."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def shown(value: bytes) -> str:

@@ -10,8 +10,10 @@ import pytest
 import trio
 from pydantic import BaseModel, Field
 
-from sipx.control import Api, Caller, ControlError, Done, changing, serve
-from sipx.control.methods import Method
+from sipx.control.api import Api
+from sipx.control.errors import ControlError
+from sipx.control.methods import Caller, Done, Method, changing
+from sipx.control.server import serve
 from sipx.errors import StartError
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from sipx.control import Api, Caller, ControlError, Done, Method
-from sipx.control.errors import CODES
+from sipx.control.api import Api
+from sipx.control.errors import CODES, ControlError
+from sipx.control.methods import Caller, Done, Method
 from sipx.errors import PluginError, SipxError
 
 from .conftest import Ours, Said, Word

@@ -13,7 +13,9 @@ import pytest
 import trio
 from pydantic import BaseModel
 
-from sipx.control import Client, ControlError, Done, Forbidden, Unreachable
+from sipx.control.client import Client, Forbidden, Unreachable
+from sipx.control.errors import ControlError
+from sipx.control.methods import Done
 from sipx.errors import StartError
 
 from .conftest import Event, Limit, Said, Word
@@ -87,7 +89,7 @@ async def test_an_answer_that_takes_too_long_is_not_waited_for(running):
 
 
 async def test_the_end_of_the_service_is_waited_for(tmp_path, api):
-    from sipx.control import serve
+    from sipx.control.server import serve
 
     path = tmp_path / "control.sock"
     async with trio.open_nursery() as service:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from sipx.control import Caller, ControlError, Done, Method, changing
+from sipx.control.errors import ControlError
+from sipx.control.methods import Caller, Done, Method, changing
 from sipx.errors import PluginError
 
 from .conftest import Event, Limit, Said, Word, method

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sipx.control import place
+import sipx.control.place as place
 from sipx.control.place import Busy, check_length, client_path, peer_process, socket_path, take
 from sipx.errors import StartError
 

@@ -13,10 +13,9 @@ import pytest
 import trio
 import trio.testing
 
-from sipx.control import serve
 from sipx.control.outbox import EVENT_BYTES, WRITE_TIMEOUT
 from sipx.control.rpc import LONGEST_LINE
-from sipx.control.server import CLIENTS, IDLE_TIMEOUT, LINE_TIMEOUT, SUBSCRIPTIONS
+from sipx.control.server import CLIENTS, IDLE_TIMEOUT, LINE_TIMEOUT, SUBSCRIPTIONS, serve
 from sipx.errors import StartError
 
 
