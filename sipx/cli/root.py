@@ -28,10 +28,20 @@ COMMANDS: Final = {
     "init": Place("sipx.cli.init", "Write a commented configuration file to begin with."),
     "check": Place("sipx.cli.check", "Look for what is wrong before a partner does."),
     "run": Place("sipx.cli.run", "Run the proxy in the foreground."),
+    "status": Place("sipx.cli.status", "What the running service does, and what is wrong with it."),
+    "transactions": Place("sipx.cli.transactions", "The running transactions, or one of them."),
+    "flows": Place("sipx.cli.flows", "The open flows, or one of them."),
+    "reload": Place(
+        "sipx.cli.reload", "Let the running service take up its configuration file as it is now."
+    ),
+    "stop": Place("sipx.cli.stop", "End the running process, and wait until it has ended."),
     "plugins": Place(
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
     "cert": Place("sipx.cli.cert", "Certificates: list, show, request, make, import."),
+    "control": Place(
+        "sipx.cli.control", "The control API: its methods, their schema, calling them."
+    ),
     "version": Place("sipx.cli.version", "The version of sipx, and of what it runs on."),
     "completion": Place("sipx.cli.completion", "Print the completion script for a shell."),
     "help": Place("sipx.cli.help", "Show the help of a command."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.json_schema import models_json_schema
 
 from sipx.config.errors import did_you_mean
@@ -60,6 +60,15 @@ class VersionResult(BaseModel):
     """The version of sipx."""
 
 
+class SchemaResult(BaseModel):
+    """All methods with the JSON schemas of their models."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    document: dict[str, JsonValue]
+    """An OpenRPC document (https://spec.open-rpc.org)."""
+
+
 class Subscription(BaseModel):
     """Which stream is meant."""
 
@@ -88,6 +97,7 @@ class Api:
         self.add(
             {
                 "control.methods": self._list,
+                "control.schema": self._schema,
                 "control.version": self._version,
                 UNSUBSCRIBE: self._unsubscribe,
             }
@@ -192,6 +202,10 @@ class Api:
                 for method in self.methods().values()
             )
         )
+
+    def _schema(self) -> SchemaResult:
+        """All methods with the JSON schemas of what goes in and comes out."""
+        return SchemaResult(document=self.schema())
 
     def _version(self) -> VersionResult:
         """Who answers, and which protocol is spoken."""

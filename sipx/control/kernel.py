@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import trio
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -196,7 +196,7 @@ class KernelMethods:
         return await kernel.reload(settings)
 
     async def plan(self) -> Plan:
-        """What ``reload`` would do; nothing is changed."""
+        """What a reload would do; nothing is changed."""
         return await self._kernel.plan(await self._kernel.read())
 
     # ------------------------------------------------------------ what happens
@@ -258,6 +258,11 @@ def api_of(kernel: Kernel, more: Mapping[str, Callable[..., object]] | None = No
     )
     api.methods()
     return api
+
+
+def described() -> Api:
+    """The kernel's own methods, to be described and not to be called."""
+    return Api(KernelMethods(cast("Kernel", None)).methods())
 
 
 async def serve_control(

@@ -154,7 +154,6 @@ class TransactionMethods:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._layer = kernel.transactions
 
     async def list(self, params: TransactionsParams) -> TransactionList:
         """The running transactions, the newest first."""
@@ -198,12 +197,12 @@ class TransactionMethods:
     # ------------------------------------------------------------ the tables, in slices
 
     async def _servers(self) -> AsyncIterator[tuple[bytes, ServerTransaction | bytes]]:
-        async for pair in _sliced(self._layer.servers):
+        async for pair in _sliced(self._kernel.transactions.servers):
             yield pair
 
     async def _own_clients(self) -> AsyncIterator[tuple[bytes, ClientTransaction]]:
         """Those that are no branch of a request that came in."""
-        async for key, client in _sliced(self._layer.clients):
+        async for key, client in _sliced(self._kernel.transactions.clients):
             if not isinstance(client, Branch):
                 yield key, client
 

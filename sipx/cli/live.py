@@ -1,0 +1,49 @@
+"""What the commands have in common that ask a running service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from sipx.cli.command_line import CommandLine, command_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def _set_socket(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(CommandLine).socket = value
+
+
+def live_options(function: F) -> F:
+    """Give a command ``--socket`` and the options of every command."""
+    option = click.option(
+        "--socket",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="PATH",
+        callback=_set_socket,
+        expose_value=False,
+        help="The control socket of the service.",
+    )
+    return option(command_options(function))
+
+
+def lasting(seconds: float | None) -> str:
+    """A length of time in two units at most; "" for none."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h"
