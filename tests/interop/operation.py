@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sipx.control import Client
+from sipx.control.client import Client
 
 from .programs import free_port, wait_bound, wait_until
 from .proxy import RunningProxy, route
