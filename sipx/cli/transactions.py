@@ -57,7 +57,7 @@ def _listed(found: TransactionList, width: int | None) -> Iterator[str]:
         yield f"no transaction runs; {found.finished} finished ones wait for retransmissions"
         return
     yield from table(
-        ("id", "method", "state", "age", "from", "uri", "branches"),
+        ("id", "method", "state", "age", "from", "uri"),
         (
             (
                 one.id,
@@ -66,12 +66,10 @@ def _listed(found: TransactionList, width: int | None) -> Iterator[str]:
                 lasting(one.age),
                 one.flow if one.kind == "server" else "this proxy",
                 one.uri,
-                one.branches,
             )
             for one in found.transactions
         ),
         width,
-        right=("branches",),
     )
     left = found.total - len(found.transactions)
     if left > 0:

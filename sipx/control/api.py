@@ -234,24 +234,28 @@ class Api:
         refs, definitions = models_json_schema(
             list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}"
         )
+        schemas = definitions.get("$defs", {})
         return {
             "openrpc": "1.3.2",
             "info": {"title": "sipx control API", "version": own_version()},
-            "methods": [_described(method, refs) for method in methods],
-            "components": {"schemas": definitions.get("$defs", {})},
+            "methods": [_described(method, refs, schemas) for method in methods],
+            "components": {"schemas": schemas},
         }
 
 
-def _described(method: Method, refs: Mapping[Any, Any]) -> dict[str, Any]:
+def _described(
+    method: Method, refs: Mapping[Any, Any], schemas: Mapping[str, Any]
+) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": method.name,
         "summary": method.help.partition("\n")[0],
         "description": method.help,
         "paramStructure": "either",
-        "params": [] if method.params is None else _parameters(method.params),
+        "params": [],
     }
     if method.params is not None:
-        found["x-params"] = refs[method.params, "validation"]
+        model = found["x-params"] = refs[method.params, "validation"]
+        found["params"] = _parameters(schemas[model["$ref"].rpartition("/")[2]])
     result = refs[method.result, "serialization"]
     if method.stream:
         subscription = {"type": "object", "properties": {"subscription": {"type": "integer"}}}
@@ -266,8 +270,7 @@ def _described(method: Method, refs: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+def _parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     required = schema.get("required", ())
     return [
         {"name": name, "required": name in required, "schema": inner}

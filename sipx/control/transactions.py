@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 SLICE: Final = 1000
 """Transactions that are looked at without letting others run."""
-ID_LENGTH: Final = 12
+ID_LENGTH: Final = 10
 MOST: Final = 10_000
 """The largest number that can be asked for at once."""
 _LOOKING: Final = "looking for its hop"

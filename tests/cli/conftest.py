@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
 from sipx.cli.root import sipx
+from sipx.control.kernel import serve_control
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 TWO_DOMAINS = """
@@ -82,3 +86,43 @@ def two_domains(home: Path) -> Path:
     path = home / "sipx.toml"
     path.write_text(TWO_DOMAINS)
     return path
+
+
+class Service:
+    """A proxy with a control socket, and commands that are run beside it, in a thread."""
+
+    def __init__(self, stage: Any, line: Line) -> None:
+        self.stage = stage
+        self.kernel = stage.kernel
+        self.control = trio.CancelScope()
+        """Ends the control socket."""
+        self._line = line
+
+    async def serve(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Be there for commands."""
+        with self.control:
+            await serve_control(self.kernel, task_status=task_status)
+
+    async def __call__(self, *words: str) -> Result:
+        """What a command does."""
+        return await trio.to_thread.run_sync(partial(self._line, *words))
+
+    async def json(self, *words: str) -> Any:
+        """The one JSON document that it prints."""
+        return json.loads((await self(*words, "--json")).stdout)
+
+
+@pytest.fixture
+def service(
+    scene: Any, nursery: trio.Nursery, home: Path, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Awaitable[Service]]:
+    """``await service(**tables)``: a scene that commands find by $SIPX_SOCKET."""
+
+    async def start(**tables: Any) -> Service:
+        stage = await scene(**tables)
+        monkeypatch.setenv("SIPX_SOCKET", str(home / "control.sock"))
+        made = Service(stage, line)
+        await nursery.start(made.serve)
+        return made
+
+    return start

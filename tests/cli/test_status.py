@@ -1,0 +1,177 @@
+"""``sipx status`` as the operator sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import trio
+
+
+async def test_a_healthy_service_is_shown_and_is_0(service):
+    run = await service()
+    found = await run("status")
+    assert found.exit_code == 0
+    lines = found.stdout.splitlines()
+    assert f"is running, pid {os.getpid()}, up for" in lines[0]
+    assert "home.example" in lines[1]
+    assert any(line.split()[:3] == ["udp", "listening", "udp"] for line in lines)
+    assert lines[-1] == "healthy"
+
+
+async def test_the_same_as_json(service):
+    run = await service()
+    found = await run.json("status")
+    assert found["healthy"] is True
+    assert found["service"]["pid"] == os.getpid()
+    assert [i["name"] for i in found["interfaces"]] == ["udp", "tcp"]
+
+
+async def test_what_is_wrong_is_told_with_its_remedy_and_is_1(service):
+    run = await service()
+    run.kernel.interfaces.named("udp").failed("Address already in use")
+    found = await run("status")
+    assert found.exit_code == 1
+    assert "failure: interface udp: cannot listen on 127.0.0.1 port 5060 (udp)" in found.stdout
+    assert "`sipx check` tells who has the address" in found.stdout
+    assert found.stdout.splitlines()[-1] == "not healthy: 1 failure"
+
+
+@pytest.mark.parametrize(("broken", "code"), [(False, 0), (True, 1)])
+async def test_quiet_says_nothing_but_the_exit_code(service, broken, code):
+    run = await service()
+    if broken:
+        run.kernel.interfaces.named("udp").failed("Address already in use")
+    found = await run("status", "--quiet")
+    assert (found.exit_code, found.output) == (code, "")
+
+
+def test_without_a_service_it_is_4_and_a_sentence(line, monkeypatch, tmp_path):
+    monkeypatch.setenv("SIPX_SOCKET", str(tmp_path / "absent.sock"))
+    for words in (("status",), ("status", "--quiet"), ("status", "--json")):
+        found = line(*words)
+        assert (found.exit_code, found.stdout) == (4, "")
+        assert "no running service: there is no control socket" in found.stderr
+
+
+async def test_traffic_refusals_and_troubles_are_shown_by_reason(service):
+    run = await service()
+    kernel = run.kernel
+    kernel.journal.answered(b"MESSAGE", 200)
+    kernel.journal.answered(b"MESSAGE", 403)
+    kernel.journal.refusals["the sender is not known here"] = 3
+    for number in range(15):
+        kernel.journal.drops[f"reason {number}"] = 1
+    kernel.troubles.note("partner", "away.example", "its certificate has expired")
+    found = (await run("status")).stdout
+    assert "answers to MESSAGE: 200 x 1, 403 x 1" in found
+    assert "3 x the sender is not known here" in found
+    assert "and 5 for other reasons" in found
+    assert "partner away.example: its certificate has expired (once, for 0 s)" in found
+
+
+async def test_what_plugins_show_is_a_table(service):
+    routes = {
+        "home.example": {"server": "127.0.0.9", "trusted": True},
+        "off.example": {"server": "127.0.0.8", "enabled": False},
+    }
+    run = await service(**{"static-routes": {"route": routes}})
+    lines = (await run("status")).stdout.splitlines()
+    table = lines[lines.index("routes") + 1 :][:3]
+    assert table[0].split() == ["domain", "enabled", "trusted", "protocol", "server", "port",
+                                "addresses"]  # fmt: skip
+    assert table[1].split()[:5] == ["home.example", "yes", "yes", "udp", "127.0.0.9"]
+    assert table[2].split()[:3] == ["off.example", "no", "no"]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+async def test_nothing_of_others_reaches_the_terminal_raw(service, form):
+    run = await service()
+    run.kernel.troubles.note("partner", "away\x1b[2J.example", "bad\x9b31m\u2028line")
+    run.kernel.journal.refusals["reason\x07"] = 1
+    found = (await run("status", *form)).stdout
+    assert "away" in found
+    assert all(c == "\n" or c.isprintable() for c in found)
+
+
+async def test_a_failed_reload_is_told_line_by_line(service):
+    run = await service()
+    run.kernel.reloads.failed_with("a.toml:1:1: one\na.toml:2:1: two", 0.0)
+    found = await run("status")
+    assert found.exit_code == 0
+    assert "the configuration before it runs on: a.toml:1:1: one\n" in found.stdout
+    assert found.stdout.splitlines()[-1] == "healthy, with 1 warning"
+
+
+# ---------------------------------------------------------------- --watch
+
+
+async def test_watch_needs_a_terminal_or_json(service):
+    run = await service()
+    found = await run("status", "--watch")
+    assert found.exit_code == 2
+    assert "--watch needs a terminal, or --json" in found.stderr
+    assert (await run("status", "--watch", "--quiet")).exit_code == 2
+
+
+WATCH = [sys.executable, "-m", "sipx", "status", "--watch", "--interval", "0.1"]
+
+
+async def until(process, receive, enough):
+    """What a process writes until it is enough; then it is interrupted: its exit code too."""
+    found = b""
+    try:
+        with trio.fail_after(60):
+            while not enough(found):
+                found += await receive()
+            process.send_signal(signal.SIGINT)
+            return found, await process.wait()
+    finally:
+        process.kill()
+
+
+async def test_watch_streams_documents_until_it_is_interrupted(service):
+    await service()
+    process = await trio.lowlevel.open_process([*WATCH, "--json"], stdout=subprocess.PIPE)
+    async with process.stdout as pipe:
+        found, code = await until(process, pipe.receive_some, lambda text: text.count(b"\n") > 2)
+    assert code == 0
+    assert [json.loads(line)["healthy"] for line in found.splitlines()[:3]] == [True] * 3
+
+
+async def test_watch_streams_until_the_service_goes(service, nursery):
+    run = await service()
+    process = await trio.lowlevel.open_process(
+        [*WATCH, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    async with process.stdout as pipe:
+        await pipe.receive_some()
+        run.control.cancel()
+        with trio.fail_after(60):
+            assert await process.wait() == 4
+            said = await process.stderr.receive_some()
+    await process.stderr.aclose()
+    assert b"ended the connection" in said
+
+
+async def test_watch_draws_on_a_terminal_and_waits_for_a_service_that_goes(service):
+    run = await service()
+    master, slave = os.openpty()
+    process = await trio.lowlevel.open_process(WATCH, stdout=slave, stderr=slave)
+    os.close(slave)
+
+    async def receive():
+        await trio.lowlevel.wait_readable(master)
+        data = os.read(master, 65536)
+        if b", pid " in data:
+            run.control.cancel()
+        return data
+
+    found, code = await until(process, receive, lambda text: b"trying again; Ctrl-C ends" in text)
+    os.close(master)
+    assert code == 0
+    assert b", pid " in found
