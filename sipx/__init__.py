@@ -55,6 +55,14 @@ if TYPE_CHECKING:
         StreamTransport,
         open_socket,
     )
+    from sipx.control.errors import (
+        ControlError,
+    )
+    from sipx.control.methods import (
+        Caller,
+        Done,
+        changing,
+    )
     from sipx.domains import (
         DomainSet,
         DomainTable,
@@ -191,6 +199,12 @@ _PLACES: Final = {
         "Size",
         "refuse",
     ),
+    "sipx.control.errors": ("ControlError",),
+    "sipx.control.methods": (
+        "Caller",
+        "Done",
+        "changing",
+    ),
     "sipx.connections": (
         "Connection",
         "Listener",
@@ -323,6 +337,7 @@ __all__ = [
     "Bound",
     "Branch",
     "ByDomain",
+    "Caller",
     "Certificate",
     "CertificateError",
     "CertificateFault",
@@ -332,6 +347,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Connection",
+    "ControlError",
     "Direction",
     "DirectoryPath",
     "Discovery",
@@ -339,6 +355,7 @@ __all__ = [
     "DomainPattern",
     "DomainSet",
     "DomainTable",
+    "Done",
     "DryRun",
     "Duration",
     "EkuPolicy",
@@ -405,6 +422,7 @@ __all__ = [
     "by_rfc5922",
     "canonical_domain",
     "certificate_facts",
+    "changing",
     "command_options",
     "config_refusals",
     "decide_incoming",

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from sipx import hookspecs
+from sipx import Done, hookspecs
 from sipx.errors import PluginError
 from sipx.hooks import COMPILED, Hooks
 from sipx.plugin import hookimpl
@@ -199,17 +199,35 @@ def test_two_transports_of_one_name_are_refused():
     )
 
 
+def done() -> Done:
+    """A method."""
+    return Done()
+
+
 def test_control_methods_are_joined_and_two_of_one_name_are_refused():
     hooks = hooks_with(
-        a=plugin(control_methods=lambda self: {"routes.list": print}),
-        b=plugin(control_methods=lambda self: {"flows.list": len}),
+        a=plugin(control_methods=lambda self: {"routes.list": done}),
+        b=plugin(control_methods=lambda self: {"flows.list": done}),
     )
-    assert hooks.control_methods() == {"routes.list": ("a", print), "flows.list": ("b", len)}
-    hooks.register("c", plugin(control_methods=lambda self: {"routes.list": str}))
+    methods = [(method.owner, method.name) for method in hooks.control_methods()]
+    assert methods == [("a", "routes.list"), ("b", "flows.list")]
+    hooks.register("c", plugin(control_methods=lambda self: {"routes.list": done}))
     with pytest.raises(
         PluginError, match=r"plugins 'a' and 'c' both bring the control method 'routes\.list'"
     ):
         hooks.control_methods()
+
+
+def test_a_control_method_says_what_it_takes_and_gives():
+    hooks = hooks_with(a=plugin(control_methods=lambda self: {"routes.list": lambda: None}))
+    with pytest.raises(PluginError, match=r"plugin 'a': control method 'routes\.list': its result"):
+        hooks.control_methods()
+
+
+def test_parts_of_the_status_are_not_asked_for_before_somebody_wants_them():
+    hooks = hooks_with(a=plugin(status_sections=fails), b=plugin(status_sections=lambda self: {}))
+    first, second = hooks.status_sections()
+    assert (first.plugin, second.plugin, second.item()) == ("a", "b", {})
 
 
 async def coroutine() -> None:

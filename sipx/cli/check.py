@@ -103,6 +103,7 @@ class _Wanted:
 def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Found]:
     from sipx.certificates.findings import inline_secrets
     from sipx.cli.ports import port_findings
+    from sipx.control.findings import control_findings
     from sipx.dry_run import DryRun
     from sipx.errors import PluginError, StartError
     from sipx.plugin import Finding, Severity
@@ -111,6 +112,7 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
     if "config" in wanted:
         text = f"{settings.path} is valid"
         found.append(Found("config", Finding("SIPX-C001", Severity.OK, text)))
+        found += [Found("config", f) for f in control_findings(settings.kernel.service)]
     try:
         with DryRun.of(settings, line.registry) as dry:
             checks = dry.hooks.checks()

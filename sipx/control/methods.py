@@ -85,7 +85,12 @@ class Method:
             )
         if not inspect.isroutine(function):
             raise _wrong(owner, name, f"{function!r} is no function", "give a function or a method")
-        parameters = list(inspect.signature(function).parameters.values())
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except ValueError:
+            raise _wrong(
+                owner, name, f"{function!r} does not say what it takes", "write a function"
+            ) from None
         takes_caller = bool(parameters) and parameters[-1].name == "caller"
         if takes_caller:
             parameters.pop()

@@ -131,7 +131,7 @@ def take(path: Path, group: str = "") -> Taken:
     """
     check_length(path)
     try:
-        number, trouble = _group(group)
+        number, trouble = group_number(group)
         if _make_directory(path.parent, open_to_group=bool(group) or os.geteuid() == 0):
             trouble = trouble or _owned(path.parent, number)
         with _locked(path.parent):
@@ -158,7 +158,7 @@ def _make_directory(directory: Path, *, open_to_group: bool) -> bool:
     return True
 
 
-def _group(name: str) -> tuple[int, str]:
+def group_number(name: str) -> tuple[int, str]:
     """The number of a group, and what is wrong with it. -1: that of the process."""
     if not name:
         return -1, ""

@@ -118,3 +118,12 @@ def test_a_password_in_the_open_configuration_is_a_failure(line, home):
     assert ("SIPX-T004", "failure") in _codes(line.json("check", "certs"), "certs")
     file.chmod(0o600)
     assert ("SIPX-T004", "failure") not in _codes(line.json("check", "certs"), "certs")
+
+
+def test_a_group_that_is_not_there_is_a_warning(line, two_domains):
+    two_domains.write_text(
+        two_domains.read_text().replace("[service]", '[service]\ncontrol_group = "no-such-group"')
+    )
+    found = line.json("check", "config")
+    assert [f["code"] for f in found["findings"]] == ["SIPX-C001", "SIPX-C004"]
+    assert found["verdict"] == "warnings"

@@ -132,7 +132,8 @@ class Callable:
         (Callable(), "is no function; give a function"),
         (partial(plain), "is no function"),
         (5, "5 is no function"),
-        (print, "its result|takes"),
+        (print, "takes args, sep"),
+        (dict.update, "does not say what it takes"),
     ],
 )
 def test_what_is_not_right_is_told_with_plugin_and_name(function, said):
