@@ -111,6 +111,9 @@ if TYPE_CHECKING:
         Status,
         host_port,
     )
+    from sipx.logs import (
+        log_formatter,
+    )
     from sipx.plugin import (
         Accept,
         Bound,
@@ -122,6 +125,7 @@ if TYPE_CHECKING:
         InterfaceRequest,
         Later,
         LocationStore,
+        LogFiles,
         NextHop,
         Peer,
         PeerRefusedError,
@@ -257,6 +261,7 @@ _PLACES: Final = {
         "Status",
         "host_port",
     ),
+    "sipx.logs": ("log_formatter",),
     "sipx.plugin": (
         "Accept",
         "Bound",
@@ -268,6 +273,7 @@ _PLACES: Final = {
         "InterfaceRequest",
         "Later",
         "LocationStore",
+        "LogFiles",
         "NextHop",
         "Peer",
         "PeerRefusedError",
@@ -376,6 +382,7 @@ __all__ = [
     "Listener",
     "LocalPath",
     "LocationStore",
+    "LogFiles",
     "NextHop",
     "Partner",
     "Peer",
@@ -432,6 +439,7 @@ __all__ = [
     "insecure_trust_reason",
     "interface_names",
     "is_private",
+    "log_formatter",
     "name_refusal",
     "open_socket",
     "parse_address",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sipx.arrival import note_source
 from sipx.events import Direction
 from sipx.flows import PONG
+from sipx.logs import about
 from sipx.reasons import OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Message, Request
@@ -133,11 +134,14 @@ class Edge:
         except RemoteError as error:
             self.journal.dropped(flow, error.reason, Drop.MALFORMED)
         except Exception as error:
-            self.bug(error, f"handling a message from {flow.name}")
+            self._bug(error, f"handling a message from {flow.name}", about(flow, message))
 
     def bug(self, error: Exception, where: str) -> None:
         """A bug of ours is told with its traceback; what it is about pays, and nobody else."""
-        log.error("internal error while %s", where, exc_info=error)
+        self._bug(error, where, {})
+
+    def _bug(self, error: Exception, where: str, fields: dict[str, str]) -> None:
+        log.error("internal error while %s", where, exc_info=error, extra=fields)
         self.journal.internal_error()
         if self.on_bug is not None:
             self.on_bug(error)
@@ -197,7 +201,8 @@ class Edge:
             return
         if flow.reliable:
             self.handshake_ends(flow.address)
-        log.debug("%s closed: %s", flow.name, reason)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s closed: %s", flow.name, reason, extra=about(flow))
         self.transactions.flow_failed(flow)
         self.journal.flow_closed(flow, reason)
 

@@ -81,6 +81,14 @@ class PluginHandle:
         found = self._kernel.troubles.of(kind, name)
         return "" if found is None else found.text
 
+    def wall(self) -> float:
+        """Seconds since 1970, by the kernel's wall clock."""
+        return self._kernel.wall()
+
+    def note_trouble(self, kind: str, name: str, text: str) -> None:
+        """What does not work; "" says that it works again."""
+        self._kernel.troubles.note(kind, name, text)
+
     def report(self, event: object) -> None:
         """Hand an event to those who watch."""
         self._kernel.report(self._name, event)

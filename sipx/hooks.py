@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 COMPILED: Final = (*hookspecs.HOT, "authenticate_peer", "flow_opened", "flow_closed")
 """The hooks that are kept as tuples of functions."""
+KERNEL: Final = "sipx"
+"""Who owns what watches messages for the kernel itself."""
 
 
 class Contribution(NamedTuple, Generic[T]):
@@ -88,6 +90,7 @@ class Hooks:
         self._owners: dict[Callable[..., Any], str] = {}
         self._former: dict[Callable[..., Any], str] = {}
         self._given: dict[tuple[str, str], Any] = {}
+        self._watching: Callable[[Request | Response, Flow, Direction], None] | None = None
         self._compile()
 
     # ------------------------------------------------------------ the set of plugins
@@ -151,6 +154,14 @@ class Hooks:
     def bringing(self, hook: str) -> frozenset[str]:
         """The names of the plugins that implement a hook."""
         return frozenset(impl.plugin_name for impl in self._impls(hook))
+
+    def watch_messages(
+        self, function: Callable[[Request | Response, Flow, Direction], None] | None
+    ) -> None:
+        """Let the kernel itself see every message, behind the plugins; None: no longer."""
+        if function != self._watching:
+            self._watching = function
+            self._compile()
 
     def owner(self, function: Callable[..., Any]) -> str:
         """The name of the plugin that a function of a hot hook belongs to.
@@ -312,6 +323,9 @@ class Hooks:
                 function = _positional(impl, tuple(spec.argnames))
                 self._owners[function] = impl.plugin_name
                 functions.append(function)
+            if hook == "message_traced" and self._watching is not None:
+                self._owners[self._watching] = KERNEL
+                functions.append(self._watching)
             setattr(self, hook, tuple(functions))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sipx.events import Direction, Fault, TransactionRecord
+from sipx.logs import TRACE, about
 from sipx.reasons import METHODS, OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sipx.sip.message import Message, Request, Response
 
 log = logging.getLogger("sipx.proxy")
+messages = logging.getLogger("sipx.trace")
 
 REPEAT: Final = 60.0
 """Seconds for which a refusal of the same source for the same reason is not logged again."""
@@ -72,6 +74,7 @@ class Journal:
         self._logged: dict[tuple[str, str], float] = {}
         self.on_fault: Callable[[Fault], None] | None = None
         """Tests forgive nothing: they set this."""
+        self.levels_changed()
 
     def answered(self, method: bytes, status: int) -> None:
         """A request got its final response."""
@@ -89,13 +92,14 @@ class Journal:
         self.refusals[why or str(status)] += 1
         if len(self.refusals) > MOST_WORDS:
             self.refusals.clear()
-        if self._news(flow.address, why):
+        if log.isEnabledFor(logging.INFO) and self._news(flow.address, why):
             log.info(
                 "refused %s from %s with %d: %s",
                 request.method.decode("ascii", "replace"),
                 flow.name,
                 status,
                 why or "no reason given",
+                extra=about(flow, request),
             )
 
     def _news(self, address: str, why: str) -> bool:
@@ -119,7 +123,8 @@ class Journal:
         self.drops[why] += 1
         if len(self.drops) > MOST_WORDS:
             self.drops.clear()
-        log.debug("dropped input from %s: %s", flow.name, why)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("dropped input from %s: %s", flow.name, why, extra=about(flow))
 
     def internal_error(self) -> None:
         """A bug of ours cost a message."""
@@ -133,9 +138,25 @@ class Journal:
     def faulted(self, plugin: str, where: str, error: Exception) -> None:
         """The same, where the plugin is known."""
         self.faults[plugin] += 1
-        log.error("plugin %s failed in %s", plugin, where, exc_info=error)
+        log.error("plugin %s failed in %s", plugin, where, exc_info=error, extra={"plugin": plugin})
         if self.on_fault is not None:
             self.on_fault(Fault(plugin, where, error))
+
+    # ------------------------------------------------------------ the trace
+
+    def levels_changed(self) -> None:
+        """The levels of the log have changed: messages are watched only while that is written."""
+        self.hooks.watch_messages(self._tell_message if messages.isEnabledFor(TRACE) else None)
+
+    def _tell_message(self, message: Message, flow: Flow, direction: Direction) -> None:
+        """One line for a message: its first line and where it passes; no other header, no body."""
+        messages.log(
+            TRACE,
+            "%s %s",
+            direction.value,
+            message.start.decode("utf-8", "backslashreplace"),
+            extra={"cseq": _cseq(message), **about(flow, message)},
+        )
 
     # ------------------------------------------------------------ observers
 
@@ -226,6 +247,14 @@ class Journal:
             turned_away=dict(self.turned_away),
             faults=dict(self.faults),
         )
+
+
+def _cseq(message: Message) -> str:
+    try:
+        cseq = message.cseq
+    except RemoteError:
+        return ""
+    return f"{cseq.number} {cseq.method.decode('ascii', 'backslashreplace')}"
 
 
 def _address(message: Message, name: bytes) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
@@ -332,6 +332,18 @@ class Service(Protocol):
         ...
 
 
+@runtime_checkable
+class LogFiles(Protocol):
+    """What a handler of the hook ``log_handlers`` may have, if it writes files.
+
+    One that also has a method ``reopen()`` is told when files have been moved away.
+    """
+
+    def files(self) -> Iterable[Path]:
+        """Its files, the one being written first. Called from another thread; may ask the disk."""
+        ...
+
+
 class Severity(Enum):
     """How bad a finding is."""
 
@@ -425,6 +437,17 @@ class Proxy(Protocol):
         """What does not work now with a partner or an interface, in words; "" if nothing is known.
 
         ``kind`` and ``name`` are those of ``Receiver.trouble``.
+        """
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970, by the clock that people set."""
+        ...
+
+    def note_trouble(self, kind: str, name: str, text: str) -> None:
+        """What does not work, in words, for the log and the status; "" says that it works again.
+
+        Told once, and again after an hour; ``kind`` and ``name`` say what it is.
         """
         ...
 

@@ -24,8 +24,8 @@ MOST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """``kind`` is "interface", "partner", "certificate" or "trust". ``since`` and ``last`` are
-    seconds of the kernel's clock; ``times`` counts.
+    """``kind`` is "interface", "partner", "certificate" or "trust", or what a plugin calls it.
+    ``since`` and ``last`` are seconds of the kernel's clock; ``times`` counts.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Troubles:
             if known is not None:
                 del self._entries[key]
                 self._logged.pop((kind, name, known.text), None)
-                log.info("%s %s works again", kind, name)
+                log.info("%s %s works again", kind, name, extra=_fields(kind, name))
             return
         now = self._now()
         same = known is not None and known.text == text
@@ -71,7 +71,7 @@ class Troubles:
             if len(self._logged) >= MOST:
                 self._logged.clear()
             self._logged[*key, text] = now
-            log.warning("%s %s: %s", kind, name, text)
+            log.warning("%s %s: %s", kind, name, text, extra=_fields(kind, name))
 
     def of(self, kind: str, name: str) -> Trouble | None:
         """What is wrong with this one, or None."""
@@ -79,3 +79,7 @@ class Troubles:
 
     def __iter__(self) -> Iterator[Trouble]:
         return iter(tuple(self._entries.values()))
+
+
+def _fields(kind: str, name: str) -> dict[str, str]:
+    return {"peer" if kind == "partner" else kind.replace(" ", "_"): name}

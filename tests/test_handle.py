@@ -12,6 +12,7 @@ PUBLIC = {
     "domains",
     "flows",
     "log",
+    "note_trouble",
     "now",
     "random",
     "report",
@@ -21,6 +22,7 @@ PUBLIC = {
     "status",
     "tls",
     "trouble",
+    "wall",
 }
 
 
@@ -91,3 +93,16 @@ async def test_without_an_answer_it_is_told_so(proxy, autojump_clock):
             request, Target(hops=(NextHop("127.0.1.99", 5060, "udp"),))
         )
     assert caught.value.status == 408
+
+
+async def test_what_does_not_work_is_noted_until_it_works(proxy):
+    held = handle(proxy)
+    held.note_trouble("log files", "sipx.log", "no space left")
+    [trouble] = proxy.kernel.troubles
+    assert (trouble.kind, trouble.name, trouble.text) == ("log files", "sipx.log", "no space left")
+    held.note_trouble("log files", "sipx.log", "")
+    assert list(proxy.kernel.troubles) == []
+
+
+async def test_the_wall_clock_is_the_kernels(proxy):
+    assert handle(proxy).wall() == pytest.approx(proxy.kernel.wall(), abs=5)

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from sipx.events import Direction
+from sipx.logs import TRACE
 from sipx.plugin import hookimpl
 from sipx.reasons import Drop, Refusal
 
@@ -164,7 +165,7 @@ async def test_sec18_refusals_for_ever_new_reasons_do_not_grow_the_counters(scen
     home.ask("MESSAGE", "sip:bob@nowhere.example")
     await home.next(404)
     (flow,) = stage.kernel.flows
-    request = type("R", (), {"method": b"MESSAGE"})()
+    request = type("R", (), {"method": b"MESSAGE", "call_id": b"one"})()
     for number in range(5000):
         journal.refused(request, flow, 403, f"reason {number}")
         journal.dropped(flow, f"nonsense {number}")
@@ -184,3 +185,60 @@ async def test_sec18_a_method_with_control_bytes_cannot_break_the_log(
         home.ask("MESSAGE", "sip:bob@nowhere.example", sender="sip:x%0a@home.example")
         await home.next(404)
     assert all("\n" not in record.getMessage() for record in caplog.records)
+
+
+async def test_a_refusal_is_logged_with_the_fields_of_its_request(scene, autojump_clock, caplog):
+    _, home, _, _ = await observed(scene)
+    with caplog.at_level(logging.INFO, "sipx"):
+        home.ask("MESSAGE", "sip:bob@nowhere.example", call_id="one")
+        await home.next(404)
+    [record] = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert (record.call_id, record.interface, record.peer) == ("one", "udp", "udp:127.0.2.1:5060")
+    assert record.transaction.startswith("z9hG4bK")
+
+
+# ---------------------------------------------------------------- the trace
+
+
+async def test_each_message_is_a_line_while_trace_is_on_and_has_no_body(
+    scene, autojump_clock, caplog
+):
+    stage = await scene()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    with caplog.at_level(TRACE, "sipx.trace"):
+        stage.kernel.journal.levels_changed()
+        home.ask("MESSAGE", "sip:bob@away.example", call_id="one", cseq=5, body="s3cr3t")
+        away.answer(await away.next("MESSAGE"), 200)
+        await home.next(200)
+    traced = [record for record in caplog.records if record.name == "sipx.trace"]
+    assert [record.getMessage() for record in traced] == [
+        "in MESSAGE sip:bob@away.example SIP/2.0",
+        "out MESSAGE sip:bob@away.example SIP/2.0",
+        "in SIP/2.0 200 OK",
+        "out SIP/2.0 200 OK",
+    ]
+    assert {record.call_id for record in traced} == {"one"}
+    assert {record.cseq for record in traced} == {"5 MESSAGE"}
+    assert [record.peer for record in traced] == [
+        "udp:127.0.2.1:5060",
+        "udp:127.0.2.2:5060",
+        "udp:127.0.2.2:5060",
+        "udp:127.0.2.1:5060",
+    ]
+    assert "s3cr3t" not in repr([vars(record) for record in traced])
+
+
+async def test_while_trace_is_off_no_message_is_looked_at(scene, autojump_clock, caplog):
+    stage = await scene()
+    hooks, journal = stage.kernel.hooks, stage.kernel.journal
+    assert hooks.message_traced == ()
+    with caplog.at_level(TRACE, "sipx.trace"):
+        journal.levels_changed()
+        assert len(hooks.message_traced) == 1
+        assert hooks.owner(hooks.message_traced[0]) == "sipx"
+        journal.levels_changed()
+        assert len(hooks.message_traced) == 1
+        stage.plug("observer", Observer())
+        assert len(hooks.message_traced) == 2
+    journal.levels_changed()
+    assert len(hooks.message_traced) == 1

@@ -61,6 +61,7 @@ TESTED_THROUGH = {
     "sipx/journal.py": "tests/testing/test_proxy.py",
     "sipx/loose_routing.py": "tests/test_proxy_routes.py",
     "sipx/kernel.py": "tests/testing/test_proxy.py",
+    "sipx/logs/fields.py": "tests/test_journal.py",
     "sipx/paths.py": "tests/test_streams.py",
     "sipx/records.py": "tests/test_lookup.py",
     "sipx/state.py": "tests/cli/test_run.py",

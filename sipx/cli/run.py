@@ -47,9 +47,11 @@ def run(line: CommandLine) -> None:
 
     from sipx.logs import Logs
 
-    text = stderr_is_terminal()
     logs = Logs(
-        settings.kernel.log.level, sys.stderr, text=text, color=line.wants_color(sys.stderr)
+        settings.kernel.log,
+        sys.stderr,
+        terminal=stderr_is_terminal(),
+        color=line.wants_color(sys.stderr),
     )
     with logs:
         try:
@@ -74,6 +76,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     kernel = Kernel(settings, line.registry)
     logs.add(kernel.hooks.log_handlers())
+    logs.on_levels = kernel.journal.levels_changed
     ends = _Ends(kernel)
     async with trio.open_nursery() as nursery:
         ends.scope = nursery.cancel_scope

@@ -45,6 +45,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "certificate.key_file": "tls/main.key",
     "certificate.pkcs12_file": "tls/main.p12",
     "certificate.pkcs12_password": {"file": "tls/main.p12.password"},
+    "log.levels": {"proxy": "debug"},
     "service.control_socket": "/run/sipx/control.sock",
     "service.state_dir": "/var/lib/sipx",
     "route.bind": "192.0.2.10",

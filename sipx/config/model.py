@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
@@ -30,6 +31,7 @@ from sipx.config.values import (
     show,
 )
 from sipx.domains import canonical_domain
+from sipx.logs.levels import area_of
 from sipx.sip.parser import (
     MAX_BODY,
     MAX_HEAD,
@@ -104,7 +106,33 @@ def _names(value: object) -> object:
     return tuple(given)
 
 
+def _log_areas(value: object) -> object:
+    """Names with dots, quoted or not: ``plugin.udp = "debug"`` is a table in a table for TOML."""
+    if not isinstance(value, Mapping):
+        return value
+    found: dict[str, object] = {}
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            deeper = _log_areas(inner)
+            assert isinstance(deeper, dict)
+            found |= {f"{key}.{below}": level for below, level in deeper.items()}
+        else:
+            found[str(key)] = inner
+    return found
+
+
+def _log_area(value: str) -> str:
+    try:
+        return area_of(value)
+    except ValueError:
+        raise refuse(f"{show(value)} is no area", 'a name such as "proxy" or "sipx.tls"') from None
+
+
 Name = Annotated[str, AfterValidator(_table_name)]
+LogLevel = Literal["error", "warning", "info", "debug", "trace"]
+LogAreas = Annotated[
+    dict[Annotated[str, AfterValidator(_log_area)], LogLevel], BeforeValidator(_log_areas)
+]
 Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_names),
@@ -249,8 +277,15 @@ class DnsConfig(Table):
 class LogConfig(Table):
     """[log]: what is written down."""
 
-    level: Literal["error", "warning", "info", "debug", "trace"] = "info"
+    level: LogLevel = "info"
     """The least important level that is still written."""
+
+    format: Literal["auto", "text", "json"] = "auto"
+    """How lines on stderr look: "text" for people, "json" for machines; "auto" is text on a
+    terminal and JSON elsewhere."""
+
+    levels: LogAreas = {}
+    """Levels of single areas, such as "sipx.tls" or "plugin.static-routes"."""
 
 
 class ServiceConfig(Table):

@@ -430,3 +430,31 @@ def test_the_schema_describes_the_kernels_and_the_plugins_tables(routes):
     assert route["port"] == {"default": 5060, "maximum": 65535, "minimum": 0, "title": "Port",
                              "type": "integer"}  # fmt: skip
     assert route["server"]["description"] == "Where its servers are."
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[log.levels]\nproxy = "debug"\n"plugin.udp" = "trace"',
+        '[log.levels]\nproxy = "debug"\nplugin.udp = "trace"',
+        '[log.levels]\n"sipx.proxy" = "debug"\nsipx.plugin.udp = "trace"',
+        '[log]\nlevels = { proxy = "debug", sipx.plugin.udp = "trace" }',
+    ],
+)
+def test_areas_of_the_log_may_be_written_as_people_write_them(table):
+    log = settings(table).kernel.log
+    assert log.levels == {"sipx.proxy": "debug", "sipx.plugin.udp": "trace"}
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('"a b" = "debug"', "log.levels"),
+        ('proxy = "loud"', "log.levels.proxy"),
+        ("proxy = 3", "log.levels.proxy"),
+        ('plugin.udp = "loud"', "log.levels"),
+    ],
+)
+def test_what_is_no_area_or_no_level_of_the_log_is_told(table, expected):
+    [said] = problems("[log.levels]\n" + table)
+    assert expected in said

@@ -1,0 +1,42 @@
+"""The log: what is masked, how a line looks, and the queue that keeps writing off the SIP path.
+
+Whoever logs hands a record to a bounded queue and goes on; one thread writes it to stderr and to
+the handlers of plugins. Before it enters the queue a record is made harmless: control characters
+are escaped, so that no value can begin a line of its own, credentials are masked and bodies cut
+off. When nobody takes the lines away, lines are lost and counted, and SIP goes on.
+
+harmless    what a record loses before anybody may read it
+queueing    onto the queue
+listener    the thread: repeated lines are summed, the last ones kept, handlers called
+levels      what is written, area by area, and until when
+lines       from a record to text or JSON
+process     all of it together, for the process
+"""
+
+from __future__ import annotations
+
+from sipx.logs.fields import about
+from sipx.logs.harmless import escaped, harmless, masked
+from sipx.logs.levels import LEVELS, TRACE, AreaLevel, area_of
+from sipx.logs.lines import log_formatter
+from sipx.logs.process import Logs
+from sipx.logs.queueing import QUEUE_SIZE, Queueing
+from sipx.logs.recent import Follower, Line, Wanted
+
+__all__ = [
+    "LEVELS",
+    "QUEUE_SIZE",
+    "TRACE",
+    "AreaLevel",
+    "Follower",
+    "Line",
+    "Logs",
+    "Queueing",
+    "Wanted",
+    "about",
+    "area_of",
+    "escaped",
+    "harmless",
+    "log_formatter",
+    "masked",
+]
