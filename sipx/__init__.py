@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         host_port,
     )
     from sipx.logs import (
+        harmless,
         log_formatter,
     )
     from sipx.plugin import (
@@ -261,7 +262,10 @@ _PLACES: Final = {
         "Status",
         "host_port",
     ),
-    "sipx.logs": ("log_formatter",),
+    "sipx.logs": (
+        "harmless",
+        "log_formatter",
+    ),
     "sipx.plugin": (
         "Accept",
         "Bound",
@@ -434,6 +438,7 @@ __all__ = [
     "config_refusals",
     "decide_incoming",
     "eku_refusal",
+    "harmless",
     "hookimpl",
     "host_port",
     "insecure_trust_reason",

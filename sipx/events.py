@@ -40,6 +40,10 @@ class TransactionRecord:
     """Name of the accepted sender, "" when it was refused."""
     interface: str
     branches: int
+    server_transaction: bytes = b""
+    """The branch of the topmost Via of the request."""
+    client_transaction: bytes = b""
+    """The branch that the proxy gave to the try that answered; empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)

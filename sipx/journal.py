@@ -181,7 +181,9 @@ class Journal:
     ) -> None:
         """Call ``transaction_ended`` for a request that was forwarded."""
         request = context.request
-        client = branch.flow.name if branch is not None and branch.state >= 0 else ""  # type: ignore[attr-defined]  # a Flow
+        client, key = "", b""
+        if branch is not None and branch.state >= 0:
+            client, key = branch.flow.name, branch.key  # type: ignore[attr-defined]  # a Flow
         self._ended(
             request,
             response,
@@ -190,11 +192,12 @@ class Journal:
             client,
             context.sender.name,
             len(context.branches),
+            key,
         )
 
     def record_own(self, request: Request, response: Response, flow: Flow, now: float) -> None:
         """Call ``transaction_ended`` for a request that the proxy answered itself."""
-        self._ended(request, response, flow, now, "", "", 0)
+        self._ended(request, response, flow, now, "", "", 0, b"")
 
     def _ended(
         self,
@@ -205,6 +208,7 @@ class Journal:
         client: str,
         sender: str,
         branches: int,
+        client_transaction: bytes,
     ) -> None:
         from_uri, from_tag = _address(request, b"From")
         to_uri, to_tag = _address(response or request, b"To")
@@ -225,6 +229,8 @@ class Journal:
             sender=sender,
             interface=flow.interface.name,
             branches=branches,
+            server_transaction=request.branch,
+            client_transaction=client_transaction,
         )
         self._tell("transaction_ended", self.hooks.transaction_ended, record)
 

@@ -45,9 +45,12 @@ async def test_a_forwarded_request_leaves_one_record(scene, autojump_clock):
     _, home, away, observer = await observed(scene)
     home.ask("MESSAGE", "sip:bob@away.example", call_id="one", cseq=5)
     await trio.sleep(1)
-    away.answer(await away.next("MESSAGE"), 202)
-    await home.next(202)
+    request = await away.next("MESSAGE")
+    away.answer(request, 202)
+    answer = await home.next(202)
     (record,) = observer.records
+    assert record.client_transaction == request.branch
+    assert record.server_transaction == answer.branch
     assert (record.method, record.uri, record.status) == (b"MESSAGE", b"sip:bob@away.example", 202)
     assert (record.from_uri, record.from_tag) == (b"sip:user@home.example", b"near")
     assert (record.to_uri, record.to_tag) == (b"sip:bob@away.example", b"far")
@@ -63,6 +66,8 @@ async def test_a_refused_request_leaves_one_record_without_a_client(scene, autoj
     await home.next(404)
     (record,) = observer.records
     assert (record.status, record.client, record.branches) == (404, "", 0)
+    assert record.client_transaction == b""
+    assert record.server_transaction.startswith(b"z9hG4bK")
 
 
 async def test_x06_an_unanswered_message_leaves_a_record_with_status_0(scene, autojump_clock):
