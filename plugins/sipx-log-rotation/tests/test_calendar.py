@@ -54,17 +54,17 @@ def test_the_next_midnight_is_where_the_date_changes(zone, now, midnight, hours)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "America/St_Johns"])
-def test_every_day_of_many_years_ends_once_and_later_than_the_one_before(zone):
+def test_every_day_of_some_years_ends_once_and_later_than_the_one_before(zone):
     place = ZoneInfo(zone)
-    wall = at("1986-12-30 12:00")
+    wall = at("2004-12-30 12:00")
     days = Days(place)
     ended = []
-    while wall < at("2000-01-02 12:00"):
+    while wall < at("2009-01-02 12:00"):
         if days.ended(wall):
             ended.append(day_of(wall, place))
         wall += 1800
     assert ended == sorted(set(ended))
-    assert len(ended) == (date(2000, 1, 2) - date(1986, 12, 30)).days
+    assert len(ended) == (date(2009, 1, 2) - date(2004, 12, 30)).days
 
 
 def test_a_midnight_that_comes_twice_within_an_hour_ends_one_day():

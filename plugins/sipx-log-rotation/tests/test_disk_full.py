@@ -8,9 +8,12 @@ import ctypes
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCRIPT = r"""
 import os, resource, sys, time
