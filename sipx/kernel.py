@@ -169,6 +169,8 @@ class Kernel:
         """Called when another configuration has been taken up."""
         self.watchers: list[Callable[[str, object], None]] = []
         """Told of events: the plugin, "" for the kernel itself, and what happened."""
+        self.lost_lines: Callable[[], int] = int
+        """How many lines of the log were lost: whoever has the log sets this."""
         self.running_services = Services(self._service_failed)
         self._parked = 0
         self._parking: trio.Nursery | None = None
