@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "status": Place("sipx.cli.status", "What the running service does, and what is wrong with it."),
     "transactions": Place("sipx.cli.transactions", "The running transactions, or one of them."),
     "flows": Place("sipx.cli.flows", "The open flows, or one of them."),
+    "log": Place("sipx.cli.log", "The log of the running service: lines, levels, files."),
     "reload": Place(
         "sipx.cli.reload", "Let the running service take up its configuration file as it is now."
     ),

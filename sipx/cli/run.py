@@ -70,18 +70,18 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
     from cryptography.utils import CryptographyDeprecationWarning
 
     from sipx.control.kernel import serve_control
+    from sipx.control.logs import LogMethods
     from sipx.kernel import Kernel
 
     # What is odd about a stranger's certificate is no line for our stderr.
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     kernel = Kernel(settings, line.registry)
-    logs.add(kernel.hooks.log_handlers())
-    logs.on_levels = kernel.journal.levels_changed
+    logs.attach(kernel)
     ends = _Ends(kernel)
     async with trio.open_nursery() as nursery:
         ends.scope = nursery.cancel_scope
         await nursery.start(ends.listen)
-        await nursery.start(serve_control, kernel)
+        await nursery.start(serve_control, kernel, LogMethods(logs).methods())
         await nursery.start(ends.run_kernel)
         failure = _nothing_listens(kernel)
         if failure is None:

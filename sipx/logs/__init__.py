@@ -5,7 +5,7 @@ the handlers of plugins. Before it enters the queue a record is made harmless: c
 are escaped, so that no value can begin a line of its own, credentials are masked and bodies cut
 off. When nobody takes the lines away, lines are lost and counted, and SIP goes on.
 
-harmless    what a record loses before anybody may read it
+masking     what a record loses before anybody may read it
 queueing    onto the queue
 listener    the thread: repeated lines are summed, the last ones kept, handlers called
 levels      what is written, area by area, and until when
@@ -16,16 +16,18 @@ process     all of it together, for the process
 from __future__ import annotations
 
 from sipx.logs.fields import about
-from sipx.logs.harmless import escaped, harmless, masked
-from sipx.logs.levels import LEVELS, TRACE, AreaLevel, area_of
+from sipx.logs.levels import LEVELS, ROOT, TRACE, AreaLevel, area_of
 from sipx.logs.lines import log_formatter
+from sipx.logs.masking import escaped, harmless, masked
 from sipx.logs.process import Logs
 from sipx.logs.queueing import QUEUE_SIZE, Queueing
-from sipx.logs.recent import Follower, Line, Wanted
+from sipx.logs.recent import KEPT, Follower, Line, Wanted
 
 __all__ = [
+    "KEPT",
     "LEVELS",
     "QUEUE_SIZE",
+    "ROOT",
     "TRACE",
     "AreaLevel",
     "Follower",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sipx.config.model import LogConfig
+    from sipx.kernel import Kernel
 
 log = logging.getLogger("sipx.logs")
 
@@ -100,6 +101,19 @@ class Logs:
     def _format(self) -> None:
         text = self._config.format == "text" or (self._config.format == "auto" and self._terminal)
         self._stderr.setFormatter(log_formatter(json=not text, color=self._color))
+
+    def attach(self, kernel: Kernel) -> None:
+        """Write to the handlers of its plugins, now and after each reload; its trace goes with the
+        levels, and its status tells what was lost."""
+
+        def taken_up(_: object = None) -> None:
+            self.reconfigure(kernel.config.log)
+            self.use(kernel.hooks.log_handlers())
+
+        self.on_levels = kernel.journal.levels_changed
+        kernel.lost_lines = lambda: self.lost
+        kernel.after_reload.append(taken_up)
+        taken_up()
 
     # ------------------------------------------------------------ handlers
 

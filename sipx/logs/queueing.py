@@ -7,7 +7,7 @@ import queue
 from logging.handlers import QueueHandler
 from typing import Final
 
-from sipx.logs.harmless import cleaned
+from sipx.logs.masking import cleaned
 
 QUEUE_SIZE: Final = 10_000
 """Lines that may wait to be written."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from sipx.logs.harmless import PLAIN
 from sipx.logs.levels import LEVELS, ROOT, name_of
+from sipx.logs.masking import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,12 +137,20 @@ class Follower:
         missed, self._missed = self._missed, 0
         return Line.of(_missed(missed))
 
+    def begin(self, count: int = 0) -> None:
+        """Follow, beginning with the last ``count`` lines; may be called in a thread."""
+        self._recent.join(self, count)
+
+    def leave(self) -> None:
+        """Follow no longer."""
+        self._recent.leave(self)
+
     def __enter__(self) -> Follower:
-        self._recent.join(self)
+        self.begin()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._recent.leave(self)
+        self.leave()
 
 
 class Recent:
@@ -165,17 +173,13 @@ class Recent:
         """The last ``count`` lines of those that are wanted, oldest first."""
         with self._lock:
             kept = tuple(self._kept)
-        found: list[Line] = []
-        for record in reversed(kept):
-            if len(found) >= count:
-                break
-            if record in wanted:
-                found.append(Line.of(record))
-        return tuple(reversed(found))
+        return tuple(Line.of(record) for record in _last(kept, count, wanted))
 
-    def join(self, follower: Follower) -> None:
-        """One more follows."""
+    def join(self, follower: Follower, count: int = 0) -> None:
+        """One more follows, and gets the last ``count`` lines first: none twice, none left out."""
         with self._lock:
+            for record in _last(tuple(self._kept), count, follower.wanted)[-FOLLOWING:]:
+                follower.put(record)
             self._followers = (*self._followers, follower)
 
     def leave(self, follower: Follower) -> None:
@@ -190,6 +194,18 @@ class Recent:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def _last(
+    kept: tuple[logging.LogRecord, ...], count: int, wanted: Wanted
+) -> list[logging.LogRecord]:
+    found: list[logging.LogRecord] = []
+    for record in reversed(kept):
+        if len(found) >= count:
+            break
+        if record in wanted:
+            found.append(record)
+    return found[::-1]
 
 
 def _missed(count: int) -> logging.LogRecord:
