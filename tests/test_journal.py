@@ -224,6 +224,9 @@ async def test_each_message_is_a_line_while_trace_is_on_and_has_no_body(
     ]
     assert {record.call_id for record in traced} == {"one"}
     assert {record.cseq for record in traced} == {"5 MESSAGE"}
+    near_in, far_out, far_in, near_out = (record.transaction for record in traced)
+    assert (near_in, far_out) == (near_out, far_in)
+    assert near_in != far_out
     assert [record.peer for record in traced] == [
         "udp:127.0.2.1:5060",
         "udp:127.0.2.2:5060",

@@ -162,9 +162,7 @@ class LogMethods:
     def level(self, params: LevelParams) -> LevelState:
         """Change the level of an area now; with ``seconds`` it goes back by itself."""
         area = _area(params.area)
-        known = any(
-            found.area == area or found.area.startswith(f"{area}.") for found in self._logs.levels()
-        )
+        known = self._logs.is_known(area)
         return LevelState.of(self._logs.set_level(area, params.level, params.seconds), known=known)
 
     async def recent(self, params: LinesParams) -> LogLines:

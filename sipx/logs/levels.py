@@ -64,6 +64,8 @@ class Levels:
         self._file: dict[str, int] = {}
         self._changes: dict[str, _Change] = {}
         self._before: dict[str, int] = {}
+        self._invented: set[str] = set()
+        """Areas that nobody had logged in when they were given a level."""
         # The event loop changes levels, the listener's thread ends changes.
         self._lock = Lock()
 
@@ -108,6 +110,13 @@ class Levels:
                 self._apply()
         return over
 
+    def is_known(self, area: str) -> bool:
+        """Whether anything logs in an area, or below it."""
+        return any(
+            name not in self._invented and (name == area or name.startswith(f"{area}."))
+            for name in _existing()
+        )
+
     def restore(self) -> None:
         """Leave all loggers as they were found."""
         with self._lock:
@@ -122,13 +131,8 @@ class Levels:
         now = self._now()
         with self._lock:
             file, changes = dict(self._file), dict(self._changes)
-        known = {
-            name
-            for name, logger in tuple(logging.root.manager.loggerDict.items())
-            if isinstance(logger, logging.Logger) and name.startswith(f"{ROOT}.")
-        }
         found = []
-        for area in sorted({ROOT, *known, *file, *changes}):
+        for area in sorted({*_existing() - self._invented, *file, *changes}):
             change = changes.get(area)
             left = None if change is None or change.ends is None else max(0.0, change.ends - now)
             by = "change" if change is not None else "file" if area in file else ""
@@ -138,7 +142,10 @@ class Levels:
 
     def _apply(self) -> None:
         wanted = {**self._file, **{area: c.level for area, c in self._changes.items()}}
+        existing = _existing()
         for area, level in wanted.items():
+            if area not in existing:
+                self._invented.add(area)
             logger = logging.getLogger(area)
             self._before.setdefault(area, logger.level)
             if logger.level != level:
@@ -147,6 +154,12 @@ class Levels:
             if area not in wanted:
                 logging.getLogger(area).setLevel(before)
                 del self._before[area]
+
+
+def _existing() -> set[str]:
+    found = tuple(logging.root.manager.loggerDict.items())
+    own = (n for n, it in found if n.startswith(f"{ROOT}.") and isinstance(it, logging.Logger))
+    return {ROOT, *own}
 
 
 def name_of(number: int) -> str:

@@ -64,6 +64,10 @@ class Logs:
         """Every area there is, and its level."""
         return self._levels.areas()
 
+    def is_known(self, area: str) -> bool:
+        """Whether anything logs in an area, or below it: a misspelt one would do nothing."""
+        return self._levels.is_known(area)
+
     def set_level(self, area: str, level: str, seconds: float | None = None) -> AreaLevel:
         """Change the level of an area now, for some seconds or until [log] changes.
 
