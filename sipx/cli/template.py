@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 96
 _PLUGINS: Final = ("udp", "tcp", "static-routes")
+_IF_INSTALLED: Final = {"metrics": "Metrics for Prometheus and health checks over HTTP."}
+"""Plugins that are listed, and switched off at first: what their tables are for."""
 _ROUTES: Final = "static-routes"
 _ONLY_TLS: Final = (
     "certificate",
@@ -63,10 +65,10 @@ Every key without a default is here: a test takes the marks off, one by one.
 
 def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
     """The file for a domain and its UC servers (addresses or names, none: an example)."""
-    classes, _ = registry.examine(_PLUGINS)
+    classes, _ = registry.examine((*_PLUGINS, *_IF_INSTALLED))
     bind = _bind_for(servers)
     parts = [
-        _head(domain),
+        _head(domain, (*_PLUGINS, *(name for name in _IF_INSTALLED if name in classes))),
         *_interfaces(bind),
         *(_kernel_table(name) for name in ("wan", "certificate", "trust", "dns", "log")),
     ]
@@ -74,6 +76,9 @@ def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
         config: type[BaseModel] = cls.Config
         if name == _ROUTES:
             parts += _routes(config, domain, servers, trusted=is_private(bind))
+        elif name in _IF_INSTALLED:
+            comment = f"{_IF_INSTALLED[name]} The plugin {name}."
+            parts.append(_table(name, config, {"enabled": False}, comment=comment))
         else:
             parts.append(_table(name, config, {}, comment=f"The plugin {name}."))
     parts += [_kernel_table(name) for name in ("service", "limits")]
@@ -95,7 +100,7 @@ def _is_loopback(server: str) -> bool:
 # ---------------------------------------------------------------- the parts
 
 
-def _head(domain: str) -> str:
+def _head(domain: str, plugins: tuple[str, ...]) -> str:
     return f"""\
 # The configuration of sipx. `sipx check` looks for mistakes in it.
 # A line that begins with "#key =" shows a key with its default or an example.
@@ -108,7 +113,7 @@ config_version = 1
 domains = {_toml([domain])}
 
 # The plugins of this proxy, in the order in which they are asked.
-plugins = {_toml(list(_PLUGINS))}
+plugins = {_toml(list(plugins))}
 """
 
 

@@ -1,0 +1,5 @@
+"""Metrics and health checks over HTTP."""
+
+from sipx_metrics.plugin import Metrics, MetricsConfig
+
+__all__ = ["Metrics", "MetricsConfig"]

@@ -1,0 +1,320 @@
+"""All metrics there are: one row for each, with what it reads from the status of the proxy.
+
+Names and help follow Prometheus: base units, ``_total`` for what only grows. Labels hold names
+from the configuration file and fixed words; nothing that a peer sends becomes one.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sipx import ProxyStatus
+
+    Samples = Iterable[tuple[tuple[str, ...], float]]
+
+TROUBLES: Final = ("interface", "partner", "certificate", "trust")
+"""Kinds of trouble that have a count of their own; those of other plugins are "other"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name, its labels, what it means, and its samples as (label values, value)."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[ProxyStatus], Samples]
+
+
+def _one(value: float) -> Samples:
+    return [((), value)]
+
+
+def _by(counts: dict[str, int]) -> Samples:
+    return [((word,), number) for word, number in counts.items()]
+
+
+def _build(status: ProxyStatus) -> Samples:
+    return [((status.service.version, platform.python_version()), 1)]
+
+
+def _reloads(status: ProxyStatus) -> Samples:
+    reload = status.service.reload
+    return [(("success",), reload.count - reload.failed), (("failure",), reload.failed)]
+
+
+def _interfaces_up(status: ProxyStatus) -> Samples:
+    # One that is switched off is not down.
+    for one in status.interfaces:
+        if one.state != "off":
+            yield (one.name, one.protocol, one.role), one.state == "listening"
+
+
+def _flows(status: ProxyStatus) -> Samples:
+    for one in status.interfaces:
+        yield (one.name, "inbound"), one.flows - one.outbound
+        yield (one.name, "outbound"), one.outbound
+
+
+def _messages(status: ProxyStatus) -> Samples:
+    for one in status.interfaces:
+        yield (one.name, "in"), one.messages_in
+        yield (one.name, "out"), one.messages_out
+
+
+def _responses(status: ProxyStatus) -> Samples:
+    counts: Counter[tuple[str, ...]] = Counter()
+    for one in status.answers:
+        if one.status:
+            counts[one.method, f"{one.status // 100}xx"] += one.count
+    return counts.items()
+
+
+def _unanswered(status: ProxyStatus) -> Samples:
+    return [((one.method,), one.count) for one in status.answers if not one.status]
+
+
+def _transactions(status: ProxyStatus) -> Samples:
+    return [(("server",), status.transactions.servers), (("client",), status.transactions.clients)]
+
+
+def _plugins_up(status: ProxyStatus) -> Samples:
+    for plugin in status.plugins:
+        if plugin.enabled:
+            yield (plugin.name,), plugin.state == "running"
+
+
+def _restarts(status: ProxyStatus) -> Samples:
+    for plugin in status.plugins:
+        if plugin.enabled:
+            yield (plugin.name,), sum(service.restarts for service in plugin.services)
+
+
+def _faults(status: ProxyStatus) -> Samples:
+    return [((plugin.name,), plugin.faults) for plugin in status.plugins if plugin.enabled]
+
+
+def _not_after(status: ProxyStatus) -> Samples:
+    for one in status.certificates:
+        if one.not_after is not None:
+            yield (one.name,), one.not_after.timestamp()
+
+
+def _certificates_good(status: ProxyStatus) -> Samples:
+    for one in status.certificates:
+        yield (one.name,), not one.error and one.days_left is not None and one.days_left >= 0
+
+
+def _troubles(status: ProxyStatus) -> Samples:
+    counts = dict.fromkeys((*TROUBLES, "other"), 0)
+    for trouble in status.troubles:
+        counts[trouble.kind if trouble.kind in TROUBLES else "other"] += 1
+    return _by(counts)
+
+
+FAMILIES: Final = (
+    Family(
+        "sipx_build_info",
+        "gauge",
+        ("version", "python"),
+        "The versions of sipx and Python that run; always 1.",
+        _build,
+    ),
+    Family(
+        "sipx_healthy",
+        "gauge",
+        (),
+        "1 if nothing fails that sipx status would call a failure.",
+        lambda status: _one(status.healthy),
+    ),
+    Family(
+        "sipx_proxy_running",
+        "gauge",
+        (),
+        "1 if the proxy service runs, 0 while it starts, drains or is stopped.",
+        lambda status: _one(status.service.state == "running"),
+    ),
+    Family(
+        "sipx_reload_total",
+        "counter",
+        ("result",),
+        "Reloads of the configuration, by result: success or failure.",
+        _reloads,
+    ),
+    Family(
+        "sipx_reload_last_successful",
+        "gauge",
+        (),
+        "0 if the last reload failed: then the configuration before it runs on.",
+        lambda status: _one(not status.service.reload.error),
+    ),
+    Family(
+        "sipx_reload_last_success_timestamp_seconds",
+        "gauge",
+        (),
+        "When the configuration that runs was taken up, by a reload or by the start.",
+        lambda status: _one(status.service.reload.last_success or status.service.started),
+    ),
+    Family(
+        "sipx_interface_up",
+        "gauge",
+        ("interface", "protocol", "role"),
+        "1 if the interface listens; one that is switched off is not there.",
+        _interfaces_up,
+    ),
+    Family(
+        "sipx_flows",
+        "gauge",
+        ("interface", "direction"),
+        "Open flows: connections, and peer addresses behind a UDP socket; outbound are those that "
+        "sipx has opened.",
+        _flows,
+    ),
+    Family(
+        "sipx_flows_opened_total",
+        "counter",
+        ("interface",),
+        "Flows that were opened.",
+        lambda status: [((one.name,), one.opened) for one in status.interfaces],
+    ),
+    Family(
+        "sipx_connections_rejected_total",
+        "counter",
+        ("reason",),
+        "Connections that were closed at once.",
+        lambda status: _by(status.connections_refused),
+    ),
+    Family(
+        "sipx_messages_total",
+        "counter",
+        ("interface", "direction"),
+        "SIP messages in and out, retransmissions included.",
+        _messages,
+    ),
+    Family(
+        "sipx_requests_total",
+        "counter",
+        ("method",),
+        "SIP requests that came in, retransmissions included; methods that no RFC knows are other.",
+        lambda status: _by(status.requests),
+    ),
+    Family(
+        "sipx_responses_total",
+        "counter",
+        ("method", "code_class"),
+        "Final responses that were sent, one for each transaction; those to what was too malformed "
+        "to tell have the method other.",
+        _responses,
+    ),
+    Family(
+        "sipx_requests_unanswered_total",
+        "counter",
+        ("method",),
+        "Requests that got no final response in time (RFC 4320 §4.2).",
+        _unanswered,
+    ),
+    Family(
+        "sipx_rejected_total",
+        "counter",
+        ("reason",),
+        "Requests that this proxy refused.",
+        lambda status: _by(status.refusals),
+    ),
+    Family(
+        "sipx_dropped_total",
+        "counter",
+        ("reason",),
+        "What came in, was not answered and went nowhere.",
+        lambda status: _by(status.drops),
+    ),
+    Family(
+        "sipx_retransmissions_absorbed_total",
+        "counter",
+        (),
+        "Retransmitted requests that were not forwarded again.",
+        lambda status: _one(status.transactions.absorbed),
+    ),
+    Family(
+        "sipx_transactions",
+        "gauge",
+        ("side",),
+        "Transactions: server those of peers, finished ones that absorb retransmissions included; "
+        "client those of this proxy.",
+        _transactions,
+    ),
+    Family(
+        "sipx_transactions_limit",
+        "gauge",
+        (),
+        "Server transactions at which new requests are answered 503 (limits.max_transactions).",
+        lambda status: _one(status.transactions.limit),
+    ),
+    Family(
+        "sipx_requests_parked",
+        "gauge",
+        (),
+        "Requests that wait for a name, a connection or a plugin.",
+        lambda status: _one(status.transactions.parked),
+    ),
+    Family(
+        "sipx_certificate_not_after_timestamp_seconds",
+        "gauge",
+        ("certificate",),
+        "When the certificate in use ends.",
+        _not_after,
+    ),
+    Family(
+        "sipx_certificate_good",
+        "gauge",
+        ("certificate",),
+        "1 if the files of the certificate are in order and it has not ended.",
+        _certificates_good,
+    ),
+    Family(
+        "sipx_troubles",
+        "gauge",
+        ("kind",),
+        "What does not work now: interfaces, partners, certificates, authorities.",
+        _troubles,
+    ),
+    Family(
+        "sipx_plugin_up",
+        "gauge",
+        ("plugin",),
+        "1 if all services of the plugin run.",
+        _plugins_up,
+    ),
+    Family(
+        "sipx_plugin_restarts_total",
+        "counter",
+        ("plugin",),
+        "Restarts of the plugin's services after a failure.",
+        _restarts,
+    ),
+    Family(
+        "sipx_plugin_faults_total",
+        "counter",
+        ("plugin",),
+        "Times that a hook or a service of the plugin raised.",
+        _faults,
+    ),
+    Family(
+        "sipx_log_lines_lost_total",
+        "counter",
+        (),
+        "Log lines that came faster than they could be written.",
+        lambda status: _one(status.log_lines_lost),
+    ),
+)
+"""Every metric, in the order in which they are shown."""
+
+COLLECTION: Final = "sipx_collection_seconds"
+COLLECTION_HELP: Final = "How long it took to gather all of this; SIP waited as long."
+"""The one that is not in the status."""
