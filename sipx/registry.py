@@ -67,13 +67,17 @@ class Registry:
                 same.append(entry)
         return entries
 
-    def installed(self) -> list[PluginInfo]:
-        """All installed plugins by name, without importing them."""
-        return [
+    @cached_property
+    def _installed(self) -> tuple[PluginInfo, ...]:
+        return tuple(
             PluginInfo(name, *_origin(entry))
             for name, entries in sorted(self._entries.items())
             for entry in entries
-        ]
+        )
+
+    def installed(self) -> list[PluginInfo]:
+        """All installed plugins by name, without importing them. Files are read once."""
+        return list(self._installed)
 
     def examine(
         self, names: Sequence[str]
