@@ -6,6 +6,12 @@ would hand them over, in batches of ``--batch`` messages, and come out as it wou
 two ends of the transaction are made here, outside the clock.
 
     .venv/bin/python benchmarks/core_cost.py [--batch 32] [--profile]
+
+What a plugin adds is seen in one process: a proxy with it and one without take turns, batch by
+batch, so that whatever else the machine does falls on both alike. A method of its control API can
+be called once a second, as somebody who watches would.
+
+    .venv/bin/python benchmarks/core_cost.py --plugin metrics --each-second metrics.text
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import pstats
+import statistics
 import tempfile
 import time
 from importlib.metadata import EntryPoint, entry_points
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 CONFIGURATION = """\
 config_version = 1
 domains = ["a.example"]
-plugins = ["wires", "static-routes"]
+plugins = {plugins}
 [interface.tcp]
 bind = "127.0.0.1"
 port = 5060
@@ -100,12 +107,14 @@ class Wires:
         return self.flows[address]
 
 
-def kernel(folder: Path) -> tuple[Kernel, Wires]:
+def kernel(folder: Path, *more: str) -> tuple[Kernel, Wires]:
     """The kernel, not running, with its interface up and both connections open."""
+    plugins = ["wires", "static-routes", *more]
     entries = [*entry_points(group=GROUP), EntryPoint("wires", "__main__:Wires", GROUP)]
-    registry = Registry([one for one in entries if one.name in ("wires", "static-routes")])
+    registry = Registry([one for one in entries if one.name in plugins])
+    folder.mkdir(exist_ok=True)
     file = folder / "sipx.toml"
-    file.write_text(CONFIGURATION.format(state=folder / "state"))
+    file.write_text(CONFIGURATION.format(state=folder / "state", plugins=plugins))
     made = Kernel(load(file, registry), registry, clock=time.monotonic)
     wires: Any = made.hooks.plugins()["wires"]
     interface = made.interfaces.named("tcp")
@@ -174,14 +183,58 @@ class Run:
             self.outward += clock() - begun
 
 
+def compare(folder: Path, args: argparse.Namespace) -> None:
+    """What a plugin adds."""
+    made, wires = kernel(folder / "with", args.plugin)
+    runs = (Run(*kernel(folder / "without"), args.batch), Run(made, wires, args.batch))
+    watch = None
+    if args.each_second:
+        given = {method.name: method.function for method in made.hooks.control_methods()}
+        if args.each_second not in given:
+            raise SystemExit(f"{args.plugin} has no method {args.each_second}: {', '.join(given)}")
+        watch = given[args.each_second]
+    for _ in range(2000 // args.batch + 1):
+        for run in runs:
+            run.turn()
+    settle_memory()
+    print("us per transaction    without       with    median of the differences of two turns")
+    for number in range(args.rounds):
+        turns: tuple[list[float], list[float]] = ([], [])
+        for turn in range(args.count // args.batch):
+            # Who goes first changes: the second one finds the caches warm.
+            for which in (0, 1) if turn % 2 else (1, 0):
+                run = runs[which]
+                run.inward = run.outward = 0
+                run.turn()
+                turns[which].append((run.inward + run.outward) / run.batch / 1000)
+        without, with_it = map(statistics.median, turns)
+        added = statistics.median(b - a for a, b in zip(*turns, strict=True)) / without
+        print(f"round {number + 1:<15} {without:7.2f}    {with_it:7.2f}    {100 * added:+.2f} %")
+    if watch is not None:
+        taken = []
+        for _ in range(100):
+            begun = time.perf_counter()
+            watch()
+            taken.append(time.perf_counter() - begun)
+        once = statistics.median(taken)
+        print(f"{args.each_second}: {once * 1000:.2f} ms, once a second {100 * once:+.2f} %")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, default=32, help="messages of one wake-up")
     parser.add_argument("--count", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true", help="where the time goes, by function")
+    parser.add_argument("--plugin", metavar="NAME", help="what this plugin adds")
+    parser.add_argument("--each-second", metavar="METHOD", help="a control method of the plugin")
     args = parser.parse_args()
+    if args.each_second and not args.plugin:
+        parser.error("--each-second needs --plugin")
     with tempfile.TemporaryDirectory(prefix="sipx-core-cost.") as folder:
+        if args.plugin:
+            compare(Path(folder), args)
+            return
         made, wires = kernel(Path(folder))
         run = Run(made, wires, args.batch)
         for _ in range(2000 // args.batch + 1):
