@@ -4,11 +4,17 @@
 The load generator is both ends: its client claims to be in a.example, and the request URI names
 the address of its server. So a.example is the domain served here, with its UC server at the
 client's address, and the server's address is a partner domain.
+
+With --metrics the plugin metrics runs too, and a process beside reads them once a second; what
+that reader costs is counted as the target's.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,7 +26,7 @@ from sipx.identity import certificate_facts
 CONFIGURATION = """\
 config_version = 1
 domains = ["a.example"]
-plugins = ["udp", "tcp", {tls_plugin}"static-routes"]
+plugins = ["udp", "tcp", {tls_plugin}"static-routes"{metrics_plugin}]
 
 [interface.udp]
 bind = "{ip}"
@@ -33,6 +39,7 @@ port = {port}
 protocol = "tcp"
 
 {tls_tables}
+{metrics_table}
 [log]
 level = "{log_level}"
 
@@ -72,6 +79,18 @@ key_file = "{certs}/proxy.key"
 ca = "{certs}/ca.pem"
 """
 
+READER = """\
+import http.client, os, sys, time
+while os.getppid() == int(sys.argv[2]):
+    time.sleep(1)
+    try:
+        reader.request("GET", "/metrics")
+        reader.getresponse().read()
+    except (NameError, OSError, http.client.HTTPException):
+        reader = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+"""
+"""Reads the metrics as Prometheus does, on one connection, only more often."""
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,6 +101,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tlsport", type=int, default=0, help="the proxy's, mutual TLS")
     parser.add_argument("--certs", type=Path, help="what mkcerts.sh has made, for tls")
     parser.add_argument("--log-level", default="warning")
+    parser.add_argument("--metrics", action="store_true", help="with the plugin, read each second")
     return parser.parse_args()
 
 
@@ -100,6 +120,10 @@ def main() -> None:
     args = arguments()
     uas_ip, _, uas_port = args.uas.rpartition(":")
     tls = args.protocol == "tls"
+    metrics_port = args.port + 2
+    if args.metrics:
+        here = (str(metrics_port), str(os.getpid()))
+        subprocess.Popen([sys.executable, "-S", "-c", READER, *here])
     with tempfile.TemporaryDirectory(prefix="sipx-bench-target.") as folder:
         file = Path(folder, "sipx.toml")
         file.write_text(
@@ -114,6 +138,8 @@ def main() -> None:
                 protocol="mtls" if tls else args.protocol,
                 tls_plugin='"tls", ' if tls else "",
                 tls_tables=tls_tables(args) if tls else "",
+                metrics_plugin=', "metrics"' if args.metrics else "",
+                metrics_table=f"[metrics]\nport = {metrics_port}\n" if args.metrics else "",
                 pins=f'pins = ["{spki(args.certs)}"]' if tls else "",
             )
         )
