@@ -220,6 +220,11 @@ class Kernel:
         return "stopped" if self._down.is_set() else "starting"
 
     @property
+    def ending(self) -> bool:
+        """Whether the process is to end, however it was told so."""
+        return self._ending
+
+    @property
     def services(self) -> list[ServiceState]:
         """The services of plugins."""
         return self.running_services.states
