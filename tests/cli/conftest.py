@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +20,9 @@ from sipx.cli.root import sipx
 from sipx.control.kernel import serve_control
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    import signal
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 TWO_DOMAINS = """
@@ -59,6 +66,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("SIPX_SOCKET", str(tmp_path / "run" / "control.sock"))
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sipx.state.state_directory", lambda configured: tmp_path / "state")
     monkeypatch.chdir(work)
     return work
@@ -126,3 +136,139 @@ def service(
         return made
 
     return start
+
+
+# ---------------------------------------------------------------- a real process
+
+PATIENCE = 30.0
+"""Seconds after which what should have happened has failed."""
+
+
+class Running:
+    """A real ``sipx run``: its start summary, and the lines of its log."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("\n}\n"):
+            line = process.stdout.readline()
+            assert line, (text, self.rest())
+            text += line
+        self.summary = json.loads(text)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._lines.put(line)
+
+    def address(self, name: str) -> tuple[str, int]:
+        """Where an interface listens."""
+        [found] = [i for i in self.summary["interfaces"] if i["name"] == name]
+        return (found["address"], found["port"])
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the process."""
+        self.process.send_signal(number)
+
+    def logged(self, text: str) -> str:
+        """The next line on stderr with this text; those before it are gone then."""
+        while True:
+            line = self._lines.get(timeout=PATIENCE)
+            if text in line:
+                return line
+
+    def rest(self) -> str:
+        """All further lines, when it has ended."""
+        self._reader.join(PATIENCE)
+        found = []
+        while not self._lines.empty():
+            found.append(self._lines.get())
+        return "".join(found)
+
+    def ended(self) -> int:
+        """Its exit code, when it has ended."""
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def running() -> Callable[..., AbstractContextManager[Running]]:
+    """``with running("--config", ..., VARIABLE="value") as proxy``: started and ready.
+
+    ``before`` is a command that becomes the one behind it.
+    """
+
+    @contextmanager
+    def running_(*words: str, before: tuple[str, ...] = (), **variables: str) -> Iterator[Running]:
+        process = subprocess.Popen(
+            [*before, sys.executable, "-m", "sipx", "run", "--json", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **variables},
+        )
+        try:
+            yield Running(process)
+        finally:
+            process.kill()
+            process.communicate()
+
+    return running_
+
+
+SYSTEMCTL = """#!/bin/sh
+here=$(dirname "$0")
+echo "$(basename "$0") $*" >> "$here/said"
+case "$*" in
+*--version*) echo "systemd 252 (252)" ;;
+*show*) cat "$here/unit" 2>/dev/null || echo LoadState=not-found ;;
+*) test ! -e "$here/refuses" || { echo "Access denied" >&2; exit 4; } ;;
+esac
+"""
+
+
+class ServiceManager:
+    """A ``systemctl`` that writes down what it is told, and tells what a test has written down."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        for name in ("systemctl", "systemd-sysusers"):
+            directory.joinpath(name).write_text(SYSTEMCTL)
+            directory.joinpath(name).chmod(0o755)
+
+    def told(self) -> list[str]:
+        """What it was told since, without questions."""
+        said = self._directory / "said"
+        lines = said.read_text().splitlines() if said.exists() else []
+        said.unlink(missing_ok=True)
+        return [line for line in lines if " show " not in line and "--version" not in line]
+
+    def has_unit(self, pid: int = 0, state: str = "active") -> None:
+        """From now on there is a unit, in the user's manager as well as in the system's."""
+        self._directory.joinpath("unit").write_text(
+            f"LoadState=loaded\nActiveState={state}\nSubState=running\nUnitFileState=enabled\n"
+            f"FragmentPath=/etc/systemd/system/sipx.service\nMainPID={pid}\nNRestarts=2\n"
+            "Result=success\nStatusText=running\n"
+        )
+
+    def refuses(self) -> None:
+        """From now on whoever asks has no right to."""
+        self._directory.joinpath("refuses").touch()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceManager:
+    """The service manager of a machine on which systemd runs."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    return ServiceManager(directory)
+
+
+@pytest.fixture
+def no_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without systemd."""
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))

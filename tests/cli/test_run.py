@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sipx.cli.exits import ExitCode
-from sipx.cli.run import _nothing_listens
+from sipx.cli.summary import nothing_listens
 from sipx.interfaces import Interface
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def test_a_missing_right_for_all_ports_is_exit_code_5():
     interface = Interface("low", "127.0.0.1", 99, transport)  # type: ignore[arg-type]
     interface.failed(os.strerror(errno.EACCES))
     interfaces = SimpleNamespace(all=[interface], listening=list)
-    failure = _nothing_listens(SimpleNamespace(interfaces=interfaces))  # type: ignore[arg-type]
+    failure = nothing_listens(SimpleNamespace(interfaces=interfaces))  # type: ignore[arg-type]
     assert failure is not None
     assert failure.exit_code == ExitCode.NOT_PERMITTED
     assert "CAP_NET_BIND_SERVICE" in failure.message
