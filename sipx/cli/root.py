@@ -36,6 +36,9 @@ COMMANDS: Final = {
         "sipx.cli.reload", "Let the running service take up its configuration file as it is now."
     ),
     "stop": Place("sipx.cli.stop", "End the running process, and wait until it has ended."),
+    "service": Place(
+        "sipx.cli.service", "Start and stop the proxy; install it as a service of the system."
+    ),
     "plugins": Place(
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
