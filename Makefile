@@ -16,12 +16,13 @@ PIP := -m pip --disable-pip-version-check
 # One line: a shell keeps a line break in quotes, and the bench would take it for an argument.
 SIPX_TARGET := 'sipx=python benchmarks/sipx_target.py --port {port} --uas {uas} --protocol {protocol} --tlsport {tlsport} --certs {certs}'
 
-.PHONY: help demo venv test check interop bench compiled pure constraints clean
+.PHONY: help demo venv test check docs interop bench compiled pure constraints clean
 
 help:
 	@echo "make demo         build .venv (once) and run 'sipx demo'; ARGS=\"--seconds 8\" passes options on"
 	@echo "make test         all tests that need nothing but this checkout; ARGS=\"-k uri\""
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
+	@echo "make docs         write docs/cli.md and the man pages from the commands and the configuration"
 	@echo "make interop      the tests with sipp, sipsak and Kamailio (skipped where they are missing)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
 	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
@@ -66,6 +67,9 @@ check: $(BUILT)
 	@$(BIN)/mypy --strict --no-error-summary sipx $(PLUGIN_SOURCES)
 	@echo "import rings, documentation"
 	@$(BIN)/python -m pytest -q tests/test_imports.py $(wildcard tests/test_docs*)
+
+docs: $(BUILT)
+	@$(BIN)/python -m sipx.cli.reference
 
 interop: $(BUILT)
 	@$(BIN)/python -m pytest -q -rs -m interop tests/interop $(ARGS)

@@ -33,7 +33,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, readable=
 
 @click.command("import")
 @click.argument("file", type=_FILE)
-@click.option("--name", help="What the files are called; without it the name of FILE.")
+@click.option("--name", help="What the files are called, not ca; without it the name of FILE.")
 @click.option("--key", "key_file", type=_FILE, help="The key, where it is not in FILE.")
 @click.option(
     "--password-file",

@@ -43,7 +43,8 @@ def request(
 ) -> None:
     """Make a key, and a request for an authority to sign.
 
-    Each DOMAIN becomes a subjectAltName, as DNS name and as sip: URI.
+    Each DOMAIN becomes a subjectAltName, as DNS name and as sip: URI; a full domain name, no
+    wildcard and no address.
     """
     from sipx.certificates import authority
 

@@ -47,7 +47,11 @@ def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
 @click.argument("what", metavar="NAME|FILE|HOST:PORT")
 @click.option("--explain", metavar="DOMAIN", help="What each profile says of it for this domain.")
 @click.option("--sni", metavar="NAME", help="Ask a live server for this name.")
-@click.option("--certificate", metavar="NAME", help="Show a live server this one of ours.")
+@click.option(
+    "--certificate",
+    metavar="NAME",
+    help="Show a live server this one of ours, and tell if it is refused.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True, max=300),
@@ -70,7 +74,8 @@ def show(
 
     With its whole chain, what [trust] says of it, which policies take it, and the line that pins
     its key; with --explain by the route of that domain, where there is one. Nothing is believed,
-    only looked at. The exit code is 1 when it would be refused.
+    only looked at. The exit code is 1 when it would be refused,
+    and 4 when the server cannot be reached.
     """
     from datetime import UTC, datetime
 

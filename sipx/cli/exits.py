@@ -10,7 +10,7 @@ import time
 import traceback
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every command; docs/operations.md lists them."""
+    """The exit codes of every command."""
 
     DONE = 0
     BAD_ANSWER = 1
@@ -32,6 +32,32 @@ class ExitCode(IntEnum):
     TRY_LATER = 75
     INTERRUPTED = 130
     TERMINATED = 143
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "done; of `sipx run`: a clean end",
+    ExitCode.BAD_ANSWER: (
+        "did its work, and the answer is bad: failed checks, a request that would be refused, a "
+        "proxy that is stopped"
+    ),
+    ExitCode.WRONG_USE: "wrong use of the command line",
+    ExitCode.CONFIGURATION: "the configuration is not valid, cannot be read, or is not there",
+    ExitCode.UNREACHABLE: (
+        "nobody answers: there is no running sipx, or `sipx cert show HOST:PORT` cannot reach it"
+    ),
+    ExitCode.NOT_PERMITTED: (
+        "not permitted: a file that may not be read or written, a control socket of others, a port "
+        "below 1024"
+    ),
+    ExitCode.NOT_STARTED: (
+        "could not start: no interface can listen, or no plugin brings the protocol of one"
+    ),
+    ExitCode.INTERNAL: "internal error; the path of the report is printed",
+    ExitCode.TRY_LATER: "try again later: a name server failed",
+    ExitCode.INTERRUPTED: "ended by a second INT before everything was finished",
+    ExitCode.TERMINATED: "ended by a second TERM before everything was finished",
+}
+"""For the reference pages."""
 
 
 class Failed(click.ClickException):

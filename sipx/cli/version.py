@@ -44,7 +44,12 @@ def _version(distribution: str) -> str:
 
 
 @click.command()
-@click.option("-v", "--verbose", is_flag=True, help="Also Python, libraries and plugins.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Also Python, libraries, plugins, and whether the hot path is compiled.",
+)
 @command_options
 @click.pass_obj
 def version(line: CommandLine, verbose: bool) -> None:
