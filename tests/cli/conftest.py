@@ -65,6 +65,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SIPX_SOCKET", str(work / "control.sock"))
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     monkeypatch.setenv("SIPX_SOCKET", str(tmp_path / "run" / "control.sock"))
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
@@ -124,13 +125,12 @@ class Service:
 
 @pytest.fixture
 def service(
-    scene: Any, nursery: trio.Nursery, home: Path, line: Line, monkeypatch: pytest.MonkeyPatch
+    scene: Any, nursery: trio.Nursery, home: Path, line: Line
 ) -> Callable[..., Awaitable[Service]]:
     """``await service(**tables)``: a scene that commands find by $SIPX_SOCKET."""
 
     async def start(**tables: Any) -> Service:
         stage = await scene(**tables)
-        monkeypatch.setenv("SIPX_SOCKET", str(home / "control.sock"))
         made = Service(stage, line)
         await nursery.start(made.serve)
         return made
