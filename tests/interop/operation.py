@@ -30,6 +30,7 @@ class Operation:
         tables: str = "",
         plugins: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        level: str = "warning",
     ) -> None:
         self.folder = folder
         self.client_port, self.server_port = free_port(CLIENT), free_port(SERVER)
@@ -43,6 +44,7 @@ class Operation:
             udp_port=self.udp_port,
             plugins=("udp", "tcp", "static-routes", *plugins),
             environment=environment,
+            level=level,
         )
         self.file = folder / "sipx.toml"
         self.text = self.file.read_text()

@@ -30,7 +30,7 @@ port = 0
 protocol = "tcp"
 
 [log]
-level = "warning"
+level = "{level}"
 
 [service]
 state_dir = "{folder}/state"
@@ -63,6 +63,7 @@ class RunningProxy:
         udp_port: int = 0,
         plugins: tuple[str, ...] = ("udp", "tcp", "static-routes"),
         environment: dict[str, str] | None = None,
+        level: str = "warning",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "sipx.toml"
@@ -70,6 +71,7 @@ class RunningProxy:
             domains=[domain],
             plugins=list(plugins),
             folder=folder,
+            level=level,
             udp_port=udp_port,
         )
         file.write_text(head + tables)

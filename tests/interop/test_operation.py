@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import psutil
@@ -73,7 +75,7 @@ def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -
 
 def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operation) -> None:
     it = operation()
-    it.send(8_000, uac="message_uac_patient")
+    it.send(20_000, uac="message_uac_patient")
     for _ in range(5):
         it.wait_for_traffic()
         it.sipx("service", "stop")
@@ -90,7 +92,7 @@ def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operatio
 
 def test_hup_reloads_and_term_lets_the_last_answers_out(operation) -> None:
     it = operation()
-    it.send(3_000, uac="message_uac_patient")
+    it.send(12_000, uac="message_uac_patient")
     it.wait_for_traffic()
     it.file.write_text(it.text + route("more.example", "127.0.0.9", 5060))
     os.kill(it.proxy.process.pid, signal.SIGHUP)
@@ -106,3 +108,117 @@ def test_hup_reloads_and_term_lets_the_last_answers_out(operation) -> None:
     # What the far end has answered has reached the near end: nobody there repeats a request.
     it.uac.end()
     it.uas.end()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 5 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Write until the disk takes no more."""
+    with file.open("wb", buffering=0) as full:
+        try:
+            while True:
+                full.write(bytes(4096))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
+def test_log_files_are_rotated_and_a_full_disk_stops_no_message(operation, small_disk) -> None:
+    it = operation(
+        level="trace",
+        plugins=("log-rotation",),
+        tables=f"""
+[log-rotation]
+directory = "{small_disk}/log"
+max_size = "1MB"
+keep = 2
+""",
+    )
+
+    def files() -> list[Path]:
+        return sorted((small_disk / "log").glob("sipx*"))
+
+    it.send(20_000)
+    wait_until(lambda: len(files()) == 3, "the second rotation", 60)
+    newest = max(files(), key=lambda file: file.stat().st_mtime)
+    wait_until(lambda: newest not in files() or newest.stat().st_size > 990_000, "more lines", 60)
+    assert len(files()) <= 3
+    assert max(file.stat().st_size for file in files()) < (1 << 20) + 4096
+
+    junk = small_disk / "junk"
+    fill(junk)
+    wait_until(lambda: "no space" in str(it.status()["troubles"]), "the trouble in the status", 30)
+    it.wait_for_traffic(1000)
+    junk.unlink()
+    wait_until(lambda: "no space" not in str(it.status()["troubles"]), "the end of it", 30)
+    it.wait_for_traffic(1000)
+    written = "".join(file.read_text() for file in files())
+    assert "lost" in written
+    figures = it.sent()
+    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+
+
+PLUGIN = """
+from pathlib import Path
+import trio
+from sipx import Config, hookimpl
+
+class Faulty:
+    Config = Config
+
+    def __init__(self, config, proxy):
+        self.trigger = Path("raise")
+
+    @hookimpl
+    def services(self):
+        return [self.watch]
+
+    async def watch(self, *, task_status=trio.TASK_STATUS_IGNORED):
+        task_status.started()
+        while True:
+            if self.trigger.exists():
+                raise OSError("its database is gone")
+            await trio.sleep(0.05)
+"""
+
+
+def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(operation, tmp_path) -> None:
+    site = tmp_path / "site"
+    information = site / "faulty-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[sipx]\nfaulty = faulty:Faulty\n")
+    (site / "faulty.py").write_text(PLUGIN)
+    it = operation(plugins=("faulty",), environment={"PYTHONPATH": str(site)})
+    it.send(10_000)
+    it.wait_for_traffic()
+
+    def faulty() -> dict[str, object]:
+        with it.client() as client:
+            plugins = client.call_json("status")["plugins"]
+        return next(plugin for plugin in plugins if plugin["name"] == "faulty")
+
+    trigger = tmp_path / "raise"
+    trigger.touch()
+    wait_until(lambda: faulty()["state"] == "failed", "the failure in the status")
+    wait_until(lambda: faulty()["services"][0]["restarts"] >= 2, "the second restart")
+    assert faulty()["services"][0]["error"] == "OSError: its database is gone"
+    it.wait_for_traffic()
+    trigger.unlink()
+    wait_until(lambda: faulty()["state"] == "running", "its recovery")
+    figures = it.sent()
+    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+    assert "service watch of plugin faulty failed" in it.proxy.process.log.read_text()
