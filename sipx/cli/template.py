@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 96
 _PLUGINS: Final = ("udp", "tcp", "static-routes")
-_IF_INSTALLED: Final = {"metrics": "Metrics for Prometheus and health checks over HTTP."}
+_IF_INSTALLED: Final = {
+    "log-rotation": "Log files, by size and number.",
+    "metrics": "Metrics for Prometheus and health checks over HTTP.",
+}
 """Plugins that are listed, and switched off at first: what their tables are for."""
 _ROUTES: Final = "static-routes"
 _ONLY_TLS: Final = (
@@ -48,6 +51,8 @@ _EXAMPLES: Final[dict[str, object]] = {
     "certificate.pkcs12_file": "tls/main.p12",
     "certificate.pkcs12_password": {"file": "tls/main.p12.password"},
     "log.levels": {"proxy": "debug"},
+    "log-rotation.directory": "/var/log/sipx",
+    "log-rotation.archive": "/var/log/sipx/archive",
     "service.control_socket": "/run/sipx/control.sock",
     "service.state_dir": "/var/lib/sipx",
     "route.bind": "192.0.2.10",
@@ -78,7 +83,7 @@ def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
             parts += _routes(config, domain, servers, trusted=is_private(bind))
         elif name in _IF_INSTALLED:
             comment = f"{_IF_INSTALLED[name]} The plugin {name}."
-            parts.append(_table(name, config, {"enabled": False}, comment=comment))
+            parts.append(_table(name, config, {"enabled": False}, comment=comment, examples=name))
         else:
             parts.append(_table(name, config, {}, comment=f"The plugin {name}."))
     parts += [_kernel_table(name) for name in ("service", "limits")]

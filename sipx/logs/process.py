@@ -168,9 +168,9 @@ class Logs:
         """Lines from now on, for ``with`` and ``async for``; only under trio."""
         return Follower(self._recent, wanted or Wanted())
 
-    def look(self) -> None:
-        """Do what the clock says is due, as the thread does by itself: for tests."""
-        self._listener.look()
+    def in_turn(self, function: Callable[[], None]) -> None:
+        """Call ``function`` in the thread of the log, when the lines that wait now are written."""
+        self._listener.order(function)
 
     # ------------------------------------------------------------ life
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sipx.testing.contract import check_plugin
     from sipx.testing.dialog import Dialog
     from sipx.testing.dns import DnsServer, dns_server
+    from sipx.testing.logs import LogUnderTest
     from sipx.testing.network import Network
     from sipx.testing.peer import UserAgent, running
     from sipx.testing.plugin import StartProxy
@@ -34,6 +35,7 @@ _MODULE_OF = {
     "DnsServer": "sipx.testing.dns",
     "Invitation": "sipx.testing.sessions",
     "Issued": "sipx.testing.certificates",
+    "LogUnderTest": "sipx.testing.logs",
     "Network": "sipx.testing.network",
     "NoAnswerError": "sipx.testing.asking",
     "Notifier": "sipx.testing.sessions",
@@ -63,6 +65,7 @@ __all__ = [
     "DnsServer",
     "Invitation",
     "Issued",
+    "LogUnderTest",
     "Network",
     "NoAnswerError",
     "Notifier",

@@ -83,6 +83,7 @@ def test_plugins_are_told_with_version_and_state(line, two_domains):
         ("SIPX-P001", "ok"),
         ("SIPX-P002", "ok"),
         ("SIPX-P003", "ok"),
+        ("SIPX-P003", "ok"),
     ]
     assert any("0.1.0 (sipx-udp)" in f["text"] for f in found["findings"])
 

@@ -32,7 +32,7 @@ class Service:
 
     def written(self):
         done = threading.Event()
-        self.logs._listener.order(done.set)
+        self.logs.in_turn(done.set)
         assert done.wait(30)
 
 

@@ -33,7 +33,7 @@ def methods(logs):
 def written(logs):
     """Wait for the thread."""
     done = threading.Event()
-    logs._listener.order(done.set)
+    logs.in_turn(done.set)
     assert done.wait(30)
 
 

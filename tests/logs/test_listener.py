@@ -25,7 +25,7 @@ def test_a_handler_that_raises_loses_its_lines_and_no_others_do(logged, keeping,
 def test_an_order_that_fails_costs_no_line(logged, capfd):
     stream, logs = logged()
     with logs:
-        logs._listener.order(lambda: 1 / 0)
+        logs.in_turn(lambda: 1 / 0)
         LOG.info("next")
     assert stream.events() == ["next"]
     assert "ZeroDivisionError" in capfd.readouterr().err
@@ -47,7 +47,7 @@ def test_an_order_that_finds_no_place_in_the_queue_is_obeyed_all_the_same(logged
         blocked.wait()
         for _ in range(3):
             LOG.info("fills")
-        logs._listener.order(obeyed.set)
+        logs.in_turn(obeyed.set)
         assert not obeyed.is_set()
         go_on.set()
         assert obeyed.wait(30)

@@ -17,7 +17,7 @@ LOG = logging.getLogger("sipx.test")
 def _written(logs: Logs) -> None:
     """Wait until the thread has come as far as now."""
     done = threading.Event()
-    logs._listener.order(done.set)
+    logs.in_turn(done.set)
     assert done.wait(30)
 
 

@@ -6,15 +6,13 @@ import json
 import logging
 import os
 import stat
-import threading
 from functools import partial
 
 import pytest
 from sipx_log_rotation.files import RETRY, LogFile
 from sipx_log_rotation.handler import FileHandler
 
-from sipx.config.model import LogConfig
-from sipx.logs import Logs
+from sipx.testing import LogUnderTest
 
 LOG = logging.getLogger("sipx.test")
 
@@ -25,29 +23,13 @@ def handler(directory, *, as_json=True):
     )
 
 
-class Log:
+class Log(LogUnderTest):
     """The log of a process, with a file."""
 
     def __init__(self, directory, *, as_json=True):
         self.handler = handler(directory, as_json=as_json)
-        self.stderr = (directory.parent / "stderr").open("w+")
-        self.logs = Logs(LogConfig(level="debug"), self.stderr, terminal=False, color=False)
         self.path = self.handler.file.path
-
-    def __enter__(self):
-        self.logs.__enter__()
-        self.logs.add([self.handler])
-        return self
-
-    def __exit__(self, *error):
-        self.logs.__exit__(*error)
-        self.stderr.close()
-
-    def written(self):
-        """Wait for the thread."""
-        done = threading.Event()
-        self.logs._listener.order(done.set)
-        assert done.wait(30)
+        super().__init__(self.handler)
 
 
 @pytest.fixture
