@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
@@ -47,6 +48,25 @@ SECRETS = [
     "password = s3cr3t",
     'password="s3cr3t and more"',
     "{'password': 's3cr3t'}",
+    'password="s3cr3t and no end',
+    'Digest username="bob", response="s3cr3t',
+    "sip:bob:s3cr3t@example.com",
+    "<sips:bob:s3cr3t;x=y@example.com>",
+    "uri=sip:bob:s3cr3t@example.com;maddr=sip:ann:s3cr3t@192.0.2.1",
+    "https://bob:s3cr3t@example.com/path",
+    "access_token=s3cr3t",
+    "token: s3cr3t",
+    "{'refresh-token': 's3cr3t'}",
+    "api_key=s3cr3t",
+    "X-API-Key: s3cr3t",
+    "Bearer s3cr3t.with.parts",
+    "Cookie: session=s3cr3t; other=s3cr3t",
+    "Set-Cookie: session=s3cr3t",
+    "passphrase = 's3cr3t'",
+    "client_secret=s3cr3t",
+    "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:s3cr3t|2^20",
+    "-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\ns3cr3t without end",
 ]
 
 
@@ -59,7 +79,7 @@ def test_sec_18_credentials_are_masked(secret):
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_sec_18_credentials_in_a_whole_message_are_masked_and_the_rest_is_shown(logged, secret):
-    message = f"MESSAGE sip:b@example.com SIP/2.0\r\n{secret}\r\nCall-ID: shown\r\n\r\n".encode()
+    message = f"MESSAGE sip:b@example.com SIP/2.0\r\nCall-ID: shown\r\n{secret}\r\n\r\n".encode()
     stream, started = logged()
     with started:
         LOG.info("message %r", message)
@@ -82,7 +102,18 @@ def test_sec_18_credentials_in_a_traceback_and_in_secret_fields_are_masked(logge
 
 
 @pytest.mark.parametrize(
-    "text", ["sip:bob@example.com", "the response was late", "CSeq: 1 MESSAGE"]
+    "text",
+    [
+        "sip:bob@example.com",
+        "the response was late",
+        "CSeq: 1 MESSAGE",
+        "udp:192.0.2.1:5060",
+        "tcp:[2001:db8::1]:5060",
+        "a84b4c76e66710@pc33.atlanta.example",
+        "a:b:c@host",
+        "sip:bob@example.com:5060;transport=tcp",
+        "SIP/2.0 200 OK",
+    ],
 )
 def test_what_is_no_secret_stays(text):
     assert masked(text) == escaped(text) == text
@@ -93,3 +124,53 @@ def test_numbers_stay_numbers_and_all_else_becomes_text():
     assert harmless(None) is None
     assert harmless(b"a\xff\n") == "a\\xff\\n"
     assert harmless(["a"]) == "['a']"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "MESSAGE sip:b@example.com SIP/2.0\r\nCall-ID: shown\r\n\r\nb0dy",
+        "MESSAGE sip:b@example.com SIP/2.0\nCall-ID: shown\n\nb0dy\n\nb0dy",
+        "SIP/2.0 200 OK\r\nCall-ID: shown\r\n\r\nb0dy",
+        repr(b"MESSAGE sip:b@example.com SIP/2.0\r\nCall-ID: shown\r\n\r\nb0dy"),
+        f"two: {b'SIP/2.0 200 OK{r}{n}Call-ID: shown{r}{n}{r}{n}b0dy'!r}",
+    ],
+)
+def test_a_body_is_never_written_and_its_head_is(logged, message):
+    message = message.replace("{r}{n}", "\\r\\n")
+    stream, started = logged()
+    with started:
+        LOG.info("got %s", message)
+        LOG.info("got", extra={"raw": message})
+        LOG.info("got", extra={"raw": message.encode()})
+        try:
+            raise ValueError(message)
+        except ValueError:
+            LOG.exception("failed")
+    text = stream.getvalue()
+    assert "b0dy" not in text
+    assert text.count("Call-ID: shown") == 4
+
+
+def test_a_text_without_end_is_cut_off(logged):
+    stream, started = logged()
+    with started:
+        LOG.info("x" * 100_000, extra={"peer": "y" * 100_000})
+    [entry] = stream.entries()
+    assert entry["event"].endswith("x [95904 characters more]")
+    assert entry["peer"].endswith("y [98976 characters more]")
+
+
+HOSTILE = [
+    *("a:", "sip:a:", "SIP/2.0", "SIP/2.0\\r\\n", "password=", 'password="', "authorization:"),
+    *("@", "a@:", "bearer ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "inline:", "token"),
+    *("\\", "\n", "'", " ", "private key -----BEGIN "),
+]
+
+
+def test_no_text_of_a_peer_takes_long_to_clean():
+    """A pattern that needs the square of its time would stop all calls for seconds."""
+    began = time.process_time()
+    for hostile in HOSTILE:
+        harmless(hostile * (4096 // len(hostile)))
+    assert time.process_time() - began < 2.0
