@@ -45,6 +45,7 @@ class Logs:
         self._terminal = terminal
         self._color = color
         self._stderr = logging.StreamHandler(stream)
+        self._added: tuple[logging.Handler, ...] = ()
         self._plugins: tuple[logging.Handler, ...] = ()
         self._levels = Levels(now)
         self._recent = Recent()
@@ -122,26 +123,30 @@ class Logs:
     # ------------------------------------------------------------ handlers
 
     def add(self, handlers: Iterable[logging.Handler]) -> None:
-        """Write to these, too: what the hook ``log_handlers`` brings. One without a formatter
-        gets JSON lines."""
-        self.use((*self._plugins, *handlers))
+        """Write to these, too, until the end. One without a formatter gets JSON lines."""
+        self._added = tuple(dict.fromkeys((*self._added, *map(_formatting, handlers))))
+        self._listen_with()
 
     def use(self, handlers: Iterable[logging.Handler]) -> None:
-        """Write to these and to stderr, and to no others; those that are left out are closed."""
-        new = tuple(dict.fromkeys(handlers))
-        for handler in new:
-            if handler.formatter is None:
-                handler.setFormatter(log_formatter(json=True))
-        old = [handler for handler in self._plugins if handler not in new]
-        self._plugins = new
-        self._listener.handlers = (self._stderr, *new)
-        if old:
-            self._listener.order(lambda: _close(old))
+        """Write to these, which the hook ``log_handlers`` brings, and no longer to those that it
+        brought before: these are closed."""
+        old = self._plugins
+        self._plugins = tuple(dict.fromkeys(map(_formatting, handlers)))
+        self._listen_with()
+        gone = [handler for handler in old if handler not in self._handlers()]
+        if gone:
+            self._listener.order(lambda: _close(gone))
+
+    def _handlers(self) -> tuple[logging.Handler, ...]:
+        return (*self._added, *self._plugins)
+
+    def _listen_with(self) -> None:
+        self._listener.handlers = (self._stderr, *self._handlers())
 
     def reopen(self) -> int:
         """Files were moved away: handlers with a method ``reopen`` open theirs anew, behind the
         lines that wait now. How many there are."""
-        reopening = [f for h in self._plugins if callable(f := getattr(h, "reopen", None))]
+        reopening = [f for h in self._handlers() if callable(f := getattr(h, "reopen", None))]
         for function in reopening:
             self._listener.order(function)
         return len(reopening)
@@ -150,7 +155,7 @@ class Logs:
         """The files that handlers say they have written; may ask the disk."""
         from sipx.plugin import LogFiles
 
-        given = (handler for handler in self._plugins if isinstance(handler, LogFiles))
+        given = (handler for handler in self._handlers() if isinstance(handler, LogFiles))
         return tuple(dict.fromkeys(path for handler in given for path in handler.files()))
 
     # ------------------------------------------------------------ lines
@@ -197,7 +202,13 @@ class Logs:
         self._listener.stop()
         self._recent.end()
         self._stderr.flush()
-        _close(self._plugins)
+        _close(self._handlers())
+
+
+def _formatting(handler: logging.Handler) -> logging.Handler:
+    if handler.formatter is None:
+        handler.setFormatter(log_formatter(json=True))
+    return handler
 
 
 def _close(handlers: Iterable[logging.Handler]) -> None:

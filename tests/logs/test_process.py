@@ -188,7 +188,7 @@ def test_handlers_that_are_not_used_any_more_are_closed_behind_their_lines(logge
     old = Old()
     _, logs = logged()
     with logs:
-        logs.add([old])
+        logs.use([old])
         LOG.info("for the old one")
         _written(logs)
         logs.use([keeping])
