@@ -78,13 +78,14 @@ def test_a_protocol_without_a_plugin_is_a_failure(line, two_domains):
 def test_plugins_are_told_with_version_and_state(line, two_domains):
     two_domains.write_text(two_domains.read_text() + "\n[static-routes]\nenabled = false\n")
     found = line.json("check", "plugins")
-    assert sorted(_codes(found, "plugins")) == [
+    codes = _codes(found, "plugins")
+    assert sorted(code for code in codes if code != ("SIPX-P003", "ok")) == [
         ("SIPX-P001", "ok"),
         ("SIPX-P001", "ok"),
         ("SIPX-P002", "ok"),
-        ("SIPX-P003", "ok"),
-        ("SIPX-P003", "ok"),
     ]
+    # The shipped plugins that this file does not list: however many they are.
+    assert ("SIPX-P003", "ok") in codes
     assert any("0.1.0 (sipx-udp)" in f["text"] for f in found["findings"])
 
 
