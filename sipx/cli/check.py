@@ -35,7 +35,7 @@ class Found(NamedTuple):
 def _areas(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from sipx.cli.completion import items
 
-    return items((*OWN_AREAS, "routes"), incomplete)
+    return items((*OWN_AREAS, "routes", "logs"), incomplete)
 
 
 @click.command()

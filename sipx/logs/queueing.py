@@ -51,7 +51,8 @@ class Queueing(QueueHandler):
         self.lost_ever += 1
 
     def _told(self) -> logging.LogRecord:
-        text = f"{self.lost} log lines were lost: they came faster than they could be written"
+        lines = "1 log line was" if self.lost == 1 else f"{self.lost} log lines were"
+        text = f"{lines} lost: they came faster than they could be written"
         told = logging.LogRecord("sipx.logs", logging.WARNING, __file__, 0, text, None, None)
         told.lost = self.lost
         return told

@@ -209,5 +209,6 @@ def _last(
 
 
 def _missed(count: int) -> logging.LogRecord:
-    text = f"{count} lines were left out here: they came faster than they were read"
+    lines = "1 line was" if count == 1 else f"{count} lines were"
+    text = f"{lines} left out here: they came faster than they were read"
     return logging.LogRecord("sipx.logs", logging.WARNING, __file__, 0, text, None, None)

@@ -48,7 +48,8 @@ class FileHandler(logging.Handler):
         return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
 
     def _told(self, lost: int, reason: str, now: float) -> bytes:
-        text = f"{lost} log lines were lost: {reason}"
+        lines = "1 log line was" if lost == 1 else f"{lost} log lines were"
+        text = f"{lines} lost: {reason}"
         name = "sipx.plugin.log-rotation"
         record = logging.LogRecord(name, logging.WARNING, __file__, 0, text, None, None)
         record.created = now

@@ -125,7 +125,7 @@ async def test_what_does_not_work_stands_in_the_status_until_it_works(
     (tmp_path / "logs").unlink()
     await until(lambda: proxy.kernel.troubles.of("log file", "sipx.log") is None)
     await until((tmp_path / "logs/sipx.log").exists)
-    assert "1 log lines were lost" in (tmp_path / "logs/sipx.log").read_text()
+    assert "1 log line was lost" in (tmp_path / "logs/sipx.log").read_text()
 
 
 async def test_a_request_is_answered_while_the_disk_refuses_everything(
