@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import queue
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from sipx.logs import queueing
@@ -109,13 +111,24 @@ class Logs:
 
     def attach(self, kernel: Kernel) -> None:
         """Write to the handlers of its plugins, now and after each reload; its trace goes with the
-        levels, and its status tells what was lost."""
+        levels, and its status tells what was lost. Call it under trio."""
+        import trio
+
+        token, own = trio.lowlevel.current_trio_token(), threading.get_ident()
+
+        def levels_changed() -> None:
+            # A change that ends is noticed in the thread of the log, and hooks belong to trio.
+            if threading.get_ident() == own:
+                kernel.journal.levels_changed()
+                return
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(kernel.journal.levels_changed)
 
         def taken_up(_: object = None) -> None:
             self.reconfigure(kernel.config.log)
             self.use(kernel.hooks.log_handlers())
 
-        self.on_levels = kernel.journal.levels_changed
+        self.on_levels = levels_changed
         kernel.lost_lines = lambda: self.lost
         kernel.after_reload.append(taken_up)
         taken_up()

@@ -108,6 +108,20 @@ async def test_messages_are_watched_only_while_the_level_says_so(scene, autojump
         assert hooks.message_traced == ()
 
 
+async def test_the_trace_ends_in_the_thread_of_the_hooks(scene):
+    """A change that is over is noticed by the thread of the log."""
+    seen = []
+    with LogUnderTest(level="info") as log:
+        stage = await scene()
+        stage.kernel.journal.levels_changed = lambda: seen.append(threading.get_ident())
+        log.logs.attach(stage.kernel)
+        log.logs.set_level("trace", "trace", 0.001)
+        with trio.fail_after(30):
+            while len(seen) < 2:
+                await trio.sleep(0.001)
+    assert set(seen) == {threading.get_ident()}
+
+
 async def test_a_reload_takes_up_levels_and_handlers(sipx_proxy, tmp_path):
     table = {"directory": tmp_path / "one"}
     proxy = await sipx_proxy(**{"log-rotation": table, "log": {"level": "info"}})

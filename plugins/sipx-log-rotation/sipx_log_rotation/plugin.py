@@ -96,6 +96,12 @@ class LogRotation:
         return [self.look_after, *([self.write_transactions] if self._config.transactions else [])]
 
     @hookimpl
+    def take_over(self, old: object) -> None:
+        """Requests that end while the tables change hands are written by the new instance."""
+        if isinstance(old, LogRotation):
+            self._ended = old._ended  # noqa: SLF001  # another one of this class
+
+    @hookimpl
     def checks(self) -> Iterable[Check]:
         """Whether log files can be written."""
         return [Check("logs", self.findings)]
@@ -124,7 +130,7 @@ class LogRotation:
             if file.has_to_look(wall):
                 await trio.to_thread.run_sync(file.look, wall, abandon_on_cancel=True)
             trouble = file.trouble
-            if trouble != self._troubles.get(name, ""):
+            if trouble != self._troubles.get(name):
                 self._troubles[name] = trouble
                 self._proxy.note_trouble(KIND, name, trouble)
 

@@ -196,6 +196,14 @@ async def test_more_requests_than_can_be_written_are_counted(
     assert json.loads(file.read_text().splitlines()[-1])["lost"] == 3
 
 
+def test_what_ended_while_tables_change_hands_is_not_lost(tmp_path):
+    old = LogRotation(config(directory=tmp_path / "one", transactions=True), SimpleNamespace())
+    new = LogRotation(config(directory=tmp_path / "two", transactions=True), SimpleNamespace())
+    new.take_over(old)
+    old.transaction_ended("a record")
+    assert list(new._ended) == ["a record"]
+
+
 # ---------------------------------------------------------------- sipx check logs
 
 
