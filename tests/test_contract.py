@@ -99,3 +99,17 @@ def test_a_broken_promise_is_told(install, change, said):
 )
 def test_a_broken_promise_of_the_distribution_is_told(install, change, said):
     assert re.search(said, "\n".join(lab(install, metadata=METADATA.replace(*change))))
+
+
+BROKEN_PARTS = {
+    "control_methods": ('{"lab.do": print}', "plugin 'lab': control method 'lab.do': takes args"),
+    "status_sections": ('{"lab": [1]}', "failed in status_sections"),
+}
+
+
+@pytest.mark.parametrize("hook", BROKEN_PARTS)
+def test_what_the_control_api_asks_of_it_is_tried(install, hook):
+    given, said = BROKEN_PARTS[hook]
+    source = f"{HEAD}\n    @hookimpl\n    def {hook}(self):\n        return {given}\n"
+    [wrong, *_] = lab(install, source)
+    assert said in wrong

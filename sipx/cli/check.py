@@ -104,6 +104,7 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
     from sipx.certificates.findings import inline_secrets
     from sipx.cli.ports import port_findings
     from sipx.control.findings import control_findings
+    from sipx.control.kernel import described
     from sipx.dry_run import DryRun
     from sipx.errors import PluginError, StartError
     from sipx.plugin import Finding, Severity
@@ -115,6 +116,7 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
         found += [Found("config", f) for f in control_findings(settings.kernel.service)]
     try:
         with DryRun.of(settings, line.registry) as dry:
+            described(dry.hooks.control_methods).methods()
             checks = dry.hooks.checks()
             wanted.known(check.item.area for check in checks)
             if "ports" in wanted:

@@ -48,13 +48,13 @@ def methods(line: CommandLine) -> None:
 def schema(line: CommandLine) -> None:
     """The JSON schema of all methods, as an OpenRPC document.
 
-    It is that of the running service with its plugins; where none runs that of the kernel alone.
+    It is that of the running service with its plugins; where none runs, without theirs.
     """
     client = line.reachable_control()
     if client is None:
         from sipx.control.kernel import described
 
-        line.say("no service runs: only the kernel's own methods are described")
+        line.say("no service runs: the methods of plugins are not among these")
         found = described().schema()
     else:
         from sipx.control.api import SchemaResult

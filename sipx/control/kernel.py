@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sipx.control.api import Api
 from sipx.control.flows import FlowMethods
+from sipx.control.logs import LogMethods
 from sipx.control.methods import Done, changing
 from sipx.control.place import socket_path
 from sipx.control.server import serve
@@ -31,9 +32,11 @@ from sipx.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
+    from sipx.control.methods import Method
     from sipx.kernel import Kernel
+    from sipx.logs import Logs
 
 log = logging.getLogger("sipx.control")
 
@@ -260,9 +263,13 @@ def api_of(kernel: Kernel, more: Mapping[str, Callable[..., object]] | None = No
     return api
 
 
-def described() -> Api:
-    """The kernel's own methods, to be described and not to be called."""
-    return Api(KernelMethods(cast("Kernel", None)).methods())
+def described(more: Callable[[], Iterable[Method]] | None = None) -> Api:
+    """The methods of every service, to be described and not to be called: nothing runs here.
+
+    ``more`` are those of plugins.
+    """
+    kernel, logs = KernelMethods(cast("Kernel", None)), LogMethods(cast("Logs", None))
+    return Api({**kernel.methods(), **logs.methods()}, more=more)
 
 
 async def serve_control(

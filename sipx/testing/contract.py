@@ -24,8 +24,10 @@ import trio.testing
 from pydantic import BaseModel
 
 from sipx.config.errors import ConfigError
+from sipx.control.kernel import described
 from sipx.plugin import Config
 from sipx.registry import GROUP, Registry, hooks_of
+from sipx.status import status_of
 from sipx.testing.proxy import settings_for, start_proxy
 
 if TYPE_CHECKING:
@@ -197,6 +199,8 @@ async def _start_once(name: str, in_memory: bool, tables: Tables) -> None:
                 nursery, Path(directory), plugins=[name], in_memory=in_memory, tables=tables
             )
             await trio.sleep(60 if in_memory else 0.2)
+            described(proxy.kernel.hooks.control_methods).methods()
+            status_of(proxy.kernel)
             await proxy.stop()
 
 
