@@ -85,6 +85,8 @@ class ControlError(SipxError):
     """A method has no result, and says why. ``kind`` is one of ``CODES``."""
 
     def __init__(self, kind: str, text: str, problems: tuple[ErrorProblem, ...] = ()) -> None:
+        # Half a surrogate pair, which JSON can hold, is nothing that could be written again.
+        text = text.encode("utf-8", "backslashreplace").decode()
         super().__init__(text)
         self.kind = kind
         self.text = text

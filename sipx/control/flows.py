@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from pydantic import BaseModel, ConfigDict, Field
 
 from sipx.control.errors import ControlError
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.kernel import Kernel
 
-MOST: Final = 10_000
+MOST: Final = 2000
 """The largest number that can be asked for at once."""
+SLICE: Final = 100
+"""Flows that are described without letting others run."""
 
 
 class FlowsParams(BaseModel):
@@ -106,7 +109,7 @@ class FlowMethods:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
 
-    def list(self, params: FlowsParams) -> FlowList:
+    async def list(self, params: FlowsParams) -> FlowList:
         """The open flows, the newest first."""
         wanted = params.interface
         if wanted and wanted not in {i.name for i in self._kernel.interfaces.all}:
@@ -116,8 +119,12 @@ class FlowMethods:
         flows.reverse()
         if wanted:
             flows = [flow for flow in flows if flow.interface.name == wanted]
-        listed = tuple(FlowSummary(**self._summary(one)) for one in islice(flows, params.limit))
-        return FlowList(flows=listed, total=len(flows))
+        listed: list[FlowSummary] = []
+        for one in islice(flows, params.limit):
+            listed.append(FlowSummary(**self._summary(one)))
+            if len(listed) % SLICE == 0:
+                await trio.lowlevel.checkpoint()
+        return FlowList(flows=tuple(listed), total=len(flows))
 
     def show(self, params: FlowParams) -> FlowState:
         """One flow: where it leads, and what is known of its peer."""

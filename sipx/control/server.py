@@ -131,6 +131,11 @@ class _Server:
         return self._users[uid]
 
 
+def _unwritable(what: str, error: ValueError) -> ControlError:
+    log.error("control: the result of %s cannot be written as JSON", what, exc_info=error)
+    return ControlError("internal", "the result cannot be written; the log has the traceback")
+
+
 async def _refuse(stream: trio.SocketStream, error: ControlError) -> None:
     with trio.move_on_after(1):
         await stream.send_all(rpc.failure(None, error) + b"\n")
@@ -213,6 +218,8 @@ class _Client:
             told = await self._do(request)
         except ControlError as error:
             told = rpc.failure(request.id, error)
+        except ValueError as error:  # a result that JSON cannot hold
+            told = rpc.failure(request.id, _unwritable(request.method, error))
         return None if request.notification else told
 
     async def _do(self, request: rpc.Call) -> bytes:
@@ -254,6 +261,8 @@ class _Client:
                         await trio.lowlevel.checkpoint()  # also of a stream that never waits
             except ControlError as failure:
                 error = failure
+            except ValueError as failure:
+                error = _unwritable("a stream", failure)
         del self._streams[subscription]
         if scope.cancelled_caught:
             self._outbox.forget(subscription)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE: Final = 1000
+SLICE: Final = 200
 """Transactions that are looked at without letting others run."""
 ID_LENGTH: Final = 10
-MOST: Final = 10_000
+MOST: Final = 2000
 """The largest number that can be asked for at once."""
 _LOOKING: Final = "looking for its hop"
 

@@ -71,6 +71,8 @@ class Ours:
             "forever": self.forever,
             "wait": self.wait,
             "broken-stream": self.broken_stream,
+            "fail.half": self.half,
+            "half-stream": self.half_stream,
         }
 
     def echo(self, params: Word) -> Said:
@@ -124,6 +126,14 @@ class Ours:
         """Come back when the test says so."""
         await self.tick.wait()
         return Done()
+
+    def half(self) -> Said:
+        """Text that nobody can write."""
+        return Said.model_construct(said="\ud800")
+
+    async def half_stream(self) -> AsyncIterator[Event]:
+        """The same as an event."""
+        yield Event.model_construct(number=0, text="\ud800")
 
     async def broken_stream(self) -> AsyncIterator[Event]:
         """One event, then a bug."""

@@ -25,7 +25,7 @@ async def talking(scene):
 async def test_flows_are_listed_the_newest_first(scene, autojump_clock):
     _, methods = await talking(scene)
     await trio.sleep(5)
-    found = methods.list(FlowsParams())
+    found = await methods.list(FlowsParams())
     assert found.total == 2
     towards, came = found.flows
     assert (came.address, came.port, came.protocol) == ("127.0.2.1", 5060, "udp")
@@ -37,11 +37,11 @@ async def test_flows_are_listed_the_newest_first(scene, autojump_clock):
 
 async def test_a_list_is_bounded_and_may_be_of_one_interface(scene, autojump_clock):
     _, methods = await talking(scene)
-    assert len(methods.list(FlowsParams(limit=1)).flows) == 1
-    assert methods.list(FlowsParams(limit=1)).total == 2
-    assert methods.list(FlowsParams(interface="tcp")).total == 0
+    assert len((await methods.list(FlowsParams(limit=1))).flows) == 1
+    assert (await methods.list(FlowsParams(limit=1))).total == 2
+    assert (await methods.list(FlowsParams(interface="tcp"))).total == 0
     with pytest.raises(ControlError, match="there is no interface 'ucp'; known: udp, tcp"):
-        methods.list(FlowsParams(interface="ucp"))
+        await methods.list(FlowsParams(interface="ucp"))
 
 
 async def test_one_flow_is_shown_with_what_is_known_of_its_peer(scene, autojump_clock):

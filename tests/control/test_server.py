@@ -62,6 +62,10 @@ async def test_parameters_may_stand_by_position(running):
         (b'{"jsonrpc": "2.0", "method": "plain", "params": {"a": 1}, "id": 4}', -32602, 4),
         (b'{"jsonrpc": "2.0", "method": "fail.bug", "id": 4}', -32603, 4),
         (b'{"jsonrpc": "2.0", "method": "fail.lie", "id": 4}', -32603, 4),
+        (b'{"jsonrpc": "2.0", "method": "fail.half", "id": 4}', -32603, 4),
+        (b'{"jsonrpc": "2.0", "method": "\\ud800", "id": 4}', -32601, 4),
+        (b'{"jsonrpc": "2.0", "method": "echo", "params": {"\\ud800": 1}, "id": 4}', -32602, 4),
+        (b'{"jsonrpc": "2.0", "method": "plain", "id": 1' + b"0" * 5000 + b"}", -32700, None),
         (b'{"jsonrpc": "2.0", "method": "fail.start", "id": 4}', -32000, 4),
         (b'{"jsonrpc": "2.0", "method": "fail.refused", "id": 4}', -32003, 4),
     ],
@@ -204,6 +208,13 @@ async def test_a_stream_that_breaks_ends_with_an_error(running):
     end = (await client.next())["params"]["end"]
     assert end["error"]["code"] == -32603
     assert "secret" not in json.dumps(end)
+    assert (await client.ask("plain"))["result"] == {"text": ""}
+
+
+async def test_an_event_that_cannot_be_written_ends_its_stream(running):
+    client = await running.raw()
+    await client.ask("half-stream")
+    assert (await client.next())["params"]["end"]["error"]["code"] == -32603
     assert (await client.ask("plain"))["result"] == {"text": ""}
 
 

@@ -215,7 +215,7 @@ async def test_a_table_that_changes_meanwhile_is_no_trouble(stage):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(change)
-        found = await listing(stage, limit=10_000, finished=True)
+        found = await listing(stage, limit=2000, finished=True)
     servers.clear()
     assert 0 < found.total <= 5000
 
