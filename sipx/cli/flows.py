@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("id_", metavar="[ID]", type=int, required=False)
 @click.option(
     "--limit",
-    type=click.IntRange(1, 2000),
+    type=click.IntRange(1, 1000),
     default=100,
     show_default=True,
     help="How many at most, the newest first.",

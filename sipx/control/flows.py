@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.kernel import Kernel
 
-MOST: Final = 2000
+MOST: Final = 1000
 """The largest number that can be asked for at once."""
 SLICE: Final = 100
 """Flows that are described without letting others run."""

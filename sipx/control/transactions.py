@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE: Final = 200
+SLICE: Final = 100
 """Transactions that are looked at without letting others run."""
 ID_LENGTH: Final = 10
-MOST: Final = 2000
+MOST: Final = 1000
 """The largest number that can be asked for at once."""
 _LOOKING: Final = "looking for its hop"
 
@@ -159,30 +159,41 @@ class TransactionMethods:
         """The running transactions, the newest first."""
         found: list[TransactionSummary] = []
         total = finished = 0
-        async for key, one in self._servers():
-            if isinstance(one, bytes) or one.request is None:
-                finished += 1
-                if not params.finished:
-                    continue
-            total += 1
-            if len(found) < params.limit:
-                found.append(self._server(key, one))
-        async for key, client in self._own_clients():
-            total += 1
-            if len(found) < params.limit:
-                found.append(self._client(key, client))
+        async for some in _sliced(self._kernel.transactions.servers):
+            for key, one in some:
+                if isinstance(one, bytes) or one.request is None:
+                    finished += 1
+                    if not params.finished:
+                        continue
+                total += 1
+                if len(found) < params.limit:
+                    found.append(self._server(key, one))
+        async for others in _sliced(self._kernel.transactions.clients):
+            for key, client in others:
+                if isinstance(client, Branch):
+                    continue  # shown with the request that it belongs to
+                total += 1
+                if len(found) < params.limit:
+                    found.append(self._client(key, client))
         return TransactionList(transactions=tuple(found), total=total, finished=finished)
 
     async def show(self, params: TransactionParams) -> TransactionState:
         """One transaction: its state, its timers, its branches with their targets and states."""
         matches: list[tuple[bytes, ServerTransaction | ClientTransaction | bytes]] = []
         wanted, branch = params.id.lower(), params.id.encode()
-        async for key, one in self._servers():
-            if short_id(key).startswith(wanted) or _branch_of(key) == branch:
-                matches.append((key, one))
-        async for key, client in self._own_clients():
-            if short_id(key).startswith(wanted) or key == branch:
-                matches.append((key, client))
+        async for some in _sliced(self._kernel.transactions.servers):
+            matches += [
+                (key, one)
+                for key, one in some
+                if short_id(key).startswith(wanted) or _branch_of(key) == branch
+            ]
+        async for others in _sliced(self._kernel.transactions.clients):
+            matches += [
+                (key, client)
+                for key, client in others
+                if not isinstance(client, Branch)
+                and (short_id(key).startswith(wanted) or key == branch)
+            ]
         if not matches:
             raise ControlError(
                 "not found",
@@ -193,18 +204,6 @@ class TransactionMethods:
             ids = ", ".join(short_id(key) for key, _ in matches[:10])
             raise ControlError("not found", f"{params.id!r} is the beginning of several: {ids}")
         return self._state(*matches[0])
-
-    # ------------------------------------------------------------ the tables, in slices
-
-    async def _servers(self) -> AsyncIterator[tuple[bytes, ServerTransaction | bytes]]:
-        async for pair in _sliced(self._kernel.transactions.servers):
-            yield pair
-
-    async def _own_clients(self) -> AsyncIterator[tuple[bytes, ClientTransaction]]:
-        """Those that are no branch of a request that came in."""
-        async for key, client in _sliced(self._kernel.transactions.clients):
-            if not isinstance(client, Branch):
-                yield key, client
 
     # ------------------------------------------------------------ what is shown
 
@@ -348,14 +347,14 @@ class TransactionMethods:
         return tuple(found)
 
 
-async def _sliced(table: Mapping[bytes, T]) -> AsyncIterator[tuple[bytes, T]]:
+async def _sliced(table: Mapping[bytes, T]) -> AsyncIterator[list[tuple[bytes, T]]]:
     """What is in a table, the newest first; others run after every slice."""
-    for number, key in enumerate(reversed(list(table)), 1):
-        found = table.get(key)
-        if found is not None:
-            yield key, found
-        if number % SLICE == 0:
-            await trio.lowlevel.checkpoint()
+    keys = list(table)
+    keys.reverse()
+    for begin in range(0, len(keys), SLICE):
+        some = ((key, table.get(key)) for key in keys[begin : begin + SLICE])
+        yield [(key, found) for key, found in some if found is not None]
+        await trio.lowlevel.checkpoint()
 
 
 def short_id(key: bytes) -> str:

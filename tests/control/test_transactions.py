@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import trio
 
 from sipx.control.errors import ControlError
 from sipx.control.transactions import (
+    SLICE,
     TransactionMethods,
     TransactionParams,
     TransactionsParams,
@@ -178,28 +177,27 @@ async def test_what_a_peer_wrote_reaches_no_terminal(stage, autojump_clock):
     assert one.call_id == "a\\x9b31mé"
 
 
-async def test_two_hundred_thousand_transactions_never_hold_others_up(stage):
+async def test_others_run_again_and_again_while_a_large_table_is_looked_through(stage):
     servers = stage.kernel.transactions.servers
     servers.update({b"z9hG4bK%d 127.0.0.1:5060 MESSAGE" % n: b"" for n in range(200_000)})
-    longest = 0.0
+    turns = 0
     done = False
 
-    async def watch():
-        nonlocal longest
+    async def others():
+        nonlocal turns
         while not done:
-            before = time.perf_counter()
             await trio.lowlevel.checkpoint()
-            longest = max(longest, time.perf_counter() - before)
+            turns += 1
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch)
+        nursery.start_soon(others)
         found = await listing(stage, limit=10, finished=True)
-        last = found.transactions[-1]
-        assert (await show(stage, last.id)).id == last.id
         done = True
-    servers.clear()
     assert (len(found.transactions), found.total) == (10, 200_000)
-    assert longest < 0.25  # a slice takes some milliseconds; the rest is a busy machine
+    assert turns >= 200_000 / SLICE
+    last = found.transactions[-1]
+    assert (await show(stage, last.id)).id == last.id
+    servers.clear()
 
 
 async def test_a_table_that_changes_meanwhile_is_no_trouble(stage):
@@ -215,7 +213,7 @@ async def test_a_table_that_changes_meanwhile_is_no_trouble(stage):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(change)
-        found = await listing(stage, limit=2000, finished=True)
+        found = await listing(stage, limit=1000, finished=True)
     servers.clear()
     assert 0 < found.total <= 5000
 
