@@ -101,7 +101,7 @@ async def _serve(line: CommandLine, settings: Settings, logs: Logs) -> None:
         await process.start(signals.listen, process.cancel_scope)
         await process.start(serve_control, kernel, LogMethods(logs).methods())
         await process.start(_run_kernel, kernel, process.cancel_scope)
-        signals.failure = nothing_listens(kernel)
+        signals.failure = None if kernel.ending else nothing_listens(kernel)
         if signals.failure is None:
             tell_start(line, settings, kernel)
             settle_memory()
