@@ -114,8 +114,8 @@ def test_a_second_signal_ends_at_once(two_domains, running, number, code):
             assert "sipx: ended before everything was finished" in proxy.rest()
 
 
-def test_the_control_socket_is_there_as_long_as_the_process(two_domains, running, tmp_path):
-    control = tmp_path / "run" / "control.sock"
+def test_the_control_socket_is_there_as_long_as_the_process(two_domains, running, home):
+    control = home / "control.sock"
     with running() as proxy:
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(control))
