@@ -1,141 +1,53 @@
-"""A TOML file as text, as values, and with the place of everything in it.
+"""A TOML file as text, as values, with the place of everything in it, and its edits.
 
-tomllib of the standard library decides what is TOML and what the values are. tomlkit, which keeps
-every byte, is used through a subclass of its parser that notes where keys and values stand. That
-leans on a few private methods of tomlkit (``PRIVATE``); when they change, documents are still
-read, without positions, and are not edited.
+tomllib of the standard library decides what is TOML and what the values are; ``places`` tells where
+they stand. An edit changes the text in place. Before it counts, the new text is read again and
+compared: exactly the wanted change, and nothing else, or the document stays as it was.
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import re
 import tomllib
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.parser import Parser
-
+from sipx.config.edits import Edits, Splice, spliced
 from sipx.config.errors import ConfigError, Problem
+from sipx.config.notation import dotted
+from sipx.config.places import KeyPath, Places, places_of
 from sipx.errors import SipxError
 
 if TYPE_CHECKING:
-    from tomlkit.items import Item, Key
+    from collections.abc import Callable, Iterable, Mapping
 
-KeyPath = tuple[str | int, ...]
-"""The way to a value: keys of tables and numbers of list items."""
-
-PRIVATE: Final = ("_parse_key", "_parse_key_value", "_parse_table", "_parse_value", "_parse_array")
+__all__ = ["Document", "KeyPath", "dotted"]
 
 
-@dataclass(slots=True)
-class Places:
-    """Offsets into the text: of keys and headers, each as often as it is written, and of values.
-
-    ``implied`` are tables that have no header: ``a`` and ``a.b`` in ``[a.b.c]``.
-    """
-
-    keys: dict[KeyPath, list[int]] = field(default_factory=dict)
-    headers: dict[KeyPath, list[int]] = field(default_factory=dict)
-    implied: dict[KeyPath, list[int]] = field(default_factory=dict)
-    values: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+def etag_of(data: bytes) -> str:
+    """A word that is the same for the same content only."""
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
-class _PlacingParser(Parser):
-    """tomlkit's parser, noting the offset of every key and the span of every value."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.places = Places()
-        self._reading = ""  # what the next key is: "header", "pair", or "" when only peeked at
-        self._table: KeyPath = ()
-        self._path: KeyPath = ()
-        self._items: list[int] = []  # per open list: the number of its next item; -1 outside
-
-    def _parse_table(self, *args: Any, **options: Any) -> Any:
-        self._reading = "header"
-        return super()._parse_table(*args, **options)
-
-    def _parse_key_value(self, *args: Any, **options: Any) -> Any:
-        outer = self._path
-        self._reading = "pair"
-        if not self._items:
-            self._path = self._table
-        self._items.append(-1)
-        try:
-            return super()._parse_key_value(*args, **options)
-        finally:
-            self._items.pop()
-            self._path = outer
-
-    def _parse_key(self) -> Key:
-        reading, self._reading = self._reading, ""
-        offset = self._idx
-        key = super()._parse_key()
-        parts = tuple(part.key for part in key)
-        if reading == "header":
-            self._table = self._note(self.places.headers, (), parts, offset)
-        elif reading == "pair":
-            self._path = self._note(self.places.keys, self._path, parts, offset)
-        return key
-
-    def _note(
-        self, places: dict[KeyPath, list[int]], above: KeyPath, parts: KeyPath, offset: int
-    ) -> KeyPath:
-        for length in range(1, len(parts)):
-            self.places.implied.setdefault(above + parts[:length], [offset])
-        path = above + parts
-        places.setdefault(path, []).append(offset)
-        return path
-
-    def _parse_value(self) -> Item:
-        outer = self._path
-        number = self._items[-1]
-        if number >= 0:
-            self._path = (*outer, number)
-        start = self._idx
-        try:
-            item = super()._parse_value()
-            self.places.values[self._path] = (start, self._idx)
-        finally:
-            self._path = outer
-        if number >= 0:
-            self._items[-1] = number + 1
-        return item
-
-    def _parse_array(self) -> Any:
-        self._items.append(0)
-        try:
-            return super()._parse_array()
-        finally:
-            self._items.pop()
-
-
-def _places_of(text: str) -> Places:
-    """Where things stand in ``text``, as far as tomlkit can read it."""
-    if not all(hasattr(Parser, name) for name in PRIVATE):
-        return Places()
-    try:
-        parser = _PlacingParser(text)
-    except (TOMLKitError, AttributeError, TypeError):
-        return Places()
-    try:
-        parser.parse()
-    except TOMLKitError:
-        return parser.places  # up to where it got: enough to find a key that is given twice
-    except (AttributeError, TypeError, IndexError):
-        return Places()
-    return parser.places
+_MARK: Final = b"\xef\xbb\xbf"
+"""The byte order mark that editors of Windows write before a text."""
 
 
 class Document:
     """A TOML file. Raises ConfigError when the text is not TOML."""
 
-    def __init__(self, text: str, path: Path) -> None:
+    def __init__(self, text: str, path: Path, *, marked: bool = False, etag: str = "") -> None:
         self.path = path
+        self.etag = etag
+        """What it was read from, edited or not since: a word that changes with the file."""
+        self._marked = marked
+        self._text: str
+        self._starts: list[int]
+        self._places: Places
+        self._values: dict[str, Any]
         self._take(text)
 
     @classmethod
@@ -147,6 +59,11 @@ class Document:
             raise ConfigError(
                 [Problem(str(path), None, None, "", f"cannot be read: {error.strerror}")]
             ) from error
+        return cls.from_bytes(data, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: Path) -> Document:
+        """The document in the bytes of a file. Raises ConfigError."""
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -155,21 +72,47 @@ class Document:
             wrong = f"the byte 0x{data[error.start]:02x} is not UTF-8"
             allowed = "allowed: TOML files are UTF-8 text"
             raise ConfigError([Problem(str(path), line, column, "", wrong, allowed)]) from error
-        return cls(text, path)
+        return cls(text, path, marked=data.startswith(_MARK), etag=etag_of(data))
 
     @classmethod
     def from_text(cls, text: str, path: Path | str = "sipx.toml") -> Document:
         """A document that need not be on the disk; ``path`` is what problems call it."""
         return cls(text, Path(path))
 
+    @classmethod
+    def replacing(cls, data: bytes, path: Path) -> Document:
+        """An empty document that may be written over a file with these bytes."""
+        return cls("", path, etag=etag_of(data))
+
     @property
     def text(self) -> str:
         """The document as it is to be written."""
         return self._text
 
+    def encoded(self) -> bytes:
+        """The document as the bytes of a file, with the byte order mark if it had one."""
+        return (_MARK if self._marked else b"") + self._text.encode()
+
     def values(self) -> dict[str, Any]:
         """What the document says, as plain values. The caller must not change them."""
         return self._values
+
+    def get(self, path: KeyPath) -> Any:
+        """The value at a path. Raises KeyError."""
+        here: Any = self._values
+        for part in path:
+            try:
+                here = here[part]
+            except (LookupError, TypeError):
+                raise KeyError(dotted(path)) from None
+        return here
+
+    def __contains__(self, path: KeyPath) -> bool:
+        try:
+            self.get(path)
+        except KeyError:
+            return False
+        return True
 
     def position(self, path: KeyPath) -> tuple[int, int] | None:
         """(line, column), from 1, of the key or table header at ``path``; None if not known."""
@@ -183,23 +126,172 @@ class Document:
         span = self._places.values.get(path)
         return None if span is None else self._line_column(span[0])
 
-    def set(self, path: KeyPath, value: object) -> None:
-        """Replace one value that is there; every other byte stays.
+    def value_span(self, path: KeyPath) -> tuple[int, int] | None:
+        """Where in the text a value stands; None if not known or a table with a header."""
+        return self._places.values.get(path)
 
-        Raises KeyError when there is no such value, ConfigError when ``value`` does not fit into
-        TOML there, SipxError when this tomlkit tells no positions.
+    def lines(self) -> list[tuple[int, int, int]]:
+        """Of each key that has a line of its own: where it begins, its value, and the end of that.
+
+        In the order of the text, as offsets into it.
         """
-        if not self._places.values and self._values:
+        return sorted(
+            (pair.start, self._places.values[path][0], pair.end)
+            for path, pair in self._places.pairs.items()
+            if not pair.inline
+        )
+
+    # ------------------------------------------------------------ edits
+
+    def set(self, path: KeyPath, value: object) -> None:
+        """Replace one value, or put in one that is missing, with its table if need be.
+
+        The number behind a list's last item adds one. Raises KeyError for a number beyond that
+        and for a table with a header, ConfigError when ``value`` does not fit into TOML there,
+        SipxError when this tomlkit tells no positions.
+        """
+        self._editable(path)
+        wanted = copy.deepcopy(self._values)
+        if path in self._places.values:
+            splices = self._splices(path, lambda edits: edits.replace(path, value))
+        elif path in self:
+            raise KeyError(f"{dotted(path)} is a table: set its keys, or remove it")
+        else:
+            splices = self._splices(path, lambda edits: edits.insert(path, value))
+        self._edit(path, splices, _with(wanted, path, value))
+
+    def unset(self, path: KeyPath) -> None:
+        """Take away one key with its line, or one item of a list. Comments above it stay.
+
+        Raises KeyError when it is not there, or is a table (``remove_table``).
+        """
+        self._editable(path)
+        if path not in self:
+            raise KeyError(dotted(path))
+        if path not in self._places.values:
+            raise KeyError(f"{dotted(path)} is a table")
+        splices = self._splices(path, lambda edits: edits.remove(path))
+        self._edit(path, splices, _without(copy.deepcopy(self._values), path), leaving=True)
+
+    def add_table(self, path: KeyPath, values: Mapping[str, object], comment: str = "") -> None:
+        """A new table, with a comment above its header, behind the others of its kind."""
+        self._editable(path)
+        if path in self and not self._only_implied(path):
+            raise self._refusal(path, "is there already")
+        wanted = copy.deepcopy(self._values)
+        if self._inside(path):
+            splices = self._splices(path, lambda edits: edits.insert(path, dict(values)))
+        else:
+            splices = self._splices(path, lambda edits: edits.add_table(path, values, comment))
+        for key in values:
+            if (*path, key) in self:
+                raise self._refusal((*path, key), "is there already")
+        merged = {**self.get(path), **values} if path in self else dict(values)
+        self._edit(path, splices, _with(wanted, path, merged))
+
+    def remove_table(self, path: KeyPath) -> None:
+        """Take away a table and all below it, with the comments right above their headers.
+
+        Raises KeyError when there is none.
+        """
+        self._editable(path)
+        if not isinstance(self.get(path), dict):
+            raise KeyError(f"{dotted(path)} is no table")
+        splices = self._splices(path, lambda edits: edits.remove_table(path))
+        self._edit(path, splices, _without(copy.deepcopy(self._values), path), leaving=True)
+
+    def replace(self, data: bytes) -> None:
+        """Other bytes in place of the whole file. Raises ConfigError, and stays as it was."""
+        self._take(Document.from_bytes(data, self.path).text)
+        self._marked = data.startswith(_MARK)
+
+    def retype(self, text: str) -> None:
+        """Another text that says the same. Raises ConfigError, and stays as it was."""
+        self._take(text)
+
+    def _only_implied(self, path: KeyPath) -> bool:
+        """Whether a table has no header and no key of its own."""
+        written = path in self._places.headers or path in self._places.values
+        below = (p for p, pair in self._places.pairs.items() if len(pair.table) < len(path))
+        return not written and not any(p[: len(path)] == path for p in below)
+
+    def _inside(self, path: KeyPath) -> bool:
+        """Whether a table can have no header: one above it is ``{ ... }`` or made by dots."""
+        for length in range(1, len(path)):
+            above = path[:length]
+            if above in self._places.values:
+                return True
+            if any(
+                p[:length] == above and len(pair.table) < length < len(p)
+                for p, pair in self._places.pairs.items()
+            ):
+                return True
+        return False
+
+    def _editable(self, path: KeyPath) -> None:
+        if not path:
+            raise KeyError("the file as a whole is no key")
+        if not (self._places.values or self._places.headers) and self._values:
             raise SipxError(
                 f"{self.path} cannot be edited: the installed tomlkit tells no positions; "
                 "edit the file by hand"
             )
-        start, end = self._places.values[path]
-        self._take(self._text[:start] + tomlkit.item(value).as_string() + self._text[end:])
+        here: Any = self._values
+        for length, part in enumerate(path):
+            if isinstance(here, list):
+                above = path[:length]
+                if above not in self._places.values:
+                    wrong = f"[[{dotted(above)}]] is an array of tables; edit the file by hand"
+                    raise self._refusal(path, wrong)
+                if isinstance(part, str):
+                    wrong = f"{dotted(above)} is a list and has no key '{part}'"
+                    raise self._refusal(path, wrong)
+            try:
+                here = here[part]
+            except (LookupError, TypeError):
+                return
+
+    def _splices(self, path: KeyPath, make: Callable[[Edits], list[Splice]]) -> list[Splice]:
+        try:
+            return make(Edits(self._text, self._places))
+        except ValueError as error:
+            raise self._refusal(path, str(error)) from None
+
+    def _edit(
+        self,
+        path: KeyPath,
+        splices: Iterable[Splice],
+        wanted: dict[str, Any],
+        *,
+        leaving: bool = False,
+    ) -> None:
+        """Take the new text if it says exactly what is wanted.
+
+        A table that has no header goes with its last key: of what is ``leaving``, empty tables
+        above do not count.
+        """
+        before = (self._text, self._starts, self._places, self._values)
+        try:
+            self._take(spliced(self._text, splices))
+        except ConfigError as error:
+            why = "; ".join(problem.wrong for problem in error.problems)
+            raise self._refusal(path, f"after this change the file would be {why}") from error
+        found = self._values
+        if leaving:
+            found, wanted = _pruned(found, path), _pruned(wanted, path)
+        if not _same(found, wanted):
+            self._text, self._starts, self._places, self._values = before
+            raise self._refusal(
+                path, "this cannot be changed without changing more; edit the file by hand"
+            )
+
+    def _refusal(self, path: KeyPath, wrong: str) -> ConfigError:
+        line, column = self.position(path) or (None, None)
+        return ConfigError([Problem(str(self.path), line, column, dotted(path), wrong)])
 
     def _take(self, text: str) -> None:
         starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        places = _places_of(text)
+        places = places_of(text)
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -210,6 +302,49 @@ class Document:
 
     def _line_column(self, offset: int) -> tuple[int, int]:
         return _line_column(self._starts, offset)
+
+
+# ---------------------------------------------------------------- comparing values
+
+
+def _with(values: dict[str, Any], path: KeyPath, value: object) -> dict[str, Any]:
+    here: Any = values
+    for part in path[:-1]:
+        here = here[part] if isinstance(part, int) else here.setdefault(part, {})
+    if isinstance(here, list) and path[-1] == len(here):
+        here.append(value)
+    else:
+        here[path[-1]] = value
+    return values
+
+
+def _without(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    here: Any = values
+    for part in path[:-1]:
+        here = here[part]
+    del here[path[-1]]
+    return values
+
+
+def _pruned(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    """Without the tables above a path that are empty."""
+    values = copy.deepcopy(values)
+    for length in range(len(path) - 1, 0, -1):
+        here: Any = values
+        for part in path[: length - 1]:
+            here = here.get(part) if isinstance(here, dict) else None
+        if isinstance(here, dict) and here.get(path[length - 1]) == {}:
+            del here[path[length - 1]]
+    return values
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are written alike: 1 is not true, 1.0 is not 1, nan is nan."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and (one == other or repr(one) == repr(other))
 
 
 def _line_column(starts: list[int], offset: int) -> tuple[int, int]:
@@ -257,18 +392,3 @@ def _given_twice(file: str, starts: list[int], places: Places, line: int) -> Pro
                 hint = "join the two" if what == "table" else "remove one of the two"
                 found = Problem(file, at, column, dotted(path), wrong, allowed, hint)
     return found
-
-
-_BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
-
-
-def dotted(path: KeyPath) -> str:
-    """A path as TOML writes it: ``static-routes.route."partner.example".server[1]``."""
-    written = ""
-    for part in path:
-        if isinstance(part, int):
-            written += f"[{part}]"
-        else:
-            name = part if _BARE.match(part) else '"' + part.replace('"', '\\"') + '"'
-            written += f".{name}" if written else name
-    return written

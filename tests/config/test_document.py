@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tomlkit.parser import Parser
 
-from sipx.config import document as document_module
-from sipx.config.document import PRIVATE, Document, dotted
+from sipx.config import places as places_module
+from sipx.config.document import Document, dotted
 from sipx.config.errors import ConfigError
+from sipx.config.places import PRIVATE
 from sipx.errors import SipxError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_the_private_methods_of_tomlkit_that_positions_lean_on_exist():
 
 
 def test_without_those_methods_a_document_has_values_but_no_positions(monkeypatch):
-    monkeypatch.setattr(document_module, "PRIVATE", (*PRIVATE, "_parse_gone"))
+    monkeypatch.setattr(places_module, "PRIVATE", (*PRIVATE, "_parse_gone"))
     document = Document.from_text(TEXT)
     assert document.values() == tomllib.loads(TEXT)
     assert document.position(("config_version",)) is None
@@ -104,7 +105,7 @@ def test_setting_what_is_not_there_is_a_key_error_and_changes_nothing():
     with pytest.raises(KeyError):
         document.set(("interface", "wan"), {})
     with pytest.raises(KeyError):
-        document.set(("nothing",), 1)
+        document.set(("domains", 3), "far.example")
     assert document.text == TEXT
 
 
