@@ -50,16 +50,31 @@ def load(
 
 
 def check(
-    document: Document, registry: Registry, *, addresses: Addresses | None = machine_addresses
+    document: Document,
+    registry: Registry,
+    *,
+    addresses: Addresses | None = machine_addresses,
+    elsewhere: bool = False,
 ) -> Settings:
-    """Like ``load``, for a document that has been read or made already."""
-    return _Check(document, registry, addresses).settings()
+    """Like ``load``, for a document that has been read or made already.
+
+    ``elsewhere`` when a service will use it that has another environment and other rights than
+    this process: secrets that cannot be seen from here are no mistake, and come out empty.
+    """
+    return _Check(document, registry, addresses, elsewhere=elsewhere).settings()
 
 
 class _Check:
     """One run over a document, gathering problems."""
 
-    def __init__(self, document: Document, registry: Registry, addresses: Addresses | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        registry: Registry,
+        addresses: Addresses | None,
+        *,
+        elsewhere: bool,
+    ) -> None:
         self._document = document
         self._registry = registry
         self._addresses = addresses
@@ -69,6 +84,7 @@ class _Check:
             "kernel": None,
             "base": document.path.absolute().parent,
             "offline": addresses is None,
+            "elsewhere": elsewhere,
         }
 
     def settings(self) -> Settings:

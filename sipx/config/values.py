@@ -18,6 +18,10 @@ REFUSED: Final = "sipx"
 """The type of the pydantic errors that ``refuse`` makes."""
 
 
+HIDDEN: Final = "**********"
+"""What is shown in the place of a secret."""
+
+
 def refuse(wrong: str, allowed: str = "", hint: str = "") -> PydanticCustomError:
     """The exception for a validator that knows what would have been right."""
     context = {"wrong": wrong, "allowed": f"allowed: {allowed}" if allowed else "", "hint": hint}
@@ -45,6 +49,14 @@ def base_of(info: ValidationInfo) -> Path:
 def offline(info: ValidationInfo) -> bool:
     """Whether the file is only read, not used: nothing outside it is looked at."""
     return bool((info.context or {}).get("offline", False))
+
+
+def elsewhere(info: ValidationInfo) -> bool:
+    """Whether the file is checked for a service that has another environment and other rights.
+
+    Variables, credentials and files that cannot be seen from here are then no mistake.
+    """
+    return bool((info.context or {}).get("elsewhere", False))
 
 
 # ---------------------------------------------------------------- durations and sizes

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pydantic import BaseModel
 
 from sipx.config.errors import did_you_mean
-from sipx.config.values import REFUSED, kind, show
+from sipx.config.secrets import holds_secret
+from sipx.config.values import HIDDEN, REFUSED, kind, show
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -85,9 +86,17 @@ def _worded(model: type[BaseModel], error: ErrorDetails, values: Mapping[str, An
         field = _field(model, error["loc"])
         help_ = (field.description or "").partition("\n")[0] if field else ""
         return _Found(Complaint(path, "is missing", "", help_, at_key=True), branch)
-    wrong, allowed, hint = _value(error, context, _field(model, error["loc"]))
+    hidden = _of_a_secret(model, error["loc"])
+    wrong, allowed, hint = _value(error, context, _field(model, error["loc"]), hidden=hidden)
     at_key = error["loc"][-1:] == ("[key]",) or not path
     return _Found(Complaint(path, wrong, allowed, hint, at_key), branch)
+
+
+def _of_a_secret(model: type[BaseModel], loc: tuple[int | str, ...]) -> bool:
+    """Whether a value stands where a secret may: it must not be told."""
+    fields = [_field(model, loc[:length]) for length in range(len(loc), 0, -1)]
+    nearest = next((field for field in fields if field is not None), None)
+    return nearest is not None and holds_secret(nearest.annotation)
 
 
 def _document_path(
@@ -154,10 +163,11 @@ _TYPE_ERROR: Final = re.compile(r"(\w+?)_(?:type|parsing|from_float|parsing_size
 
 
 def _value(
-    error: ErrorDetails, context: Mapping[str, Any], field: FieldInfo | None
+    error: ErrorDetails, context: Mapping[str, Any], field: FieldInfo | None, *, hidden: bool
 ) -> tuple[str, str, str]:
     """(wrong, allowed, hint) for a value that is refused."""
     kind_, value = error["type"], error["input"]
+    shown = HIDDEN if hidden else show(value)
     if kind_ == REFUSED:
         return context["wrong"], context["allowed"], context["hint"]
     if kind_ in ("value_error", "assertion_error"):
@@ -168,34 +178,35 @@ def _value(
         if any(choice[:1].isdigit() for choice in choices):
             # Of numbers none is "meant"; in quotes, as 1.2 is no text.
             allowed = " or ".join(f'"{choice}"' for choice in choices)
-            return f"{show(value)} is not known here", f"allowed: {allowed}", ""
-        hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+            return f"{shown} is not known here", f"allowed: {allowed}", ""
+        hint = did_you_mean(value, choices) if isinstance(value, str) and not hidden else ""
         allowed = ", ".join(choices) if choices else expected
-        return f"{show(value)} is not known here", f"allowed: {allowed}", hint
+        return f"{shown} is not known here", f"allowed: {allowed}", hint
     if kind_ in _BOUNDS:
         name, too_far, otherwise = _BOUNDS[kind_]
         bound = _number(context[name])
         allowed = _range(field) or otherwise.format(bound)
-        return f"{_number(value)} is {too_far.format(bound)}", f"allowed: {allowed}", ""
+        said = HIDDEN if hidden else _number(value)
+        return f"{said} is {too_far.format(bound)}", f"allowed: {allowed}", ""
     typed = _TYPE_ERROR.match(kind_)
     if typed is not None and typed[1] in _TYPES:
         wanted = _TYPES[typed[1]]
-        said = f"{show(value)} is {kind(value)}"
+        said = f"{shown} is {kind(value)}"
         if isinstance(value, (list, tuple, Mapping)):
             said = f"this is {kind(value)}"
         elif isinstance(value, bool):
-            said = f"{show(value)} is not {wanted}"
+            said = f"{shown} is not {wanted}"
         return said, f"allowed: {wanted}", ""
-    return _other(error["msg"], value)
+    return _other(error["msg"], shown)
 
 
-def _other(message: str, value: object) -> tuple[str, str, str]:
+def _other(message: str, shown: str) -> tuple[str, str, str]:
     """Errors without words of ours: pydantic's own sentence, without its frame."""
     for start in ("Input should be ", "Value should be ", "String should ", "List should "):
         if message.startswith(start):
             must = message.removeprefix(start)
             must = must if start.endswith("be ") else f"to {must}"
-            return f"{show(value)} is not right", f"allowed: {must}", ""
+            return f"{shown} is not right", f"allowed: {must}", ""
     return message[:1].lower() + message[1:], "", ""
 
 

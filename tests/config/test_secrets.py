@@ -55,6 +55,32 @@ def test_a_secret_is_written_out_or_in_a_file_or_in_the_environment(lan, tmp_pat
     assert not lan('password = { file = "lan.password" }').password.inline
 
 
+def test_a_credential_is_the_file_that_systemd_hands_over(lan, tmp_path, monkeypatch):
+    text = 'password = { credential = "lan" }'
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert "4:12: lan.password: there is no credential lan: systemd hands it" in refusal(lan, text)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert f"no credential lan in {tmp_path}; LoadCredential=lan:" in refusal(lan, text)
+    (tmp_path / "lan").write_text("handed over\n")
+    secret = lan(text).password
+    assert (secret.reveal(), secret.source, secret.path) == (
+        "handed over",
+        "credential lan",
+        tmp_path / "lan",
+    )
+    assert "is no name of a credential" in refusal(lan, 'password = { credential = "../lan" }')
+
+
+def test_for_a_service_elsewhere_only_what_cannot_be_seen_from_here_is_no_mistake(lan, monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    for text in ('{ env = "SIPX_NOT_SET" }', '{ credential = "lan" }'):
+        secret = lan(f"password = {text}", elsewhere=True).password
+        assert secret.reveal() == ""
+        assert not secret.inline
+    with pytest.raises(ConfigError, match="No such file"):
+        lan('password = { file = "none" }', elsewhere=True)
+
+
 def test_a_secret_is_never_shown(lan):
     config = lan('password = "hunter2"\nkeys = ["hunter2"]')
     shown = [
@@ -80,12 +106,13 @@ def test_secrets_are_equal_when_their_values_are():
     [
         (
             "password = 5",
-            '4:12: lan.password: not a secret; allowed: "...", { file = "..." } or { env = "..." }',
+            '4:12: lan.password: not a secret; allowed: "...", { file = "..." }, { env = "..." } '
+            'or { credential = "..." }',
         ),
         (
             'password = { fiel = "x" }',
-            '4:12: lan.password: unknown key \'fiel\'; allowed: "...", { file = "..." } '
-            "or { env = \"...\" }; did you mean 'file'?",
+            '4:12: lan.password: unknown key \'fiel\'; allowed: "...", { file = "..." }, '
+            '{ env = "..." } or { credential = "..." }; did you mean \'file\'?',
         ),
         ('password = ""', "4:12: lan.password: the secret is empty"),
         (
