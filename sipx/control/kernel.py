@@ -11,6 +11,7 @@ import trio
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sipx.control.api import Api
+from sipx.control.configuration import Configuration
 from sipx.control.flows import FlowMethods
 from sipx.control.logs import LogMethods
 from sipx.control.methods import Done, changing
@@ -101,6 +102,7 @@ class KernelMethods:
         self._kernel = kernel
         self._transactions = TransactionMethods(kernel)
         self._flows = FlowMethods(kernel)
+        self._configuration = Configuration(kernel)
 
     def methods(self) -> Mapping[str, Callable[..., object]]:
         """All of them by name."""
@@ -120,6 +122,7 @@ class KernelMethods:
             "reload": self.reload,
             "reload.plan": self.plan,
             "events": self.events,
+            **self._configuration.methods(),
         }
 
     # ------------------------------------------------------------ what is so
