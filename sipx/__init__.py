@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from sipx.cli.completion import (
         interface_names,
     )
+    from sipx.cli.editing import (
+        edit_options,
+    )
+    from sipx.config.document import (
+        Document,
+    )
     from sipx.config.domains import (
         ByDomain,
         DomainName,
@@ -185,6 +191,8 @@ _PLACES: Final = {
         "command_options",
     ),
     "sipx.cli.completion": ("interface_names",),
+    "sipx.cli.editing": ("edit_options",),
+    "sipx.config.document": ("Document",),
     "sipx.config.domains": (
         "ByDomain",
         "DomainName",
@@ -361,6 +369,7 @@ __all__ = [
     "Direction",
     "DirectoryPath",
     "Discovery",
+    "Document",
     "DomainName",
     "DomainPattern",
     "DomainSet",
@@ -437,6 +446,7 @@ __all__ = [
     "command_options",
     "config_refusals",
     "decide_incoming",
+    "edit_options",
     "eku_refusal",
     "harmless",
     "hookimpl",

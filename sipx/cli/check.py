@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from sipx.config.errors import ConfigError
     from sipx.config.load import Settings
     from sipx.dry_run import DryRun
     from sipx.plugin import Check, Finding
@@ -68,11 +69,32 @@ def check(
         settings = load(path, line.registry)
     except ConfigError as error:
         # The plugins' own areas are known only from a valid file.
-        found = [Found("config", finding) for finding in _problems(error)]
-        _tell(line, path, found, strict)
-        raise click.exceptions.Exit(ExitCode.CONFIGURATION) from None
+        raise click.exceptions.Exit(_tell_problems(line, path, error)) from None
     code = _tell(line, path, _findings(line, settings, wanted), strict)
     raise click.exceptions.Exit(code)
+
+
+def tell_config(line: CommandLine, path: Path) -> int:
+    """Only whether a file is valid; the exit code."""
+    from sipx.config import ConfigError, load
+
+    try:
+        settings = load(path, line.registry)
+    except ConfigError as error:
+        return _tell_problems(line, path, error)
+    return _tell(line, path, [_valid(settings)], strict=False)
+
+
+def _tell_problems(line: CommandLine, path: Path, error: ConfigError) -> int:
+    found = [Found("config", finding) for finding in _problems(error)]
+    _tell(line, path, found, strict=False)
+    return ExitCode.CONFIGURATION
+
+
+def _valid(settings: Settings) -> Found:
+    from sipx.plugin import Finding, Severity
+
+    return Found("config", Finding("SIPX-C001", Severity.OK, f"{settings.path} is valid"))
 
 
 class _Wanted:
@@ -111,8 +133,7 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
 
     found: list[Found] = []
     if "config" in wanted:
-        text = f"{settings.path} is valid"
-        found.append(Found("config", Finding("SIPX-C001", Severity.OK, text)))
+        found.append(_valid(settings))
         found += [Found("config", f) for f in control_findings(settings.kernel.service)]
     try:
         with DryRun.of(settings, line.registry) as dry:
@@ -148,7 +169,7 @@ def _quiet(name: str) -> Iterator[None]:
         logger.disabled = before
 
 
-def _problems(error: Any) -> Iterator[Finding]:
+def _problems(error: ConfigError) -> Iterator[Finding]:
     from sipx.plugin import Finding, Severity
 
     for problem in error.problems:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sipx.cli.plugin_commands import Listed
+    from sipx.config.document import Document
     from sipx.config.load import Settings
     from sipx.control.client import Client
     from sipx.dry_run import DryRun
@@ -162,6 +163,29 @@ class CommandLine:
             pass
         return None
 
+    # ------------------------------------------------------------ changing the configuration
+
+    def edit(
+        self,
+        change: Callable[[Document], str],
+        *,
+        dry_run: bool = False,
+        apply: bool = True,
+    ) -> None:
+        """Change the configuration file: ``change`` edits the document and says what it did.
+
+        What it says is shown and kept in the history: no secret may be in it. The options
+        ``dry_run`` and ``apply`` come from ``edit_options``.
+        """
+        from sipx.cli.editing import edit
+
+        edit(self, change, dry_run=dry_run, apply=apply)
+
+    def confirm(self, question: str) -> None:
+        """Ask on a terminal; "no" ends the command. Where nobody sits the answer is "yes"."""
+        if stdin_is_terminal() and not click.confirm(question, err=True):
+            raise Failed("nothing is changed", ExitCode.BAD_ANSWER)
+
     # ------------------------------------------------------------ output
 
     def result(self, data: object, text: str | Iterable[str]) -> None:
@@ -269,6 +293,11 @@ def command_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def stdin_is_terminal() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty()
 
 
 def stderr_is_terminal() -> bool:

@@ -22,6 +22,11 @@ def _set_socket(ctx: click.Context, param: click.Parameter, value: Path | None) 
 
 def live_options(function: F) -> F:
     """Give a command ``--socket`` and the options of every command."""
+    return socket_option(command_options(function))
+
+
+def socket_option(function: F) -> F:
+    """Give a command ``--socket``."""
     option = click.option(
         "--socket",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -30,7 +35,7 @@ def live_options(function: F) -> F:
         expose_value=False,
         help="The control socket of the service.",
     )
-    return option(command_options(function))
+    return option(function)
 
 
 def lasting(seconds: float | None) -> str:

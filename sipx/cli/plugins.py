@@ -1,4 +1,4 @@
-"""``sipx plugins``: what is installed, what is switched on, and who has which hook."""
+"""``sipx plugins``: what is installed and switched on, who has which hook, and the switches."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sipx.cli.command_line import CommandLine, command_options
+from sipx.cli.editing import edit_options
+from sipx.cli.exits import ExitCode, Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+    from click.shell_completion import CompletionItem
+
+    from sipx.config.document import Document
+
+
+def _installed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from sipx.cli.completion import items
+
+    line = ctx.ensure_object(CommandLine)
+    return items([info.name for info in line.registry.installed()], incomplete)
 
 
 @click.group()
@@ -90,6 +103,57 @@ def hooks(line: CommandLine) -> None:
         text.append(click.style(f"{item['hook']}({', '.join(item['arguments'])})", bold=True))
         text += [f"  {item['help']}", f"  {', '.join(item['plugins']) or '-'}"]
     line.result({"hooks": found}, text)
+
+
+@plugins.command()
+@click.argument("name", shell_complete=_installed)
+@edit_options
+@command_options
+@click.pass_obj
+def enable(line: CommandLine, name: str, dry_run: bool, apply: bool) -> None:
+    """Switch a plugin on: put it behind the others into plugins if it is not listed."""
+    installed = {info.name for info in line.registry.installed()}
+
+    def change(document: Document) -> str:
+        if name not in installed:
+            raise Failed(_unknown(name, installed, "installed"), ExitCode.BAD_ANSWER)
+        listed = document.values().get("plugins", [])
+        if name not in listed:
+            place = ("plugins", len(listed)) if "plugins" in document.values() else ("plugins",)
+            document.set(place, name if len(place) > 1 else [name])
+        path = (name, "enabled")
+        if path in document and document.get(path) is not True:
+            document.set(path, True)
+        return f"the plugin {name} is switched on"
+
+    line.edit(change, dry_run=dry_run, apply=apply)
+
+
+@plugins.command()
+@click.argument("name", shell_complete=_installed)
+@edit_options
+@command_options
+@click.pass_obj
+def disable(line: CommandLine, name: str, dry_run: bool, apply: bool) -> None:
+    """Switch a plugin off; its place in plugins and its settings are kept."""
+
+    def change(document: Document) -> str:
+        listed = document.values().get("plugins", [])
+        if name not in listed:
+            raise Failed(_unknown(name, listed, "listed in plugins"), ExitCode.BAD_ANSWER)
+        path = (name, "enabled")
+        if path not in document or document.get(path) is not False:
+            document.set(path, False)
+        return f"the plugin {name} is switched off"
+
+    line.edit(change, dry_run=dry_run, apply=apply)
+
+
+def _unknown(name: str, known: Collection[str], what: str) -> str:
+    from sipx.config.errors import did_you_mean
+
+    there = f"these are: {', '.join(sorted(known))}" if known else "none is"
+    return f"the plugin '{name}' is not {what}; {did_you_mean(name, known) or there}"
 
 
 def _listed(line: CommandLine) -> tuple[list[str], set[str]]:

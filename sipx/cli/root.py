@@ -39,6 +39,10 @@ COMMANDS: Final = {
     "service": Place(
         "sipx.cli.service", "Start and stop the proxy; install it as a service of the system."
     ),
+    "config": Place("sipx.cli.config", "The configuration: show, set, edit, check, compare, undo."),
+    "interfaces": Place(
+        "sipx.cli.interfaces", "The network interfaces: list, add, change, remove."
+    ),
     "plugins": Place(
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
