@@ -1,4 +1,4 @@
-"""``sipx routes``: the table of routes, and what it would do with a request."""
+"""``sipx routes``: the table of routes, its changes, and what it would do with a request."""
 
 from __future__ import annotations
 
@@ -21,93 +21,33 @@ from sipx import (
     parse_address,
 )
 from sipx.sip import RemoteError, SipUri, cached_uri
-from sipx_static_routes.config import SECURED
+from sipx_static_routes.changes import (
+    add,
+    disable,
+    enable,
+    remove,
+    set_,
+    trust,
+    untrust,
+)
+from sipx_static_routes.listing import NAME, list_, show
 from sipx_static_routes.plugin import StaticRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sipx_static_routes.config import RouteConfig, StaticRoutesConfig
 
-NAME: Final = "static-routes"
 TRY_LATER: Final = 75
 """The exit code for answers that may be others soon: a name server failed."""
 
 
 @click.group()
 def routes() -> None:
-    """The static routes, and what they would do with a request."""
+    """The static routes: list, change, explain."""
 
 
-# ---------------------------------------------------------------- list
-
-
-@routes.command("list")
-@command_options
-@click.pass_obj
-def list_(line: CommandLine) -> None:
-    """All routes of the configuration file, those that are switched off as well."""
-    settings = line.settings()
-    config: Any = settings.plugins.get(NAME)
-    if config is None:
-        raise line.failed(f"the plugin {NAME} is not listed in plugins")
-    own = frozenset(settings.kernel.domains)
-    found = [_row(domain, route, own) for domain, route in config.route.items()]
-    data = {"enabled": config.enabled, "routes": found}
-    line.result(data, _list_lines(config, found))
-
-
-def _row(domain: str, route: RouteConfig, own: frozenset[str]) -> dict[str, Any]:
-    return {
-        "domain": domain,
-        "enabled": route.enabled,
-        "local": domain in own,
-        "trusted": route.trusted or route.protocol == "mtls",
-        "server": list(route.server),
-        "port": route.peer_port,
-        "protocol": route.protocol,
-        "bind": str(route.bind) if route.bind is not None else None,
-        "comment": route.comment,
-        "tls": _tls(route) if route.protocol in SECURED else None,
-    }
-
-
-def _tls(route: RouteConfig) -> dict[str, Any]:
-    return {
-        "certificate": route.certificate,
-        "ca": [str(path) for path in route.ca],
-        "pins": list(route.pins),
-        "eku_policy": route.eku_policy,
-        "allow_wildcard": route.allow_wildcard,
-        "accept_cn": route.accept_cn,
-        "sni": route.sni,
-        "verify": route.verify,
-    }
-
-
-def _list_lines(config: StaticRoutesConfig, rows: list[dict[str, Any]]) -> Iterator[str]:
-    if not config.enabled:
-        yield "static routes are switched off: [static-routes] enabled = false"
-    if not rows:
-        yield "there is no route"
-        return
-    heads = ("domain", "active", "trusted", "side", "server", "port", "protocol", "bind")
-    yield from CommandLine.table(
-        heads,
-        [
-            (
-                row["domain"],
-                "yes" if row["enabled"] else "no",
-                "yes" if row["trusted"] else "no",
-                "ours" if row["local"] else "partner",
-                ", ".join(row["server"]),
-                str(row["port"]),
-                row["protocol"],
-                row["bind"] or "-",
-            )
-            for row in rows
-        ],
-    )
+for command in (list_, show, add, set_, remove, enable, disable, trust, untrust):
+    routes.add_command(command)
 
 
 # ---------------------------------------------------------------- explain
