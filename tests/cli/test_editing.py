@@ -145,3 +145,27 @@ def test_a_history_that_cannot_be_kept_is_said(line, two_domains, tmp_path, monk
     assert result.exit_code == 0
     assert "the history is not kept" in result.stderr
     assert 'timeout = "2s"' in two_domains.read_text()
+
+
+def test_a_real_process_takes_changes_up_and_refuses_them(line, two_domains, running):
+    text = two_domains.read_text()
+    words = ("--bind", "127.0.0.1", "--protocol", "udp")
+    with running() as proxy:
+        assert line("config", "diff").exit_code == 0
+        done = line.json("interfaces", "add", "new", *words, "--port", "0")
+        assert done["applied"] is True
+        assert done["plan"]["listen"] == ["new"]
+        rows = {row["name"]: row for row in line.json("interfaces", "list")["interfaces"]}
+        assert rows["new"]["live"]["state"] == "listening"
+        taken = str(proxy.address("near")[1])
+        result = line("interfaces", "add", "more", *words, "--port", taken)
+        assert (result.exit_code, "Address already in use" in result.stderr) == (1, True)
+        assert line("config", "set", "dns.timeout", "2s", "--no-apply").exit_code == 0
+        result = line("config", "diff")
+        assert (result.exit_code, '+timeout = "2s"' in result.stdout) == (1, True)
+        for _ in range(2):
+            assert line("config", "undo").exit_code == 0
+        assert two_domains.read_text() == text
+        rows = {row["name"]: row for row in line.json("interfaces", "list")["interfaces"]}
+        assert list(rows) == ["near", "far"]
+        assert line("config", "diff").exit_code == 0
