@@ -133,9 +133,10 @@ class Hooks:
 
     def become(self, other: Hooks) -> None:
         """Be what ``other`` is: who holds these hooks asks its plugins from now on."""
-        former = self._owners
+        former, watching = self._owners, self._watching
         self.__dict__.update(other.__dict__)
         self._former = former
+        self.watch_messages(watching)
 
     def plugins(self) -> dict[str, object]:
         """The registered plugins by name, in the order of asking."""

@@ -92,6 +92,19 @@ def test_a_function_of_a_plugin_that_was_replaced_has_its_old_owner_once_more():
     assert hooks.owner(function) == "that was replaced"
 
 
+def test_who_watches_messages_sees_them_after_a_reload_too():
+    def watch(message, flow, direction):
+        """The kernel's own trace."""
+
+    hooks = hooks_with(a=plugin(message_traced=lambda self, message, flow, direction: None))
+    hooks.watch_messages(watch)
+    hooks.become(hooks.with_plugins({}))
+    assert hooks.message_traced == (watch,)
+    hooks.watch_messages(None)
+    hooks.become(hooks.with_plugins({}))
+    assert hooks.message_traced == ()
+
+
 def test_a_plugin_is_asked_once_for_what_lasts_and_again_when_it_is_made_anew():
     asked = []
 
