@@ -22,7 +22,7 @@ help:
 	@echo "make demo         build .venv (once) and run 'sipx demo'; ARGS=\"--seconds 8\" passes options on"
 	@echo "make test         all tests that need nothing but this checkout; ARGS=\"-k uri\""
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
-	@echo "make docs         write docs/cli.md and the man pages from the commands and the configuration"
+	@echo "make docs         write docs/cli.md, the man pages and the methods of docs/control.md from the code"
 	@echo "make interop      the tests with sipp, sipsak and Kamailio (skipped where they are missing)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
 	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
@@ -70,6 +70,7 @@ check: $(BUILT)
 
 docs: $(BUILT)
 	@$(BIN)/python -m sipx.cli.reference
+	@$(BIN)/python tests/control/page.py
 
 interop: $(BUILT)
 	@$(BIN)/python -m pytest -q -rs -m interop tests/interop $(ARGS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sipx.registry import Registry
 
 F = TypeVar("F", bound="Callable[..., Any]")
+_SOCKET_LINE: Final = re.compile(r"""^\s*control_socket\s*=\s*(["'])(.+?)\1""", re.MULTILINE)
 
 
 class CommandLine:
@@ -115,17 +117,10 @@ class CommandLine:
         found = None if os.environ.get(VARIABLE) else config_file.find(self.config)
         if found is None:
             return client_path(None)
-        table = self.configured().get("service")
+        table = _service_table(found.path)
         base = found.path.absolute().parent
-        named = [
-            base / value if isinstance(value, str) else None
-            for value in (
-                (table.get("control_socket"), table.get("state_dir"))
-                if isinstance(table, dict)
-                else (None, None)
-            )
-        ]
-        return client_path(*named)
+        named = (table.get("control_socket"), table.get("state_dir"))
+        return client_path(*(base / name if isinstance(name, str) else None for name in named))
 
     @contextmanager
     def control(self) -> Iterator[Client]:
@@ -217,6 +212,24 @@ class CommandLine:
     def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
         """An exception to be raised: the command ends with a sentence and an exit code."""
         return Failed(text, ExitCode(code))
+
+
+def _service_table(path: Path) -> dict[str, Any]:
+    """The table [service] as it is written. Of a file that is no TOML, which a running service may
+    be asked to reload, what looks like the socket's place.
+    """
+    import tomllib
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return {}
+    try:
+        table = tomllib.loads(text).get("service")
+    except ValueError:
+        found = _SOCKET_LINE.search(text)
+        table = {"control_socket": found[2]} if found is not None else None
+    return table if isinstance(table, dict) else {}
 
 
 def json_text(data: object, *, indent: int | None = None) -> str:

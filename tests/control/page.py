@@ -1,6 +1,6 @@
 """The generated part of docs/control.md: every method with its models, from the code.
 
-``python tests/control/page.py`` writes it anew; a test compares.
+``make docs`` writes it anew; a test compares.
 """
 
 from __future__ import annotations

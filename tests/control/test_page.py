@@ -19,7 +19,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 def test_every_method_and_model_stands_there_as_it_is():
     found = BEGIN + TEXT.partition(BEGIN)[2].partition(END)[0] + END
-    assert found == generated(), "python tests/control/page.py writes it anew"
+    assert found == generated(), "`make docs` writes it anew"
 
 
 def test_every_kind_of_error_stands_there_with_its_code():
