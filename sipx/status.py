@@ -261,7 +261,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
         refusals=_counted(Refusal, {**counts.refusals, Refusal.OVERLOAD: overload}),
         drops=_counted(Drop, {**counts.drops, Drop.STRAY: transactions.strays}),
         connections_refused=_counted(TurnedAway, counts.turned_away),
-        log_lines_lost=getattr(kernel, "lost_lines", int)(),
+        log_lines_lost=kernel.lost_lines(),
         sections=sections,
     )
 

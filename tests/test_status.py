@@ -116,7 +116,9 @@ async def test_every_fixed_word_has_its_count_and_the_transactions_add_theirs(
     stage.kernel.transactions.turned_away = 3
     stage.kernel.transactions.strays = 2
     stage.kernel.journal.refused_for["overload"] = 4
+    stage.kernel.lost_lines = lambda: 5
     status = status_of(stage.kernel)
+    assert status.log_lines_lost == 5
     assert status.refusals == {**dict.fromkeys(Refusal, 0), "overload": 7}
     assert status.drops == {**dict.fromkeys(Drop, 0), "stray-response": 2}
     assert status.requests["INVITE"] == 0
