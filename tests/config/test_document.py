@@ -6,7 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tomlkit.parser import Parser
 
@@ -109,6 +109,7 @@ def test_setting_what_is_not_there_is_a_key_error_and_changes_nothing():
     assert document.text == TEXT
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=8).filter(lambda t: all(0xD800 > ord(c) > 31 for c in t)),

@@ -6,7 +6,7 @@ import tomllib
 from datetime import date, datetime, time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sipx.config.notation import dotted, parse_path, parse_value, toml_value
@@ -23,6 +23,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_a_value_is_read_as_it_was_written(value):
     written = toml_value(value)
@@ -42,6 +43,7 @@ def test_dates_and_times_are_values():
         assert parse_value(toml_value(value)) == value
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(TEXT, min_size=1, max_size=4), st.integers(0, 999))
 def test_a_path_is_read_as_it_was_written(names, number):
     assert parse_path(dotted((*names, number))) == (*names, number)

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sipx.config.document import Document
@@ -57,7 +57,7 @@ LINE = st.sampled_from(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINE, max_size=12))
 def test_order_comments_and_values_stay(lines):
     text = "\n".join(line.replace("N", str(number)) for number, line in enumerate(lines))
