@@ -110,7 +110,7 @@ def pages(root: click.Group, plugins: Sequence[str]) -> list[Page]:
     from sipx.cli import plugin_commands
 
     line = Shipped(plugins)
-    context = click.Context(root, info_name="sipx", obj=line)
+    context = click.Context(root, info_name="sipx", obj=line, **root.context_settings)
     owners = {listed.name: listed.plugin for listed in plugin_commands.listing(line)}
     found: list[Page] = []
     for name in root.list_commands(context):
