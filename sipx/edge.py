@@ -123,8 +123,10 @@ class Edge:
             if self.hooks.message_traced:
                 self.journal.trace(message, flow, Direction.IN)
             if isinstance(message, Request):
-                requests, method = self.requests, message.method
-                requests[method if method in requests else OTHER_METHOD] += 1
+                try:
+                    self.requests[message.method] += 1
+                except KeyError:
+                    self.requests[OTHER_METHOD] += 1
                 line = message.lines[message.layout.via]
                 if message.sent_by != flow.exact_sent_by or b"rport" in line:
                     flow = note_source(message, flow)
