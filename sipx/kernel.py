@@ -36,6 +36,7 @@ from sipx.lookup import DnsSettings
 from sipx.paths import SECURED, NoHop, Paths, same_peer_as
 from sipx.plugin import StreamLimits, Target
 from sipx.proxy import ProxyCore
+from sipx.reasons import Drop
 from sipx.reload import Reload, ReloadStatus
 from sipx.resolver import Hop, Resolver
 from sipx.sip.parser import parse_datagram
@@ -375,7 +376,7 @@ class Kernel:
             yield
         except Exception as error:
             log.exception("internal error while %s", when)
-            self.journal.drops["internal error"] += 1
+            self.journal.internal_error()
             if not self.forgive:
                 raise _Unforgiven(f"a bug while {when}") from error
 
@@ -408,7 +409,8 @@ class Kernel:
         partner: Partner | None = None
         if flow.transport in SECURED:
             if flow.examined is None:
-                self.journal.dropped(flow, "response not deliverable: its TLS connection has gone")
+                gone = "response not deliverable: its TLS connection has gone"
+                self.journal.dropped(flow, gone, Drop.UNDELIVERABLE)
                 return
             partner = same_peer_as(flow.examined.certificate)
 
@@ -420,7 +422,8 @@ class Kernel:
                 try:
                     new = await self._flow_to_sent_by(flow, data, partner)
                 except NoHop:
-                    self.journal.dropped(flow, f"response not deliverable: {failure.why}")
+                    why = f"response not deliverable: {failure.why}"
+                    self.journal.dropped(flow, why, Drop.UNDELIVERABLE)
                     return
             new.send(data)
 
