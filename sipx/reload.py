@@ -181,14 +181,14 @@ class Reload:
 
     def _planned(self) -> Plan:
         kernel, settings = self._kernel, self._settings
-        before = _flat(kernel.settings.document.values())
-        after = _flat(settings.document.values())
+        before = dict(_leaves((), kernel.settings.document.values()))
+        after = dict(_leaves((), settings.document.values()))
         mine, theirs = kernel.hooks.plugins(), self._hooks.plugins()
         opened = [i.name for i in self._opened if i.enabled]
         closed = [i.name for i in self._leaving if i.enabled and not i.draining]
-        changed = [key for key in after if key in before and before[key] != after[key]]
-        gone = [key for key in before if key not in after]
-        added = [key for key in after if key not in before]
+        changed = [dotted(key) for key in after if key in before and before[key] != after[key]]
+        gone = [dotted(key) for key in before if key not in after]
+        added = [dotted(key) for key in after if key not in before]
         keys = (*added, *changed, *gone)
         return Plan(
             added=tuple(added),
@@ -329,16 +329,10 @@ def _ask_everything(hooks: Hooks) -> None:
     hooks.location_store()
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, object]:
-    """Every value by its key; an empty table stands for itself."""
-    return {dotted(path): value for path, value in _leaves((), values)}
-
-
-def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, object]]:
-    if isinstance(value, dict) and (value or path):
-        if not value:
-            yield path, {}
-        for key, item in value.items():
+def _leaves(path: KeyPath, values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, object]]:
+    """Every value by its key. A table without keys says nothing."""
+    for key, item in values.items():
+        if isinstance(item, dict):
             yield from _leaves((*path, key), item)
-    else:
-        yield path, value
+        else:
+            yield (*path, key), item

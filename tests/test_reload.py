@@ -273,12 +273,14 @@ async def test_the_public_address_changes_for_flows_that_are_open(scene, autojum
     wan = {"use_public_address": True, "public_address": "192.0.2.77"}
     plan = await stage.proxy.reload(wan=wan)
     assert plan.rebind == ()
+    assert plan.added == ("wan.use_public_address", "wan.public_address")
     home.ask("MESSAGE", "sip:bob@away.example")
     request = await away.next("MESSAGE")
     assert request.get(b"Via").startswith(b"SIP/2.0/UDP 192.0.2.77:5060;")
     away.answer(request, 200)
     await home.next(200)
-    await stage.proxy.reload(wan={})
+    plan = await stage.proxy.reload(wan={})
+    assert plan.removed == ("wan.use_public_address", "wan.public_address")
     # What was written while the address was another one still leads to us.
     assert {(b"192.0.2.77", 5060), (b"127.0.0.1", 5060)} <= stage.kernel.interfaces.own
 
