@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -164,14 +164,27 @@ def host_port(host: str, port: int) -> bytes:
     return f"[{host}]:{port}".encode() if ":" in host else f"{host}:{port}".encode()
 
 
+_known: Final[dict[socket.AddressFamily, list[str]]] = {}
+"""What this machine had when it could be asked last."""
+
+
 def machine_addresses(family: socket.AddressFamily) -> list[str]:
-    """The addresses of this machine's network devices of one family, without scope ids."""
-    return [
+    """The addresses of this machine's network devices of one family, without scope ids.
+
+    Those of the last time when the system cannot be asked: it takes a file descriptor, and those
+    of a process may all be in use.
+    """
+    try:
+        devices = psutil.net_if_addrs()
+    except OSError:
+        return list(_known.get(family, ()))
+    _known[family] = [
         item.address.split("%")[0]
-        for device in psutil.net_if_addrs().values()
+        for device in devices.values()
         for item in device
         if item.family == family
     ]
+    return list(_known[family])
 
 
 def primary_address(*, ipv6: bool) -> str:
@@ -180,12 +193,12 @@ def primary_address(*, ipv6: bool) -> str:
     Connecting a datagram socket sends nothing; the kernel only picks the source address.
     """
     family = socket.AF_INET6 if ipv6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(("2001:db8::1" if ipv6 else "192.0.2.1", 9))
-        except OSError:
-            return "::1" if ipv6 else "127.0.0.1"
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "::1" if ipv6 else "127.0.0.1"
 
 
 class Interfaces:

@@ -1,8 +1,17 @@
 """Interfaces: their names and addresses, and which one leads to a hop."""
 
+import errno
+import socket
+
 import pytest
 
-from sipx.interfaces import Interface, Interfaces, host_port, primary_address
+from sipx.interfaces import (
+    Interface,
+    Interfaces,
+    host_port,
+    machine_addresses,
+    primary_address,
+)
 from sipx.resolver import Hop
 from sipx.testing.memory import MemoryTcp, MemoryUdp
 
@@ -90,3 +99,16 @@ def test_an_interface_is_found_by_name_or_not_at_all():
     assert Interfaces([one]).named("one") is one
     with pytest.raises(KeyError):
         Interfaces([one]).named("two")
+
+
+def test_a_machine_that_cannot_be_asked_has_the_addresses_it_had(monkeypatch):
+    before = machine_addresses(socket.AF_INET)
+    assert "127.0.0.1" in before
+
+    def full(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("psutil.net_if_addrs", full)
+    monkeypatch.setattr("socket.socket", full)
+    assert machine_addresses(socket.AF_INET) == before
+    assert primary_address(ipv6=False) == "127.0.0.1"
