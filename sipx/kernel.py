@@ -24,7 +24,7 @@ from sipx.certificates import LOOK, CertificateStore
 from sipx.config.load import load
 from sipx.cookies import Cookies
 from sipx.edge import Edge
-from sipx.errors import ReloadError
+from sipx.errors import ReloadError, SipxError
 from sipx.events import ProxyChanged, Reloaded
 from sipx.flows import FlowTable
 from sipx.forwarding import Forwarder
@@ -42,7 +42,7 @@ from sipx.resolver import Hop, Resolver
 from sipx.sip.parser import parse_datagram
 from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.state import cookie_keys, state_directory
-from sipx.supervision import Services, ServiceState
+from sipx.supervision import Services, ServiceState, describe
 from sipx.tls import Tls
 from sipx.transactions import Transactions
 from sipx.troubles import Troubles
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from sipx.config.load import Settings
     from sipx.config.model import DnsConfig, KernelConfig, LimitsConfig
-    from sipx.errors import SipxError
     from sipx.events import Fault
     from sipx.flows import Flow
     from sipx.identity import Partner
@@ -181,6 +180,8 @@ class Kernel:
         self._stop, self._go = trio.Event(), trio.Event()
         self._up, self._down = trio.Event(), trio.Event()
         self._draining = trio.CancelScope()
+        self._waiting = trio.CancelScope()
+        """What the end of the process does not wait for: plugins that start, a reload."""
         if not forgive:
             self.journal.on_fault = self._unforgiven
             self.edge.on_bug = self._unforgiven_bug
@@ -234,13 +235,16 @@ class Kernel:
         """Start everything, call ``started()`` when all interfaces were tried, and last."""
         async with trio.open_nursery() as process:
             await process.start(self.running_services.run)
-            await self.running_services.start(self.hooks.services())
+            async with self._changing:
+                with self._until_the_end():
+                    await self.running_services.start(self.hooks.services())
             told: Callable[[], None] = task_status.started
             while not self._ending:
                 await self._run_proxy(told)
                 told = _nobody
                 if not self._ending:
                     await self._go.wait()
+            told()  # who ended it while it started does not wait for a start
             process.cancel_scope.cancel()
 
     async def _run_proxy(self, told: Callable[[], None]) -> None:
@@ -255,7 +259,8 @@ class Kernel:
             transactions.start_soon(self._sweep)
             transactions.start_soon(self._watch_certificates)
             async with trio.open_nursery() as listeners:
-                await listeners.start(self.listeners.run)
+                async with self._changing:
+                    await listeners.start(self.listeners.run)
                 self._up.set()
                 self.report("", ProxyChanged("running"))
                 told()
@@ -295,6 +300,7 @@ class Kernel:
         self._ending = True
         self._stop.set()
         self._go.set()
+        self._waiting.cancel()
         if now:
             self._draining.cancel()
 
@@ -311,31 +317,59 @@ class Kernel:
 
     async def read(self) -> Settings:
         """The configuration file as it is now. Raises ConfigError and PluginError."""
-        return await trio.to_thread.run_sync(load, self.settings.path, self.registry)
+        return await trio.to_thread.run_sync(
+            load, self.settings.path, self.registry, abandon_on_cancel=True
+        )
 
     async def plan(self, settings: Settings) -> Plan:
         """What ``reload`` would do. Raises ReloadError."""
         return (await Reload.prepare(self, settings)).plan
 
-    async def reload(self, settings: Settings) -> Plan:
-        """Take up another configuration. Raises ReloadError; then all is as it was before."""
+    async def reload(self, settings: Settings | None = None) -> Plan:
+        """Take up another configuration, or the file as it is when those before have been taken up.
+
+        Raises ReloadError, and ConfigError and PluginError of the file; then all is as it was
+        before. When the process is to end a reload that is under way is undone.
+        """
         async with self._changing:
-            try:
-                change = await Reload.prepare(self, settings)
-                await change.apply()
-            except ReloadError as error:
-                self.reload_failed(error)
-                raise
-            self.reloads.succeeded(change.plan, self.wall())
-            self.report("", Reloaded(changes=tuple(change.plan.lines())))
-            for told in self.after_reload:
-                told(change.plan)
-            return change.plan
+            with self._until_the_end():
+                try:
+                    change = await Reload.prepare(self, settings or await self.read())
+                    await change.apply()
+                except SipxError as error:
+                    self.reload_failed(error)
+                    raise
+                except Exception as error:
+                    log.exception("internal error while another configuration was taken up")
+                    failure = ReloadError(f"internal error: {describe(error)}")
+                    self.reload_failed(failure)
+                    raise failure from error
+                self._reloaded(change.plan)
+                return change.plan
+            failure = ReloadError("the process is being stopped")
+            self.reload_failed(failure)
+            raise failure
+
+    def _reloaded(self, plan: Plan) -> None:
+        self.reloads.succeeded(plan, self.wall())
+        self.report("", Reloaded(changes=tuple(plan.lines())))
+        for told in self.after_reload:
+            with self._barrier("a reload was told of"):
+                told(plan)
+
+    @contextmanager
+    def _until_the_end(self) -> Iterator[None]:
+        """What is within is cancelled, and gone past, when the process is to end."""
+        with trio.CancelScope() as self._waiting:
+            if self._ending:
+                self._waiting.cancel()
+            yield
 
     def reload_failed(self, error: SipxError) -> None:
         """Note for the status why another configuration is not in use."""
-        self.reloads.failed_with(str(error), self.wall())
-        self.report("", Reloaded(error=str(error)))
+        text = "; ".join(str(error).splitlines())
+        self.reloads.failed_with(text, self.wall())
+        self.report("", Reloaded(error=text))
 
     def take_up_limits(self) -> None:
         """What [limits], [dns] and [trust] say holds from now on; for new connections."""

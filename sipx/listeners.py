@@ -32,6 +32,8 @@ WATCH_ADDRESSES: Final = 5.0
 FIRST_RETRY: Final = 1.0
 LONGEST_RETRY: Final = 60.0
 """Seconds until a listener that failed is tried again: 1, 2, 4 ... 60."""
+PATIENCE: Final = 20.0
+"""Seconds that a transport may take to bind before others are not kept waiting any more."""
 ADDRESS_GONE: Final = "its address is not on this machine any more"
 
 
@@ -102,12 +104,15 @@ def _advertised(config: KernelConfig, table: InterfaceConfig) -> tuple[str, int]
 
 
 class _Running:
-    """The task of one interface: ``whole`` ends it, ``attempt`` makes it begin anew."""
+    """The task of one interface: ``whole`` ends it, ``attempt`` makes it begin anew, ``draining``
+    ends the waiting for what is under way.
+    """
 
     def __init__(self) -> None:
         self.whole = trio.CancelScope()
         self.attempt = trio.CancelScope()
         self.draining = trio.CancelScope()
+        self.tried = trio.Event()
         self.ended = trio.Event()
 
 
@@ -163,11 +168,32 @@ class Listeners:
         """Whether it listens, or tries to."""
         return interface in self._running
 
+    def ends(self, interface: Interface) -> bool:
+        """Whether it is being closed: nothing can keep it any more."""
+        running = self._running.get(interface)
+        return running is not None and running.whole.cancel_called
+
     async def start(self, interface: Interface) -> None:
-        """Try to listen; what came of it stands in the interface's status and reason."""
+        """Try to listen; what came of it stands in the interface's status and reason.
+
+        A transport that does not say within PATIENCE goes on trying, and nobody waits for it.
+        """
         assert self._nursery is not None
         running = self._running[interface] = _Running()
-        await self._nursery.start(self._run, interface, running)
+        self._nursery.start_soon(self._run, interface, running)
+        with trio.move_on_after(PATIENCE):
+            await running.tried.wait()
+
+    async def resume(self, interface: Interface) -> None:
+        """Let an interface listen that was closed, or is about to be."""
+        running = self._running.get(interface)
+        if running is not None and not running.whole.cancel_called:
+            self.revive(interface)
+            return
+        if running is not None:
+            await running.ended.wait()
+        if self._nursery is not None:
+            await self.start(interface)
 
     async def end(self, interface: Interface) -> None:
         """Close an interface and its connections now."""
@@ -179,36 +205,41 @@ class Listeners:
 
     async def drain(self, interface: Interface, patience: float) -> None:
         """Take nothing new, wait ``patience`` seconds at most for what is under way, then close."""
-        self._turn_away(interface)
-        await self._finish(interface, patience)
+        await self._finish(interface, self._turn_away(interface), patience)
 
     def drain_aside(self, interface: Interface, patience: float) -> None:
         """The same in a task of its own; then the interface leaves the list."""
         assert self._nursery is not None
-        self._turn_away(interface)
-        self._nursery.start_soon(self._finish_and_forget, interface, patience)
+        draining = self._turn_away(interface)
+        self._nursery.start_soon(self._finish_and_forget, interface, draining, patience)
 
-    def _turn_away(self, interface: Interface) -> None:
+    def _turn_away(self, interface: Interface) -> trio.CancelScope:
         interface.draining = True
+        draining = self._running[interface].draining = trio.CancelScope()
         self._changed()
+        return draining
 
-    async def _finish(self, interface: Interface, patience: float) -> bool:
+    async def _finish(
+        self, interface: Interface, draining: trio.CancelScope, patience: float
+    ) -> bool:
         """False when ``revive`` came before the end."""
         running = self._running.get(interface)
         if running is None:
             return True
-        with running.draining, trio.move_on_after(patience):
+        with draining, trio.move_on_after(patience):
             # The hot path tells nobody when it has finished; who waits can look.
             while not self._transactions.idle(interface):  # noqa: ASYNC110
                 await trio.sleep(TICK)
-        if not interface.draining and not running.whole.cancel_called:
-            running.draining = trio.CancelScope()
+        if draining.cancel_called and not running.whole.cancel_called:
             return False
         await self.end(interface)
         return True
 
-    async def _finish_and_forget(self, interface: Interface, patience: float) -> None:
-        if await self._finish(interface, patience) and interface in self._interfaces.all:
+    async def _finish_and_forget(
+        self, interface: Interface, draining: trio.CancelScope, patience: float
+    ) -> None:
+        finished = await self._finish(interface, draining, patience)
+        if finished and interface in self._interfaces.all:
             self._interfaces.all.remove(interface)
             self._changed()
 
@@ -222,24 +253,21 @@ class Listeners:
         """Begin anew: what the interface is bound to has left this machine."""
         self._running[interface].attempt.cancel()
 
-    async def _run(
-        self, interface: Interface, running: _Running, *, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _run(self, interface: Interface, running: _Running) -> None:
         try:
             with running.whole:
-                await self._keep_listening(interface, running, task_status)
+                await self._keep_listening(interface, running)
         finally:
+            running.tried.set()
             running.ended.set()
         del self._running[interface]
         interface.ended()
         self._changed()
 
-    async def _keep_listening(
-        self, interface: Interface, running: _Running, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _keep_listening(self, interface: Interface, running: _Running) -> None:
         """Listen, and try again when that fails; the others are not concerned."""
         retry = FIRST_RETRY
-        bound = _Bound(interface, self._changed, task_status)
+        bound = _Bound(interface, self._changed, running.tried)
         while True:
             interface.status = Status.STARTING if interface.reason == "" else Status.FAILED
             with trio.CancelScope() as running.attempt:
@@ -266,7 +294,7 @@ class Listeners:
                 )
             interface.failed(reason)
             self._changed()
-            bound.first()
+            running.tried.set()
             await trio.sleep(retry)
             retry = min(2 * retry, LONGEST_RETRY)
 
@@ -286,18 +314,14 @@ class Listeners:
 
 
 class _Bound:
-    """What a transport reports to: notes the address, starts the kernel's next step once."""
+    """What a transport reports to: notes the address, and that the interface has been tried."""
 
     def __init__(
-        self,
-        interface: Interface,
-        changed: Callable[[], None],
-        task_status: trio.TaskStatus[None],
+        self, interface: Interface, changed: Callable[[], None], tried: trio.Event
     ) -> None:
         self._interface = interface
         self._changed = changed
-        self._task_status = task_status
-        self._told = False
+        self._tried = tried
         self.ready = False
 
     def started(self, value: tuple[str, int]) -> None:
@@ -313,10 +337,4 @@ class _Bound:
             self._interface.protocol,
             extra={"interface": self._interface.name},
         )
-        self.first()
-
-    def first(self) -> None:
-        """Whatever came of it, the interface has been tried."""
-        if not self._told:
-            self._told = True
-            self._task_status.started()
+        self._tried.set()

@@ -39,6 +39,8 @@ log = logging.getLogger("sipx.kernel")
 
 REBIND_PATIENCE: Final = 2.0
 """Seconds that transactions on a listener may take to finish whose address another one needs."""
+UNDO_PATIENCE: Final = 30.0
+"""Seconds that one step of undoing may take; what is not ready then gets ready by itself."""
 AT_START: Final = ("service.control_socket", "service.control_group", "service.state_dir")
 """Keys that a running process cannot take up."""
 
@@ -150,7 +152,7 @@ class Reload:
             raise ReloadError(str(error)) from error
         certificates = kernel.certificates.with_config(settings.kernel, hooks.partners())
         if certificates.unread:
-            wrong = await trio.to_thread.run_sync(certificates.read)
+            wrong = await trio.to_thread.run_sync(certificates.read, abandon_on_cancel=True)
             if wrong:
                 raise ReloadError("\n".join(wrong))
         return cls(kernel, settings, hooks, certificates, wanted)
@@ -169,15 +171,24 @@ class Reload:
     # ------------------------------------------------------------ what is to be done
 
     def _match(self) -> None:
-        there = {interface.name: interface for interface in self._kernel.interfaces.all}
         for new in self._wanted:
-            old = there.get(new.name)
-            if old is not None and old.same_socket(new):
+            old = self._there(new)
+            if old is not None:
                 self._kept[new] = old
             else:
                 self._opened.append(new)
         kept = set(self._kept.values())
         self._leaving = [old for old in self._kernel.interfaces.all if old not in kept]
+
+    def _there(self, new: Interface) -> Interface | None:
+        """What can go on as ``new``. One of two with its name drains, and it may be that one."""
+        kernel = self._kernel
+        fit = [
+            old
+            for old in kernel.interfaces.all
+            if old.name == new.name and old.same_socket(new) and not kernel.listeners.ends(old)
+        ]
+        return min(fit, key=lambda old: old.draining, default=None)
 
     def _planned(self) -> Plan:
         kernel, settings = self._kernel, self._settings
@@ -208,13 +219,18 @@ class Reload:
     async def _bind(self, undo: AsyncExitStack) -> None:
         """New listeners beside the old ones; where that cannot be, in their place."""
         listeners = self._kernel.listeners
+        for old in self._kept.values():
+            if old.draining:
+                # At once: it might have gone before the rest is ready.
+                undo.callback(self._let_go, old)
+                listeners.revive(old)
         opened = [interface for interface in self._opened if interface.enabled]
         for old in self._leaving:
             if listeners.has(old) and any(old.collides(new) for new in opened):
                 if old.draining:
                     await listeners.end(old)
                     continue
-                undo.push_async_callback(_again, listeners.start, old)
+                undo.push_async_callback(_again, listeners.resume, old)
                 await listeners.drain(old, REBIND_PATIENCE)
         for new in opened:
             undo.push_async_callback(_again, listeners.end, new)
@@ -222,7 +238,7 @@ class Reload:
             if new.status is not Status.LISTENING:
                 raise ReloadError(
                     f"interface {new.name}: cannot listen on {new.bind} port {new.port} "
-                    f"({new.protocol}): {new.reason}"
+                    f"({new.protocol}): {new.reason or 'its transport does not get ready'}"
                 )
 
     async def _serve(self, undo: AsyncExitStack) -> None:
@@ -231,6 +247,8 @@ class Reload:
         services = kernel.running_services
         mine, theirs = kernel.hooks.plugins(), self._hooks.plugins()
         gone = {name for name in mine if theirs.get(name) is not mine[name]}
+        if not services.running:
+            return  # they are asked for their services when the process gets there
         for name in gone:
             old = [given for given in kernel.hooks.services() if given.plugin == name]
             undo.push_async_callback(_again, services.start, old)
@@ -247,6 +265,10 @@ class Reload:
             if state.status == "failed":
                 raise ReloadError(
                     f"service {state.name} of plugin {state.plugin} failed: {state.error}"
+                )
+            if state.status == "starting":
+                raise ReloadError(
+                    f"service {state.name} of plugin {state.plugin} does not get ready"
                 )
 
     @property
@@ -272,8 +294,6 @@ class Reload:
         moved: dict[Interface, bytes] = {}
         for new, old in self._kept.items():
             before = old.sent_by
-            if old.draining:
-                kernel.listeners.revive(old)
             if old.take(new):
                 moved[old] = before
         going = [old for old in self._leaving if kernel.listeners.has(old)]
@@ -285,15 +305,19 @@ class Reload:
 
     def _close(self) -> None:
         """What nobody wants any more lets its transactions finish."""
-        kernel = self._kernel
         for old in self._leaving:
-            if kernel.listeners.has(old) and not old.draining:
-                kernel.listeners.drain_aside(old, kernel.config.service.stop_timeout)
+            if not old.draining:
+                self._let_go(old)
+
+    def _let_go(self, old: Interface) -> None:
+        kernel = self._kernel
+        if kernel.listeners.has(old):
+            kernel.listeners.drain_aside(old, kernel.config.service.stop_timeout)
 
 
 async def _again(undone: Any, *args: Any) -> None:
-    """Undoing is not interrupted by what made it necessary."""
-    with trio.CancelScope(shield=True):
+    """Undoing is not interrupted by what made it necessary, and does not last for ever."""
+    with trio.move_on_after(UNDO_PATIENCE, shield=True):
         await undone(*args)
 
 

@@ -19,6 +19,10 @@ log = logging.getLogger("sipx.kernel")
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
 """Seconds before a failed service is started again: 1, 2, 4 ... 60."""
+PATIENCE: Final = 20.0
+"""Seconds that a service may take to be ready before others are not kept waiting any more."""
+END_PATIENCE: Final = 10.0
+"""Seconds that the services of a plugin may take to end."""
 
 
 @dataclass(slots=True)
@@ -54,30 +58,58 @@ class Services:
             task_status.started()
             await trio.sleep_forever()
 
+    @property
+    def running(self) -> bool:
+        """Whether services can be started: not before ``run``."""
+        return self._nursery is not None
+
     async def start(self, services: Iterable[Contribution[Service]]) -> list[ServiceState]:
-        """Start services, and wait until each is ready or has failed once."""
+        """Start services, and wait until each is ready or has failed once.
+
+        One that is neither within PATIENCE stays "starting", and nobody waits for it.
+        """
         assert self._nursery is not None
         started: list[ServiceState] = []
         for plugin, service in services:
             one = _Running(ServiceState(plugin, getattr(service, "__name__", "service")))
             self._running.setdefault(plugin, []).append(one)
             started.append(one.state)
-            await self._nursery.start(self._run, service, one)
+            self._nursery.start_soon(self._run, service, one)
+            with trio.move_on_after(PATIENCE):
+                await one.tried.wait()
+            if not one.tried.is_set():
+                log.warning(
+                    "service %s of plugin %s is not ready after %g s; nobody waits for it any more",
+                    one.state.name,
+                    plugin,
+                    PATIENCE,
+                )
         return started
 
     async def end(self, plugin: str) -> None:
         """End the services of a plugin, and wait until they have ended."""
-        for one in self._running.pop(plugin, ()):
+        ending = self._running.pop(plugin, [])
+        for one in ending:
             one.scope.cancel()
-            await one.ended.wait()
+        # Who is cancelled while it waits here must not start them again beside themselves.
+        with trio.move_on_after(END_PATIENCE, shield=True):
+            for one in ending:
+                await one.ended.wait()
+        for one in ending:
+            if not one.ended.is_set():
+                log.error(
+                    "service %s of plugin %s was told to end %g s ago and still runs",
+                    one.state.name,
+                    plugin,
+                    END_PATIENCE,
+                )
 
-    async def _run(
-        self, service: Service, one: _Running, *, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _run(self, service: Service, one: _Running) -> None:
         try:
             with one.scope:
-                await supervise(service, one.state, self._on_failure, task_status=task_status)
+                await supervise(service, one.state, self._on_failure, tried=one.tried)
         finally:
+            one.tried.set()
             one.ended.set()
 
 
@@ -87,6 +119,7 @@ class _Running:
     def __init__(self, state: ServiceState) -> None:
         self.state = state
         self.scope = trio.CancelScope()
+        self.tried = trio.Event()
         self.ended = trio.Event()
 
 
@@ -95,20 +128,17 @@ async def supervise(
     state: ServiceState,
     on_failure: Callable[[ServiceState, Exception], None],
     *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    tried: trio.Event,
 ) -> None:
-    """Run a service in a nursery of its own; ``started()`` at its first success or failure."""
+    """Run a service in a nursery of its own; ``tried`` is set at its first success or failure."""
     wait = FIRST_WAIT
-    first = True
     while True:
         began = trio.current_time()
         try:
             async with trio.open_nursery() as own:
                 await own.start(service)
                 state.status = "running"
-                if first:
-                    first = False
-                    task_status.started()
+                tried.set()
             state.status = "ended"
             return
         except Exception as error:
@@ -124,9 +154,7 @@ async def supervise(
                 exc_info=error,
             )
             on_failure(state, error)
-        if first:
-            first = False
-            task_status.started()
+        tried.set()
         if trio.current_time() - began > LONGEST_WAIT:
             wait = FIRST_WAIT
         await trio.sleep(wait)

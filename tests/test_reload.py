@@ -9,6 +9,7 @@ import trio
 from sipx.config import ConfigError
 from sipx.errors import ReloadError
 from sipx.interfaces import Status
+from sipx.kernel import Kernel
 from sipx.plugin import Config, hookimpl
 from sipx.reload import Plan
 from sipx.testing import Authority
@@ -210,6 +211,47 @@ async def test_a_listener_that_comes_back_while_it_drains_goes_on(scene, autojum
     await passes(home, away)
 
 
+async def test_a_listener_that_replaced_one_that_still_drains_is_not_touched(scene, autojump_clock):
+    stage = await scene(interface={"one": UDP})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("INVITE", "sip:bob@away.example")
+    away.answer(await away.next("INVITE"), 180)
+    moved = {"one": {**UDP, "port": 5080}}
+    await stage.proxy.reload(interface=moved)
+    new = stage.kernel.interfaces.named("one")
+    assert [(i.port, i.state) for i in stage.kernel.interfaces.all] == [
+        (5080, "listening"),
+        (5060, "draining"),
+    ]
+    plan = await stage.proxy.reload(interface=moved, limits={"body": 4096})
+    assert (plan.listen, plan.rebind, plan.close) == ((), (), ())
+    assert stage.kernel.interfaces.named("one") is new
+    assert stage.kernel.listeners.has(new)
+    # Back to the first port: the one that drains goes on, and the other one may go.
+    plan = await stage.proxy.reload(interface={"one": UDP})
+    assert stage.kernel.interfaces.named("one").port == 5060
+    await trio.sleep(1)
+    assert [(i.port, i.state) for i in stage.kernel.interfaces.all] == [(5060, "listening")]
+
+
+async def test_a_rebind_that_is_given_up_in_the_middle_leaves_the_old_listener(
+    scene, autojump_clock
+):
+    stage = await scene(interface={"one": UDP, "two": MORE})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    old = stage.kernel.interfaces.named("one")
+    home.ask("INVITE", "sip:bob@away.example")
+    invite = await away.next("INVITE")
+    away.answer(invite, 180)
+    with trio.move_on_after(1):
+        await stage.proxy.reload(interface={"one": {**UDP, "role": "lan"}, "two": MORE})
+    assert stage.kernel.interfaces.named("one") is old
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    await trio.sleep(30)
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    await passes(home, away)
+
+
 async def test_a_listener_that_was_going_when_the_service_stopped_does_not_come_back(
     scene, autojump_clock
 ):
@@ -403,6 +445,10 @@ class Memo:
     async def serve(self, *, task_status=trio.TASK_STATUS_IGNORED):
         if self.config.broken == "service":
             raise OSError("its port is taken")
+        if self.config.broken == "hangs":
+            await trio.sleep_forever()
+        if self.config.broken == "slow":
+            await trio.sleep(5)
         self.running += 1
         self.starts += 1
         task_status.started()
@@ -464,6 +510,115 @@ async def test_a_plugin_that_fails_undoes_the_reload_and_the_old_one_serves_on(
     assert states(stage) == {"one": "listening"}
     assert [state.status for state in stage.kernel.services] == ["running"]
     await passes(stage.raw("home.example"), stage.raw("away.example"))
+
+
+async def test_a_reload_does_not_wait_for_ever_for_a_service(scene, autojump_clock, memo):
+    stage = await scene(memo={})
+    old = stage.proxy.plugin("memo")
+    with pytest.raises(ReloadError, match=r"service serve of plugin memo does not get ready"):
+        await stage.proxy.reload(memo={"broken": "hangs"})
+    assert stage.proxy.plugin("memo") is old
+    assert old.running == 1
+    assert [state.status for state in stage.kernel.services] == ["running"]
+    assert stage.kernel.reloads.error == "service serve of plugin memo does not get ready"
+
+
+async def test_the_end_of_the_process_does_not_wait_for_a_reload(
+    scene, nursery, autojump_clock, memo
+):
+    stage = await scene(interface={"one": UDP}, memo={})
+    old = stage.proxy.plugin("memo")
+    failed = []
+
+    async def reload():
+        with pytest.raises(ReloadError) as failure:
+            await stage.proxy.reload(interface={"one": UDP, "two": MORE}, memo={"broken": "hangs"})
+        failed.append(str(failure.value))
+
+    nursery.start_soon(reload)
+    await trio.sleep(1)
+    began = trio.current_time()
+    await stage.proxy.stop()
+    assert trio.current_time() - began < 1
+    assert failed == ["the process is being stopped"]
+    assert stage.proxy.plugin("memo") is old
+
+
+async def test_a_service_that_never_gets_ready_does_not_keep_the_proxy_from_starting(
+    scene, autojump_clock, memo
+):
+    stage = await scene(memo={"broken": "hangs"})
+    assert [state.status for state in stage.kernel.services] == ["starting"]
+    await passes(stage.raw("home.example"), stage.raw("away.example"))
+
+
+async def test_the_process_can_be_ended_while_a_service_gets_ready(scene, autojump_clock, memo):
+    stage = await scene()
+    kernel = Kernel(
+        stage.proxy._configured._replace(tables={"memo": {"broken": "hangs"}}).settings(),
+        stage.kernel.registry,
+    )
+    async with trio.open_nursery() as process:
+        process.start_soon(kernel.run)
+        await trio.sleep(1)
+        began = trio.current_time()
+        kernel.stop()
+    assert trio.current_time() - began < 1
+
+
+async def test_a_listener_that_has_gone_while_it_was_to_come_back_listens(
+    scene, autojump_clock, memo
+):
+    stage = await scene(interface={"one": UDP, "two": MORE}, memo={})
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    await stage.proxy.reload(interface={"two": MORE}, memo={})
+    assert states(stage) == {"two": "listening", "one": "draining"}
+
+    async with trio.open_nursery() as nursery:
+
+        async def answer():
+            await trio.sleep(1)
+            away.answer(request, 200)
+            await home.next(200)
+
+        nursery.start_soon(answer)
+        await stage.proxy.reload(interface={"one": UDP, "two": MORE}, memo={"broken": "slow"})
+    await trio.sleep(20)
+    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.kernel.listeners.has(stage.kernel.interfaces.named("one"))
+
+
+async def test_a_listener_that_was_to_come_back_goes_on_going_when_that_fails(
+    scene, autojump_clock, memo
+):
+    stage = await scene(interface={"one": UDP, "two": MORE}, memo={})
+    stage.forgive()
+    home, away = stage.raw("home.example"), stage.raw("away.example")
+    home.ask("MESSAGE", "sip:bob@away.example")
+    request = await away.next("MESSAGE")
+    await stage.proxy.reload(interface={"two": MORE}, memo={})
+    with pytest.raises(ReloadError):
+        await stage.proxy.reload(interface={"one": UDP, "two": MORE}, memo={"broken": "service"})
+    assert states(stage) == {"two": "listening", "one": "draining"}
+    away.answer(request, 200)
+    await home.next(200)
+    await trio.sleep(1)
+    assert states(stage) == {"two": "listening"}
+
+
+async def test_a_bug_undoes_a_reload_and_is_told(scene, autojump_clock, memo, monkeypatch):
+    stage = await scene(interface={"one": UDP})
+
+    async def broken(self, undo):
+        raise KeyError("oops")
+
+    monkeypatch.setattr("sipx.reload.Reload._serve", broken)
+    with pytest.raises(ReloadError, match="internal error: KeyError: 'oops'"):
+        await stage.proxy.reload(interface={"one": UDP, "two": MORE})
+    assert states(stage) == {"one": "listening"}
+    assert stage.kernel.reloads.error == "internal error: KeyError: 'oops'"
 
 
 async def test_a_plugin_is_switched_off_and_on_with_its_services(scene, autojump_clock, memo):

@@ -1,5 +1,7 @@
 """The barrier around services of plugins: restarts with backoff, and what status shows."""
 
+from functools import partial
+
 import pytest
 import trio
 
@@ -38,7 +40,11 @@ def pauses(service):
 async def watch(nursery, service, failed=None):
     state = ServiceState("lab", "service")
     told = [] if failed is None else failed
-    await nursery.start(supervise, service, state, lambda state, error: told.append(error))
+    tried = trio.Event()
+    nursery.start_soon(
+        partial(supervise, service, state, lambda state, error: told.append(error), tried=tried)
+    )
+    await tried.wait()
     return state
 
 

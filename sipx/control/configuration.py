@@ -7,6 +7,7 @@ out, ``**********`` stands in its place, and put back it means the secret that i
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipx.kernel import Kernel
+
+log = logging.getLogger("sipx.control")
 
 
 class _Frozen(BaseModel):
@@ -322,12 +325,25 @@ class Configuration:
             text = f"{file.path} cannot be written, and is as it was: {error.strerror}"
             raise ControlError("failed", text) from error
         try:
-            plan = await self._kernel.reload(await self._kernel.read())
-        except SipxError:
+            plan = await self._kernel.reload()
+        except BaseException:  # also where the client went away: neither or both
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_take_back, file, document, before, version, why)
+                await self._take_back(file, document, before, version, why)
             raise
         return Changed(diff=diff, plan=plan, etag=version.etag, version=version.number or None)
+
+    async def _take_back(
+        self, file: ConfigFile, document: Document, before: Document, version: Version, why: str
+    ) -> None:
+        """What cannot be taken back is told; why it should be is the error of the caller."""
+        try:
+            await trio.to_thread.run_sync(_take_back, file, document, before, version, why)
+        except (SipxError, OSError) as error:
+            log.error(
+                "%s holds a change that is not in use, and could not be put back: %s",
+                file.path,
+                error,
+            )
 
 
 def _write(file: ConfigFile, document: Document, why: str, restored: int | None) -> Version:

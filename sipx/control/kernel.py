@@ -19,7 +19,7 @@ from sipx.control.place import socket_path
 from sipx.control.server import serve
 from sipx.control.transactions import TransactionMethods
 from sipx.control.words import plain
-from sipx.errors import SipxError, StartError
+from sipx.errors import StartError
 from sipx.reload import Plan  # noqa: TC001  # read when the program runs, as an annotation
 from sipx.status import (
     CertificateSummary,
@@ -193,13 +193,7 @@ class KernelMethods:
 
         When that fails everything is as it was, and the error says what is wrong where.
         """
-        kernel = self._kernel
-        try:
-            settings = await kernel.read()
-        except SipxError as error:
-            kernel.reload_failed(error)
-            raise
-        return await kernel.reload(settings)
+        return await self._kernel.reload()
 
     async def plan(self) -> Plan:
         """What a reload would do; nothing is changed."""

@@ -48,7 +48,7 @@ async def test_what_the_service_cannot_take_up_is_1_and_the_old_runs_on(service,
 
     run = await service()
 
-    async def refuse(settings):
+    async def refuse():
         raise ReloadError("interface more: cannot listen\x1b on it")
 
     monkeypatch.setattr(run.kernel, "reload", refuse)

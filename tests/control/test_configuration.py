@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from sipx.config import load
 from sipx.control.errors import ControlError
@@ -16,8 +17,6 @@ from sipx.registry import Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import trio
 
     from sipx.control.api import Api
 
@@ -210,3 +209,18 @@ async def test_running_tells_what_is_another_in_the_file(scene):
 async def test_edits_that_are_none_are_wrong_parameters(scene, edit):
     assert (await scene.refused("change", edits=[edit])).kind == "params"
     assert (await scene.refused("change", edits=[])).kind == "params"
+
+
+async def test_a_change_whose_client_goes_away_is_taken_back(scene: Scene, monkeypatch) -> None:
+    before = scene.path.read_text()
+
+    async def hangs(self: Any, undo: Any) -> None:
+        assert "port = 1" in scene.path.read_text()
+        scope.cancel()
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("sipx.reload.Reload._serve", hangs)
+    with trio.CancelScope() as scope:
+        await scene.set("interface.near.port", 1)
+    assert scope.cancelled_caught
+    assert scene.path.read_text() == before
