@@ -22,6 +22,8 @@ log = logging.getLogger("sipx.control")
 
 PROTOCOL: Final = 1
 """The version of what goes over the socket; another one is not spoken to."""
+LONGEST_NAME: Final = 100
+"""Characters of an unknown method's name that are looked at and shown."""
 UNSUBSCRIBE: Final = "control.unsubscribe"
 
 
@@ -135,10 +137,12 @@ class Api:
             raise control_error(error) from error
         found = methods.get(name)
         if found is None:
-            meant = did_you_mean(name, methods)
+            # Looking for what was meant takes time with the length of the name.
+            shown = name[:LONGEST_NAME]
+            meant = did_you_mean(shown, methods)
             raise ControlError(
                 "method",
-                f"there is no method {name!r}; {meant or '`sipx control methods` lists them'}",
+                f"there is no method {shown!r}; {meant or '`sipx control methods` lists them'}",
             )
         return found
 

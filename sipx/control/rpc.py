@@ -6,6 +6,7 @@ No I/O. What is read is checked here; what is written is one line, whatever is i
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,8 @@ def read(line: bytes) -> tuple[list[Call | Wrong], bool]:
         return [_unread("this is nested too deeply")], False
     except ValueError as error:
         return [_unread(f"this is not JSON: {error}")], False
+    if _deeper(value, DEEPEST):
+        return [_unread(f"this is nested too deeply: {DEEPEST} levels are allowed")], False
     if not isinstance(value, list):
         return [_request(value)], False
     if not value:
@@ -71,6 +74,16 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+def _deeper(value: object, levels: int) -> bool:
+    """Whether there are more levels of lists and objects."""
+    if not isinstance(value, (dict, list)):
+        return False
+    if not levels:
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return any(_deeper(each, levels - 1) for each in inner)
+
+
 def _request(value: object) -> Call | Wrong:
     if not isinstance(value, dict):
         return Wrong(None, ControlError("request", "a request is an object"))
@@ -83,7 +96,9 @@ def _request(value: object) -> Call | Wrong:
 
 
 def _is_id(value: object) -> bool:
-    return value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+    if isinstance(value, float):
+        return math.isfinite(value)  # 1e999 is JSON, and infinite: it could not be written back
+    return value is None or (isinstance(value, (str, int)) and not isinstance(value, bool))
 
 
 def _wrong_with(value: Mapping[str, Any], good_id: bool) -> str:

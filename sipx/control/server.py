@@ -212,6 +212,7 @@ class _Client:
 
     async def _one(self, request: rpc.Call | rpc.Wrong) -> bytes | None:
         """The answer to one request; None for a notification."""
+        await trio.lowlevel.checkpoint()  # between two of a batch, or two notifications, comes SIP
         if isinstance(request, rpc.Wrong):
             return rpc.failure(request.id, request.error)
         try:

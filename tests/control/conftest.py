@@ -17,7 +17,7 @@ from sipx.control.server import serve
 from sipx.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
@@ -55,6 +55,7 @@ class Ours:
     def __init__(self) -> None:
         self.tick = trio.Event()
         self.faults: list[tuple[str, str, Exception]] = []
+        self.asked: Callable[[], None] = int
 
     def methods(self) -> dict[str, Any]:
         """All of them."""
@@ -89,6 +90,7 @@ class Ours:
 
     def who(self, caller: Caller) -> Said:
         """Say who asks."""
+        self.asked()
         return Said(said=str(caller.pid), user=caller.user)
 
     @changing

@@ -47,6 +47,8 @@ async def test_parameters_may_stand_by_position(running):
         (b"\xff\xfe{}", -32700, None),
         (b"NaN", -32700, None),
         (b"[" * 100_000, -32700, None),
+        (b"[" * 65 + b"]" * 65, -32700, None),
+        (b'{"jsonrpc": "2.0", "method": "plain", "id": 1e999}', -32600, None),
         (b"5", -32600, None),
         (b"[]", -32600, None),
         (b'{"method": "plain", "id": 4}', -32600, 4),
@@ -87,6 +89,36 @@ async def test_an_unknown_method_is_told_which_was_meant(running):
     answer = await client.ask("ehco")
     assert "did you mean 'echo'?" in answer["error"]["message"]
     assert "`sipx control methods`" in (await client.ask("zzz"))["error"]["message"]
+
+
+async def test_of_a_method_without_end_only_the_beginning_is_looked_at(running):
+    client = await running.raw()
+    answer = await client.ask("x" * 500_000)
+    assert len(answer["error"]["message"]) < 200
+
+
+@pytest.mark.parametrize("batch", [True, False])
+async def test_others_run_between_two_requests_that_need_no_answer(running, nursery, batch):
+    """A line, or a read, may hold many: together they would take as long as nobody can wait."""
+    turns = 0
+
+    async def turn():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    told = []
+    client = await running.raw()
+    running.ours.asked = lambda: told.append(turns)
+    request = {"jsonrpc": "2.0", "method": "who"}
+    nursery.start_soon(turn)
+    lines = [json.dumps([request] * 50)] if batch else [json.dumps(request)] * 50
+    await client.stream.send_all("".join(f"{line}\n" for line in lines).encode())
+    assert (await client.ask("plain"))["result"] == {"text": ""}
+    assert len(told) == 50
+    assert told[-1] - told[0] >= 45
+    nursery.cancel_scope.cancel()
 
 
 async def test_wrong_parameters_are_told_by_name(running):
