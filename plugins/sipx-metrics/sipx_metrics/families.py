@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,21 +50,30 @@ def _reloads(status: ProxyStatus) -> Samples:
     return [(("success",), reload.count - reload.failed), (("failure",), reload.failed)]
 
 
+def _interfaces(status: ProxyStatus) -> Iterable[Any]:
+    """One for each name: an interface that still drains has the name of what replaced it."""
+    found: dict[str, Any] = {}
+    for one in status.interfaces:
+        if one.name not in found or found[one.name].state == "draining":
+            found[one.name] = one
+    return found.values()
+
+
 def _interfaces_up(status: ProxyStatus) -> Samples:
     # One that is switched off is not down.
-    for one in status.interfaces:
+    for one in _interfaces(status):
         if one.state != "off":
             yield (one.name, one.protocol, one.role), one.state == "listening"
 
 
 def _flows(status: ProxyStatus) -> Samples:
-    for one in status.interfaces:
+    for one in _interfaces(status):
         yield (one.name, "inbound"), one.flows - one.outbound
         yield (one.name, "outbound"), one.outbound
 
 
 def _messages(status: ProxyStatus) -> Samples:
-    for one in status.interfaces:
+    for one in _interfaces(status):
         yield (one.name, "in"), one.messages_in
         yield (one.name, "out"), one.messages_out
 
@@ -182,7 +191,7 @@ FAMILIES: Final = (
         "counter",
         ("interface",),
         "Flows that were opened.",
-        lambda status: [((one.name,), one.opened) for one in status.interfaces],
+        lambda status: [((one.name,), one.opened) for one in _interfaces(status)],
     ),
     Family(
         "sipx_connections_rejected_total",

@@ -28,7 +28,8 @@ def readiness(status: ProxyStatus) -> Iterator[Look]:
     """What it takes to serve SIP: the proxy runs, all its interfaces listen, with certificates."""
     state = status.service.state
     yield Look("proxy", "" if state == "running" else f"it is {state}")
-    on = [one for one in status.interfaces if one.state != "off"]
+    # One that drains is not wanted any more: the others take what is new.
+    on = [one for one in status.interfaces if one.state not in ("off", "draining")]
     if not on:
         yield Look("interfaces", "none is switched on")
     for one in on:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -126,6 +127,22 @@ async def test_an_interface_and_a_plugin_that_fail_are_down(sipx_proxy, autojump
     assert value(found, "sipx_troubles", kind="partner") == 1
     assert value(found, "sipx_troubles", kind="other") == 1
     assert value(found, "sipx_healthy") == 0
+
+
+async def test_an_interface_that_drains_is_not_there_twice(sipx_proxy, autojump_clock):
+    """Prometheus takes no page with two samples of the same labels."""
+    proxy = await start(sipx_proxy)
+    interfaces = proxy.kernel.interfaces.all
+    here = interfaces[0]
+    going = replace(here, port=here.port + 1, draining=True)
+    for order in ([here, going], [going, here]):
+        interfaces[:] = [*order, *interfaces[2:]]
+        text, _ = exposition(proxy).text()
+        lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if line[0] != "#"]
+        assert len(set(lines)) == len(lines)
+        found = samples(proxy)
+        assert value(found, "sipx_interface_up", interface="udp", protocol="udp", role="wan") == 1
+    interfaces[:] = [here]
 
 
 async def test_what_is_switched_off_is_not_down(sipx_proxy, autojump_clock):

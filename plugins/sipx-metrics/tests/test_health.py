@@ -37,11 +37,19 @@ def wrong(found):
     [
         status(),
         status(interfaces=[interface(), interface("old", "off")]),
+        status(interfaces=[interface(), interface("lan", "draining")]),
         status(certificates=[certificate()]),
         status(certificates=[certificate(error="new.crt: not readable")]),
         status(certificates=[certificate(days=-1, used_by=())]),
     ],
-    ids=["plain", "one interface off", "certificate", "the last good one in use", "nobody's"],
+    ids=[
+        "plain",
+        "one interface off",
+        "the old one drains",
+        "certificate",
+        "the last good one in use",
+        "nobody's",
+    ],
 )
 def test_it_is_ready(found):
     assert wrong(found) == []
