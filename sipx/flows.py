@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sipx.interfaces import host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from sipx.identity import Examination
     from sipx.interfaces import Interface
@@ -226,6 +226,12 @@ class FlowTable:
     def traffic(self) -> dict[str, Traffic]:
         """What each interface has carried, by its name: a few milliseconds for a full table."""
         return {name: account.total() for name, account in self._accounts.items()}
+
+    def forget_accounts(self, kept: Collection[str]) -> None:
+        """Interfaces that are not there any more are not counted any more."""
+        for name in [name for name in self._accounts if name not in kept]:
+            if not self._accounts[name].open:
+                del self._accounts[name]
 
     def flush(self) -> None:
         """Write what stream flows have queued: one send per connection and batch."""

@@ -87,7 +87,7 @@ class PluginHandle:
 
     def note_trouble(self, kind: str, name: str, text: str) -> None:
         """What does not work; "" says that it works again."""
-        self._kernel.troubles.note(kind, name, text)
+        self._kernel.troubles.note(kind, name, text, owner=self._name)
 
     def report(self, event: object) -> None:
         """Hand an event to those who watch."""

@@ -114,7 +114,7 @@ class ProxyCore:
             reply = self.validate_request(request, flow)
             if reply is not None:
                 if reply.status >= 300:
-                    self.journal.refused_for[self._invalid(reply.status)] += 1
+                    self.journal.refused_for[self._invalid(reply.status, flow)] += 1
                 self.answer(request, transaction, flow, reply)
                 return
             verdict = self.authenticate_request(request, flow)
@@ -254,9 +254,9 @@ class ProxyCore:
             return request.reply(503, headers=((b"Retry-After", b"10"),))
         return None
 
-    def _invalid(self, status: int) -> Refusal:
+    def _invalid(self, status: int, flow: Flow) -> Refusal:
         """What counters call a response of ``validate_request``."""
-        if self.draining and status == 503:
+        if status == 503 and (self.draining or flow.interface.draining):
             return Refusal.STOPPING
         return _INVALID.get(status, Refusal.PLUGIN)
 

@@ -282,12 +282,31 @@ class Reload:
         config = settings.kernel
         kernel.settings, kernel.config = settings, config
         kernel.domains = kernel.proxy.domains = frozenset(d.encode() for d in config.domains)
+        self._forget_troubles()
         kernel.hooks.become(self._hooks)
         kernel.certificates.become(self._certificates)
         kernel.proxy.routing.know(kernel.certificates.partners)
         kernel.take_up_limits()
         self._take_up_interfaces()
         kernel.interfaces_changed()
+        kernel.flows.forget_accounts({interface.name for interface in kernel.interfaces.all})
+
+    def _forget_troubles(self) -> None:
+        """What was wrong with what is not there any more is wrong no more."""
+        partners = {partner.name for partner in self._certificates.partners}
+        there = {
+            "partner": partners,
+            "trust": {"[trust]", *partners},
+            "certificate": set(self._settings.kernel.certificate),
+            "interface": {interface.name for interface in self._wanted if interface.enabled},
+        }
+        plugins = {"", *self._hooks.plugins()}
+        self._kernel.troubles.forget(
+            lambda trouble: (
+                trouble.owner not in plugins
+                or (trouble.kind in there and trouble.name not in there[trouble.kind])
+            )
+        )
 
     def _take_up_interfaces(self) -> None:
         kernel = self._kernel

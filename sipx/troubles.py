@@ -34,6 +34,8 @@ class Trouble:
     since: float
     last: float
     times: int
+    owner: str = ""
+    """The plugin that told of it, "" for the kernel."""
 
 
 class Troubles:
@@ -44,7 +46,7 @@ class Troubles:
         self._entries: OrderedDict[tuple[str, str], Trouble] = OrderedDict()
         self._logged: dict[tuple[str, str, str], float] = {}
 
-    def note(self, kind: str, name: str, text: str) -> None:
+    def note(self, kind: str, name: str, text: str, *, owner: str = "") -> None:
         """``text`` says in words what is wrong and what to do; "" says that it works."""
         key = (kind, name)
         known = self._entries.get(key)
@@ -63,6 +65,7 @@ class Troubles:
             known.since if same and known is not None else now,
             now,
             known.times + 1 if same and known is not None else 1,
+            owner,
         )
         self._entries.move_to_end(key)
         if len(self._entries) > MOST:
@@ -72,6 +75,13 @@ class Troubles:
                 self._logged.clear()
             self._logged[*key, text] = now
             log.warning("%s %s: %s", kind, name, text, extra=_fields(kind, name))
+
+    def forget(self, gone: Callable[[Trouble], bool]) -> None:
+        """What these are about is not there any more: that is no news of something that works."""
+        for key, trouble in tuple(self._entries.items()):
+            if gone(trouble):
+                del self._entries[key]
+                self._logged.pop((*key, trouble.text), None)
 
     def of(self, kind: str, name: str) -> Trouble | None:
         """What is wrong with this one, or None."""

@@ -11,6 +11,7 @@ from sipx.errors import ReloadError
 from sipx.interfaces import Status
 from sipx.kernel import Kernel
 from sipx.plugin import Config, hookimpl
+from sipx.reasons import Refusal
 from sipx.reload import Plan
 from sipx.testing import Authority
 from sipx.testing.memory import MemoryUdp
@@ -71,6 +72,8 @@ async def test_an_interface_is_added_beside_the_others_and_taken_away_again(scen
     assert states(stage) == {"one": "listening"}
     assert (b"127.0.0.1", 5070) not in stage.kernel.interfaces.own
     assert list(stage.kernel.flows) == flows
+    await stage.proxy.reload(limits={"body": 4096})
+    assert set(stage.kernel.flows.traffic()) == {"one"}
     await passes(home, away)
 
 
@@ -261,6 +264,9 @@ async def test_a_listener_that_was_going_when_the_service_stopped_does_not_come_
     away.answer(await away.next("INVITE"), 180)
     await stage.proxy.reload(interface={"two": MORE})
     assert states(stage) == {"two": "listening", "one": "draining"}
+    home.ask("MESSAGE", "sip:bob@away.example")
+    await home.next(503)
+    assert stage.kernel.journal.refused_for == {Refusal.STOPPING: 1}
     await stage.kernel.stop_proxy(now=True)
     await stage.kernel.start_proxy()
     assert states(stage) == {"two": "listening"}
@@ -470,6 +476,29 @@ def memo(install):
     sys.modules["tests_memo"] = module
     yield
     del sys.modules["tests_memo"]
+
+
+async def test_troubles_go_with_what_they_are_about(scene, autojump_clock, memo):
+    routes = {f"{name}.example": route("127.0.9.9", protocol="tls") for name in "ab"}
+    stage = await scene(
+        interface={"one": UDP, "two": MORE}, memo={}, **{"static-routes": {"route": routes}}
+    )
+    kernel = stage.kernel
+    for name in routes:
+        kernel.troubles.note("partner", name, "refused")
+    for name in ("one", "two"):
+        kernel.troubles.note("interface", name, "handshakes fail")
+    kernel.handle("memo").note_trouble("memo", "its file", "is full")
+    del routes["b.example"]
+    await stage.proxy.reload(
+        interface={"one": UDP},
+        memo={"enabled": False},
+        **{"static-routes": {"route": routes}},
+    )
+    assert [(trouble.kind, trouble.name) for trouble in kernel.troubles] == [
+        ("partner", "a.example"),
+        ("interface", "one"),
+    ]
 
 
 async def test_a_plugin_made_anew_keeps_what_it_takes_over(scene, autojump_clock, memo):

@@ -81,3 +81,14 @@ def test_the_table_is_bounded(troubles):
         troubles.note("partner", f"d{number}.example", "refused")
     assert len(list(troubles)) == MOST
     assert troubles.of("partner", "d0.example") is None
+
+
+def test_what_is_not_there_any_more_is_forgotten_without_a_word(troubles, caplog):
+    troubles.note("partner", "away.example", "refused")
+    troubles.note("log", "sipx.log", "full", owner="log-rotation")
+    caplog.clear()
+    troubles.forget(lambda trouble: trouble.owner == "log-rotation")
+    assert [trouble.name for trouble in troubles] == ["away.example"]
+    assert caplog.messages == []
+    troubles.note("log", "sipx.log", "full", owner="log-rotation")
+    assert caplog.messages == ["log sipx.log: full"]

@@ -241,7 +241,9 @@ class CertificateStore:
     async def look_aside(self) -> None:
         """Look at all files, in a thread: what blocks on disk delays nobody."""
         found = [(entry, await trio.to_thread.run_sync(entry.changed)) for entry in self._entries()]
-        self._take(found)
+        there = {id(entry) for entry in self._entries()}
+        # Those that another configuration has taken away meanwhile are nobody's any more.
+        self._take([(entry, change) for entry, change in found if id(entry) in there])
 
     def _entries(self) -> tuple[_Entry, ...]:
         """What is looked at: [trust] only once somebody has asked for it."""
