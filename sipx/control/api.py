@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.json_schema import models_json_schema
 
@@ -14,7 +15,7 @@ from sipx.control.methods import Done, Method
 from sipx.errors import PluginError, SipxError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 
     from sipx.control.methods import Caller
 
@@ -207,9 +208,11 @@ class Api:
             )
         )
 
-    def _schema(self) -> SchemaResult:
+    async def _schema(self) -> SchemaResult:
         """All methods with the JSON schemas of what goes in and comes out."""
-        return SchemaResult(document=self.schema())
+        methods = tuple(self.methods().values())
+        # In a thread: it takes as long as many messages.
+        return SchemaResult(document=await trio.to_thread.run_sync(_document, methods))
 
     def _version(self) -> VersionResult:
         """Who answers, and which protocol is spoken."""
@@ -227,24 +230,27 @@ class Api:
         """All methods with the JSON schema of what goes in and comes out, as OpenRPC 1.3 writes
         it (https://spec.open-rpc.org). ``x-event`` is what a stream sends.
         """
-        from sipx.status import own_version
+        return _document(tuple(self.methods().values()))
 
-        methods = self.methods().values()
-        models: list[tuple[type[BaseModel], Any]] = [(ErrorData, "serialization")]
-        for method in methods:
-            models.append((method.result, "serialization"))
-            if method.params is not None:
-                models.append((method.params, "validation"))
-        refs, definitions = models_json_schema(
-            list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}"
-        )
-        schemas = definitions.get("$defs", {})
-        return {
-            "openrpc": "1.3.2",
-            "info": {"title": "sipx control API", "version": own_version()},
-            "methods": [_described(method, refs, schemas) for method in methods],
-            "components": {"schemas": schemas},
-        }
+
+def _document(methods: Sequence[Method]) -> dict[str, Any]:
+    from sipx.status import own_version
+
+    models: list[tuple[type[BaseModel], Any]] = [(ErrorData, "serialization")]
+    for method in methods:
+        models.append((method.result, "serialization"))
+        if method.params is not None:
+            models.append((method.params, "validation"))
+    refs, definitions = models_json_schema(
+        list(dict.fromkeys(models)), ref_template="#/components/schemas/{model}"
+    )
+    schemas = definitions.get("$defs", {})
+    return {
+        "openrpc": "1.3.2",
+        "info": {"title": "sipx control API", "version": own_version()},
+        "methods": [_described(method, refs, schemas) for method in methods],
+        "components": {"schemas": schemas},
+    }
 
 
 def _described(

@@ -8,7 +8,7 @@ out, ``**********`` stands in its place, and put back it means the secret that i
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sipx.kernel import Kernel
 
 log = logging.getLogger("sipx.control")
+T = TypeVar("T")
 
 
 class _Frozen(BaseModel):
@@ -172,8 +173,11 @@ class Configuration:
             "config.running": self.running,
         }
 
-    def show(self, params: ShowParams) -> ShownSettings:
+    async def show(self, params: ShowParams) -> ShownSettings:
         """The settings of the file, each with where it comes from."""
+        return await _aside(self._show, params)
+
+    def _show(self, params: ShowParams) -> ShownSettings:
         document = self._file("").read()
         above = _path(params.key) if params.key else ()
         return ShownSettings(
@@ -188,15 +192,21 @@ class Configuration:
             ),
         )
 
-    def text(self) -> ConfigurationText:
+    async def text(self) -> ConfigurationText:
         """The file, without its secrets."""
+        return await _aside(self._text)
+
+    def _text(self) -> ConfigurationText:
         document = self._file("").read()
         return ConfigurationText(
             file=str(document.path.absolute()), etag=document.etag, text=self._hidden(document)
         )
 
-    def check(self, params: CheckParams) -> Checked:
+    async def check(self, params: CheckParams) -> Checked:
         """What is wrong with a text, were it the file."""
+        return await _aside(self._check, params)
+
+    def _check(self, params: CheckParams) -> Checked:
         file = self._file("")
         before = file.read()
         document = file.read()
@@ -211,6 +221,12 @@ class Configuration:
     async def change(self, params: ChangeParams, caller: Caller) -> Changed:
         """Change the file and take it up, or neither."""
         file = self._file(caller.user)
+        before, document = await _aside(self._edited, file, params)
+        why = params.why or "; ".join(_said(edit) for edit in params.edits)
+        return await self._commit(file, before, document, why, dry_run=params.dry_run)
+
+    def _edited(self, file: ConfigFile, params: ChangeParams) -> tuple[Document, Document]:
+        """The file as it is, and as it is to be."""
         before, document = file.read(), file.read()
         if params.etag and params.etag != document.etag:
             raise ControlError(
@@ -218,32 +234,34 @@ class Configuration:
             )
         for edit in params.edits:
             self._apply(document, edit)
-        why = params.why or "; ".join(_said(edit) for edit in params.edits)
-        return await self._commit(file, before, document, why, dry_run=params.dry_run)
+        return before, document
 
     @changing
     async def undo(self, params: UndoParams, caller: Caller) -> Changed:
         """Go back to a version of the file, and take it up."""
         file = self._file(caller.user)
         try:
-            back = file.undo(params.number)
+            back = await _aside(file.undo, params.number)
         except LookupError as error:
             raise ControlError("not found", str(error.args[0])) from error
         return await self._commit(
             file,
-            file.read(),
+            await _aside(file.read),
             back.document,
             back.said,
             dry_run=params.dry_run,
             restored=back.restored,
         )
 
-    def history(self) -> Versions:
+    async def history(self) -> Versions:
         """The last versions of the file: when, by whom, and what was changed."""
-        return Versions(versions=tuple(self._file("").history()))
+        return Versions(versions=tuple(await _aside(self._file("").history)))
 
-    def running(self) -> RunningConfiguration:
+    async def running(self) -> RunningConfiguration:
         """The configuration that is in use, and what is another in the file."""
+        return await _aside(self._in_use)
+
+    def _in_use(self) -> RunningConfiguration:
         document = self._kernel.settings.document
         secrets = secrets_in(document.values(), self._kernel.registry)
         try:
@@ -312,7 +330,7 @@ class Configuration:
         dry_run: bool,
         restored: int | None = None,
     ) -> Changed:
-        diff = self._diff(before, document)
+        diff = await _aside(self._diff, before, document)
         settings = await trio.to_thread.run_sync(check, document, self._kernel.registry)
         plan = await self._kernel.plan(settings)
         if dry_run or document.encoded() == before.encoded():
@@ -344,6 +362,11 @@ class Configuration:
                 file.path,
                 error,
             )
+
+
+async def _aside(fn: Callable[..., T], *args: Any) -> T:
+    """In a thread: to read and compare a large file takes as long as many messages."""
+    return await trio.to_thread.run_sync(fn, *args, abandon_on_cancel=True)
 
 
 def _write(file: ConfigFile, document: Document, why: str, restored: int | None) -> Version:

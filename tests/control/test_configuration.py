@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from sipx.config import load
+from sipx.config.document import Document
 from sipx.control.errors import ControlError
 from sipx.control.kernel import api_of
 from sipx.control.methods import Caller
@@ -224,3 +226,25 @@ async def test_a_change_whose_client_goes_away_is_taken_back(scene: Scene, monke
         await scene.set("interface.near.port", 1)
     assert scope.cancelled_caught
     assert scene.path.read_text() == before
+
+
+async def test_the_file_is_read_beside_the_messages(scene: Scene, monkeypatch) -> None:
+    """A file of some hundred routes takes a tenth of a second, and is compared twice."""
+    here = threading.get_ident()
+    busy: list[str] = []
+    real = Document.__init__
+
+    def told(self: Document, *args: Any, **more: Any) -> None:
+        if threading.get_ident() == here:
+            busy.append("read")
+        real(self, *args, **more)
+
+    monkeypatch.setattr(Document, "__init__", told)
+    await scene.call("show", defaults=True)
+    await scene.call("text")
+    await scene.call("check", text=TEXT)
+    await scene.set("limits.body", 4096)
+    await scene.call("history")
+    await scene.call("undo", dry_run=True)
+    await scene.call("running")
+    assert busy == []
