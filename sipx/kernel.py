@@ -311,7 +311,7 @@ class Kernel:
         with self._draining, trio.move_on_after(self.config.service.stop_timeout):
             # The hot path tells nobody when it has finished; who shuts down can look.
             while not self.transactions.idle():  # noqa: ASYNC110
-                await trio.sleep(TICK)
+                await trio.sleep(self.transactions.until_next_look())
 
     # ------------------------------------------------------------ another configuration
 

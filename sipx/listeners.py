@@ -14,7 +14,6 @@ import trio
 
 from sipx.errors import StartError
 from sipx.interfaces import Interface, Interfaces, Status, machine_addresses
-from sipx.sip.timers import TICK
 from sipx.supervision import describe
 
 if TYPE_CHECKING:
@@ -229,7 +228,7 @@ class Listeners:
         with draining, trio.move_on_after(patience):
             # The hot path tells nobody when it has finished; who waits can look.
             while not self._transactions.idle(interface):  # noqa: ASYNC110
-                await trio.sleep(TICK)
+                await trio.sleep(self._transactions.until_next_look())
         if draining.cancel_called and not running.whole.cancel_called:
             return False
         await self.end(interface)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sipx.sip.timers import TICK
 from sipx.sip.transaction import (
     ACCEPTED,
     ACK,
@@ -176,6 +177,10 @@ class Transactions:
             client.state <= PROCEEDING and client.flow.interface is interface  # type: ignore[attr-defined]  # a Flow
             for client in self.clients.values()
         )
+
+    def until_next_look(self) -> float:
+        """Seconds until ``idle`` is worth asking again: it may have to look at all of them."""
+        return TICK * (1 + len(self.servers) // 20_000)
 
     def clear(self) -> None:
         """All listeners have ended: what is left can reach nobody any more."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sipx.sip.timers import Timers, TimerSettings
+from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.sip.transaction import ClientTransaction, ServerTransaction
 from sipx.testing.transcript import Line
 from sipx.testing.wire import a_request, an_answer, gist
@@ -276,3 +276,10 @@ def test_idle_means_that_nobody_waits_for_a_final_response(transactions, core):
     assert not transactions.idle()
     transaction.respond(486, request.reply(486).encode())
     assert transactions.idle()
+
+
+def test_the_larger_the_table_the_rarer_it_is_looked_through():
+    transactions = Transactions(TimerSettings(), Timers())
+    assert transactions.until_next_look() == TICK
+    transactions.servers = {b"%d" % number: b"" for number in range(100_000)}
+    assert transactions.until_next_look() == 6 * TICK
