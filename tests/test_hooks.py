@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 
 import pytest
 
@@ -284,3 +286,23 @@ def test_a_service_that_was_called_already_is_refused():
     hooks = hooks_with(lab=plugin(services=lambda self: [coroutine()]))
     with pytest.raises(PluginError, match="give the async function itself, without calling it"):
         hooks.services()
+
+
+def test_hooks_that_are_replaced_are_freed_without_the_collector():
+    """It is told to come seldom: what a thousand reloads leave behind must not wait for it."""
+
+    class Plugin:
+        @hookimpl
+        def validate_request(self, request, flow):
+            return None
+
+    gc.disable()
+    try:
+        hooks = Hooks()
+        hooks.register("one", Plugin())
+        there = weakref.ref(hooks.plugins()["one"])
+        assert there() is not None
+        del hooks
+        assert there() is None
+    finally:
+        gc.enable()
