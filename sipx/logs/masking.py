@@ -30,8 +30,8 @@ _CREDENTIALS: Final = re.compile(
     r"([\"']?\s*[:=]\s*)(\\?\"[^\"]*(?:\"|\Z)|\\?'[^']*(?:'|\Z)|(?:[^\s,;\"'\\]|\\(?![rnt]))+)"
 )
 _BEARER: Final = re.compile(r"(?i)" + _BEGIN + r"(bearer|basic)(\s+)([a-z0-9._~+/=-]{8,})")
-_WORD: Final = re.compile(r"[^\s<>\"'@]+@?")
-_SCHEME: Final = re.compile(r"(?i)(?:sips?|https?|wss?|ldaps?|ftp)\Z")
+_WORD: Final = re.compile(r"[^\s<>]+")
+_SCHEME: Final = re.compile(r"(?i)(?:sips?|https?|wss?|ldaps?|ftp):(?://)?")
 _KEYS: Final = re.compile(r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END|\Z)")
 _MEDIA_KEYS: Final = re.compile(r"(?i)\b(inline:)[A-Za-z0-9+/=|:]+")
 _RULES: Final = (
@@ -49,9 +49,11 @@ _RULES: Final = (
 _SECRET_KEYS: Final = re.compile(
     r"(?i)authorization|password|passwd|passphrase|secret|nonce|credential|token|cookie|api_?key"
 )
-_SIP: Final = "SIP/2.0"
+_SIP: Final = re.compile(r"(?i)SIP/2\.0")
 _BLANK_LINE: Final = re.compile(r"\r?\n\r?\n")
-_QUOTED_BLANK_LINE: Final = r"\r\n\r\n"
+# In what repr() shows, once or again. It begins where no backslash stands before it: a run of them
+# is looked at once.
+_QUOTED_BLANK_LINE: Final = re.compile(r"(?<!\\)(?:\\++r)?\\++n(?:\\++r)?\\++n")
 _NO_BODY: Final = "[the body is not shown]"
 _ESCAPES: Final = {
     number: chr(number).encode("unicode_escape").decode("ascii")
@@ -64,29 +66,32 @@ _ESCAPES: Final = {
 _ESCAPES_IN_LINES: Final = {number: to for number, to in _ESCAPES.items() if number != ord("\n")}
 
 
-def masked(text: str) -> str:
+def masked(text: str, *, cut: bool = False) -> str:
     """``text`` without credentials: Authorization headers, digest responses, nonces, passwords,
     tokens, passwords in URIs, private keys, keys of media.
+
+    ``cut``: there was more of it, so that its last word may be a part of one.
     """
     lowered = text.lower()
     for words, pattern, instead in _RULES:
         # Few lines have any of these words; to look for a word costs next to nothing.
         if any(word in lowered for word in words):
             text = pattern.sub(instead, text)
-    if "@" in text:
-        text = _WORD.sub(_without_password, text)
+    if "@" in text or cut:
+        ends = len(text) if cut else -1
+        text = _WORD.sub(lambda word: _without_passwords(word[0], word.end() == ends), text)
     return text
 
 
 def bodiless(text: str) -> str:
     """``text`` without the body of a SIP message that stands in it, as it is or as ``repr``."""
-    start = text.find(_SIP)
-    if start < 0:
+    found = _SIP.search(text)
+    if found is None:
         return text
-    blank = _BLANK_LINE.search(text, start)
+    blank = _BLANK_LINE.search(text, found.start())
     if blank is not None and blank.end() < len(text):
         text = text[: blank.end()] + _NO_BODY
-    if _QUOTED_BLANK_LINE in text:
+    if "\\n" in text:
         return "\n".join(map(_without_quoted_body, text.split("\n")))
     return text
 
@@ -107,7 +112,7 @@ def harmless(value: object, longest: int = LONGEST) -> object:
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         value = bytes(value).decode("utf-8", "backslashreplace")
-    return escaped(masked(bodiless(_cut(_text(value), longest))))
+    return escaped(_short(_text(value), longest))
 
 
 def cleaned(record: logging.LogRecord) -> logging.LogRecord:
@@ -133,23 +138,41 @@ PLAIN: Final = frozenset(
 
 
 def _without_quoted_body(line: str) -> str:
-    start = line.find(_SIP)
-    blank = line.find(_QUOTED_BLANK_LINE, start) if start >= 0 else -1
-    end = blank + len(_QUOTED_BLANK_LINE)
-    return line if blank < 0 or len(line) <= end + 1 else line[:end] + _NO_BODY
+    found = _SIP.search(line)
+    blank = _QUOTED_BLANK_LINE.search(line, found.start()) if found is not None else None
+    if blank is None or len(line) <= blank.end() + 1:
+        return line
+    return line[: blank.end()] + _NO_BODY
 
 
-def _without_password(found: re.Match[str]) -> str:
+def _without_passwords(word: str, cut: bool) -> str:
     """``sip:bob:password@`` without the password (RFC 3261 §19.1.1), other words as they are.
 
-    Done by hand: a pattern that looks for all of it can be made to need the square of its time.
+    It ends at the last ``@`` before the next URI, whatever stands between: who breaks the grammar
+    must not gain by it. Done by hand: a pattern that looks for all of it can be made to need the
+    square of its time.
     """
-    word = found[0]
-    scheme, _, rest = word.partition(":")
-    user, colon, _ = rest.partition(":")
-    if not colon or not word.endswith("@") or _SCHEME.search(scheme) is None:
+    if "@" not in word and not cut:
         return word
-    return f"{scheme}:{user}:{_MASK}@"
+    begins = [found.start() for found in _SCHEME.finditer(word)]
+    if not begins:
+        return word
+    parts = [word[: begins[0]]]
+    for start, end in zip(begins, [*begins[1:], len(word)], strict=True):
+        parts.append(_without_password(word[start:end], cut and end == len(word)))
+    return "".join(parts)
+
+
+def _without_password(uri: str, cut: bool) -> str:
+    found = _SCHEME.match(uri)
+    assert found is not None
+    user, colon, rest = uri[found.end() :].partition(":")
+    if not colon or "@" in user or user.startswith("["):
+        return uri
+    _, at, host = rest.rpartition("@")
+    if not at and not cut:
+        return uri
+    return f"{found[0]}{user}:{_MASK}{at}{host if at else ''}"
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -168,10 +191,12 @@ def _text(value: object) -> str:
         return f"[{type(value).__name__} without a text: {type(error).__name__}]"
 
 
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    return f"{text[:longest]} [{len(text) - longest} characters more]"
+def _short(text: str, longest: int) -> str:
+    """Not more than so much of it, without bodies and credentials."""
+    more = len(text) - longest
+    if more <= 0:
+        return masked(bodiless(text))
+    return f"{masked(bodiless(text[:longest]), cut=True)} [{more} characters more]"
 
 
 def _traceback(record: logging.LogRecord) -> str | None:
@@ -183,6 +208,5 @@ def _traceback(record: logging.LogRecord) -> str | None:
 
 def _indented(text: str) -> str:
     """Lines that cannot be taken for lines of the log: each begins with a bar."""
-    short = masked(bodiless(_cut(text.rstrip(), LONGEST_TRACEBACK)))
-    clean = short.translate(_ESCAPES_IN_LINES)
+    clean = _short(text.rstrip(), LONGEST_TRACEBACK).translate(_ESCAPES_IN_LINES)
     return "\n".join(f"  | {line}" for line in clean.split("\n"))

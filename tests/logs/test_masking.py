@@ -53,6 +53,11 @@ SECRETS = [
     "sip:bob:s3cr3t@example.com",
     "<sips:bob:s3cr3t;x=y@example.com>",
     "uri=sip:bob:s3cr3t@example.com;maddr=sip:ann:s3cr3t@192.0.2.1",
+    "sip:bob:it's-s3cr3t@example.com",
+    "sip:bob:at@s3cr3t@example.com",
+    'sip:bob:quote"s3cr3t@example.com',
+    "uri:sip:bob:s3cr3t@example.com",
+    "['sip:a@example.com','sip:bob:s3cr3t@example.com']",
     "https://bob:s3cr3t@example.com/path",
     "access_token=s3cr3t",
     "token: s3cr3t",
@@ -112,6 +117,9 @@ def test_sec_18_credentials_in_a_traceback_and_in_secret_fields_are_masked(logge
         "a84b4c76e66710@pc33.atlanta.example",
         "a:b:c@host",
         "sip:bob@example.com:5060;transport=tcp",
+        "sip:bob@example.com:5060;x=a@example.com",
+        "sip:[2001:db8::1]:5060;x=a@example.com",
+        "from sip:example.com:5060 to bob@example.com",
         "SIP/2.0 200 OK",
     ],
 )
@@ -133,6 +141,8 @@ def test_numbers_stay_numbers_and_all_else_becomes_text():
         "MESSAGE sip:b@example.com SIP/2.0\nCall-ID: shown\n\nb0dy\n\nb0dy",
         "SIP/2.0 200 OK\r\nCall-ID: shown\r\n\r\nb0dy",
         repr(b"MESSAGE sip:b@example.com SIP/2.0\r\nCall-ID: shown\r\n\r\nb0dy"),
+        repr("MESSAGE sip:b@example.com sip/2.0\nCall-ID: shown\n\nb0dy"),
+        repr(repr(b"SIP/2.0 200 OK\r\nCall-ID: shown\r\n\r\nb0dy")),
         f"two: {b'SIP/2.0 200 OK{r}{n}Call-ID: shown{r}{n}{r}{n}b0dy'!r}",
     ],
 )
@@ -161,10 +171,19 @@ def test_a_text_without_end_is_cut_off(logged):
     assert entry["peer"].endswith("y [98976 characters more]")
 
 
+def test_sec_18_a_secret_that_is_cut_off_is_masked_all_the_same():
+    for secret in ("sip:bob:" + "s3cr3t" * 1000 + "@example.com", "token=" + "s3cr3t" * 1000):
+        for longest in (100, 4096):
+            text = str(harmless(f"to {secret}", longest))
+            assert "s3cr3t" not in text
+            assert text.endswith("characters more]")
+
+
 HOSTILE = [
     *("a:", "sip:a:", "SIP/2.0", "SIP/2.0\\r\\n", "password=", 'password="', "authorization:"),
     *("@", "a@:", "bearer ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "inline:", "token"),
     *("\\", "\n", "'", " ", "private key -----BEGIN "),
+    *("sip/2.0\\n", "sip:a:b@", "sip:a:b@,", "\\n\\r"),
 ]
 
 
