@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from sipx.logs import said_by
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -163,7 +165,7 @@ async def supervise(
 
 
 def describe(error: BaseException) -> str:
-    """The innermost reason of an exception (group), in one line."""
+    """The innermost reason of an exception (group), in one line, without bodies and secrets."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return said_by(error)

@@ -6,6 +6,7 @@ are escaped, so that no value can begin a line of its own, credentials are maske
 off. When nobody takes the lines away, lines are lost and counted, and SIP goes on.
 
 masking     what a record loses before anybody may read it
+bodies      bodies that an exception quotes
 queueing    onto the queue
 listener    the thread: repeated lines are summed, the last ones kept, handlers called
 levels      what is written, area by area, and until when
@@ -18,7 +19,7 @@ from __future__ import annotations
 from sipx.logs.fields import about
 from sipx.logs.levels import LEVELS, ROOT, TRACE, AreaLevel, area_of
 from sipx.logs.lines import log_formatter
-from sipx.logs.masking import escaped, harmless, masked
+from sipx.logs.masking import escaped, harmless, masked, said_by
 from sipx.logs.process import Logs
 from sipx.logs.queueing import QUEUE_SIZE, Queueing
 from sipx.logs.recent import KEPT, Follower, Line, Wanted
@@ -41,4 +42,5 @@ __all__ = [
     "harmless",
     "log_formatter",
     "masked",
+    "said_by",
 ]

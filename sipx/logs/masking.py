@@ -11,6 +11,8 @@ import re
 import traceback
 from typing import Final
 
+from sipx.logs.bodies import NO_BODY, bodies_near, without_bodies
+
 LONGEST: Final = 4096
 """Characters of a text; the rest is cut off."""
 LONGEST_FIELD: Final = 1024
@@ -54,7 +56,6 @@ _BLANK_LINE: Final = re.compile(r"\r?\n\r?\n")
 # In what repr() shows, once or again. It begins where no backslash stands before it: a run of them
 # is looked at once.
 _QUOTED_BLANK_LINE: Final = re.compile(r"(?<!\\)(?:\\++r)?\\++n(?:\\++r)?\\++n")
-_NO_BODY: Final = "[the body is not shown]"
 _ESCAPES: Final = {
     number: chr(number).encode("unicode_escape").decode("ascii")
     for number in (
@@ -90,7 +91,7 @@ def bodiless(text: str) -> str:
         return text
     blank = _BLANK_LINE.search(text, found.start())
     if blank is not None and blank.end() < len(text):
-        text = text[: blank.end()] + _NO_BODY
+        text = text[: blank.end()] + NO_BODY
     if "\\n" in text:
         return "\n".join(map(_without_quoted_body, text.split("\n")))
     return text
@@ -118,9 +119,11 @@ def harmless(value: object, longest: int = LONGEST) -> object:
 def cleaned(record: logging.LogRecord) -> logging.LogRecord:
     """A copy whose text is made now, as what it shows may change, without anything harmful."""
     clean = copy.copy(record)
-    clean.msg = harmless(_message(record))
+    error = record.exc_info[1] if record.exc_info else None
+    bodies = () if error is None else bodies_near(error)
+    clean.msg = harmless(_without(_message(record), bodies))
     clean.args = None
-    clean.exc_text = _traceback(record)
+    clean.exc_text = _traceback(record, error, bodies)
     clean.exc_info = clean.stack_info = None
     for key, value in vars(record).items():
         if key not in PLAIN:
@@ -129,6 +132,14 @@ def cleaned(record: logging.LogRecord) -> logging.LogRecord:
     if clean.exc_text:
         clean.traceback = clean.exc_text  # structlog's formatter drops exc_text
     return clean
+
+
+def said_by(error: BaseException) -> str:
+    """What an exception says, as it may be shown to an administrator: in one line, without the
+    body of the message that it had to do with, and without anything else that a line may not have.
+    """
+    text = f"{type(error).__name__}: {_text(error)}" if _text(error) else type(error).__name__
+    return str(harmless(_without(text, bodies_near(error))))
 
 
 PLAIN: Final = frozenset(
@@ -142,7 +153,7 @@ def _without_quoted_body(line: str) -> str:
     blank = _QUOTED_BLANK_LINE.search(line, found.start()) if found is not None else None
     if blank is None or len(line) <= blank.end() + 1:
         return line
-    return line[: blank.end()] + _NO_BODY
+    return line[: blank.end()] + NO_BODY
 
 
 def _without_passwords(word: str, cut: bool) -> str:
@@ -199,11 +210,23 @@ def _short(text: str, longest: int) -> str:
     return f"{masked(bodiless(text[:longest]), cut=True)} [{more} characters more]"
 
 
-def _traceback(record: logging.LogRecord) -> str | None:
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None:
-        return _indented("".join(traceback.format_exception(error)))
-    return _indented(record.stack_info) if record.stack_info else None
+def _without(text: str, bodies: tuple[bytes, ...]) -> str:
+    found = without_bodies(text, bodies) if bodies else text
+    return "[not shown: it may quote a body]" if found is None else found
+
+
+def _traceback(
+    record: logging.LogRecord, error: BaseException | None, bodies: tuple[bytes, ...]
+) -> str | None:
+    if error is None:
+        return _indented(record.stack_info) if record.stack_info else None
+    text = "".join(traceback.format_exception(error))
+    if bodies:
+        shown = without_bodies(text, bodies)
+        if shown is None:
+            shown = "".join(traceback.format_tb(error.__traceback__)) + said_by(error)
+        text = shown
+    return _indented(text)
 
 
 def _indented(text: str) -> str:
