@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
+import logging
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -53,13 +55,23 @@ def run(line: CommandLine, check_only: bool) -> None:
         terminal=stderr_is_terminal(),
         color=line.wants_color(sys.stderr),
     )
-    with logs:
-        try:
-            trio.run(partial(_serve, line, settings, logs))
-        except Failed:
-            raise
-        except (Exception, BaseExceptionGroup) as error:
-            raise failure_of(error) from error
+    try:
+        with logs:
+            try:
+                trio.run(partial(_serve, line, settings, logs))
+            except Failed:
+                raise
+            except (Exception, BaseExceptionGroup) as error:
+                raise failure_of(error) from error
+    finally:
+        if logs.stuck:
+            _leave_stderr()
+
+
+def _leave_stderr() -> None:
+    """Nobody reads it, or a disk hangs: whoever waited for it at the end would never end."""
+    sys.stderr = None  # type: ignore[assignment]  # as it is where there is none
+    atexit.unregister(logging.shutdown)
 
 
 def _check_only(line: CommandLine) -> None:

@@ -52,13 +52,16 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="sipx-log", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Write what is left, and end; whoever blocks for longer than a moment is left behind."""
+    def stop(self) -> bool:
+        """Write what is left, and end. False: a handler blocks for longer than a moment, and the
+        thread is left behind with it."""
         self._stopping = True
         self.wake()
-        if self._thread is not None:
-            self._thread.join(STOP_WAITS)
-            self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return True
+        thread.join(STOP_WAITS)
+        return not thread.is_alive()
 
     def order(self, function: Callable[[], None]) -> None:
         """Run ``function`` in the thread, after the lines that wait now."""

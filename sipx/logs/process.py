@@ -57,6 +57,8 @@ class Logs:
             waiting, (self._stderr,), self._recent, now=now, also=self._end_changes
         )
         self._propagated = True
+        self.stuck = False
+        """Whether, at the end, stderr or a handler took no line: its lock is never free again."""
         self.on_levels: Callable[[], None] | None = None
         """Called whenever levels have changed, from whichever thread changed them."""
         self._format()
@@ -212,10 +214,11 @@ class Logs:
         logger.removeHandler(self._queueing)
         logger.propagate = self._propagated
         self._levels.restore()
-        self._listener.stop()
+        self.stuck = not self._listener.stop()
         self._recent.end()
-        self._stderr.flush()
-        _close(self._handlers())
+        if not self.stuck:
+            self._stderr.flush()
+            _close(self._handlers())
 
 
 def _formatting(handler: logging.Handler) -> logging.Handler:

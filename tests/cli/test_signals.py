@@ -114,6 +114,22 @@ def test_a_second_signal_ends_at_once(two_domains, running, number, code):
             assert "sipx: ended before everything was finished" in proxy.rest()
 
 
+def test_term_ends_a_process_whose_stderr_nobody_reads(two_domains, running, tmp_path):
+    text = two_domains.read_text()
+    two_domains.write_text(text + '\n[log]\nlevel = "trace"\n')
+    os.mkfifo(tmp_path / "unread")
+    unread = os.open(tmp_path / "unread", os.O_RDWR)
+    before = ("sh", "-c", f'exec "$@" 2> {tmp_path}/unread', "sh")
+    with os.fdopen(unread), running(before=before) as proxy:
+        with datagrams() as peer:
+            # Each refusal is two long lines; a pipe takes 64 KiB.
+            for number in range(600):
+                peer.sendto(message(peer, f"c{number}" * 20), proxy.address("near"))
+                assert peer.recv(4096).startswith(b"SIP/2.0 ")
+        proxy.send(signal.SIGTERM)
+        assert proxy.process.wait(PATIENCE) == 0
+
+
 def test_the_control_socket_is_there_as_long_as_the_process(two_domains, running, home):
     control = home / "control.sock"
     with running() as proxy:
