@@ -85,8 +85,8 @@ class PluginHandle:
         """Seconds since 1970, by the kernel's wall clock."""
         return self._kernel.wall()
 
-    def note_trouble(self, kind: str, name: str, text: str) -> None:
-        """What does not work; "" says that it works again."""
+    def note_trouble(self, kind: str, name: str, text: str | None) -> None:
+        """What does not work; "" says that it works again, None that nobody needs it any more."""
         self._kernel.troubles.note(kind, name, text, owner=self._name)
 
     def report(self, event: object) -> None:

@@ -444,8 +444,9 @@ class Proxy(Protocol):
         """Seconds since 1970, by the clock that people set."""
         ...
 
-    def note_trouble(self, kind: str, name: str, text: str) -> None:
-        """What does not work, in words, for the log and the status; "" says that it works again.
+    def note_trouble(self, kind: str, name: str, text: str | None) -> None:
+        """What does not work, in words, for the log and the status; "" says that it works again,
+        None that nobody needs it any more: what a plugin says when its service ends.
 
         Told once, and again after an hour; ``kind`` and ``name`` say what it is.
         """

@@ -46,9 +46,13 @@ class Troubles:
         self._entries: OrderedDict[tuple[str, str], Trouble] = OrderedDict()
         self._logged: dict[tuple[str, str, str], float] = {}
 
-    def note(self, kind: str, name: str, text: str, *, owner: str = "") -> None:
-        """``text`` says in words what is wrong and what to do; "" says that it works."""
+    def note(self, kind: str, name: str, text: str | None, *, owner: str = "") -> None:
+        """``text`` says in words what is wrong and what to do; "" says that it works, None that
+        nobody needs it any more."""
         key = (kind, name)
+        if text is None:
+            self._entries.pop(key, None)
+            return
         known = self._entries.get(key)
         if not text:
             if known is not None:

@@ -92,3 +92,11 @@ def test_what_is_not_there_any_more_is_forgotten_without_a_word(troubles, caplog
     assert caplog.messages == []
     troubles.note("log", "sipx.log", "full", owner="log-rotation")
     assert caplog.messages == ["log sipx.log: full"]
+
+
+def test_what_nobody_needs_any_more_goes_without_a_word(troubles, caplog):
+    troubles.note("log file", "sipx.log", "no space left")
+    troubles.note("log file", "sipx.log", None)
+    troubles.note("log file", "never.log", None)
+    assert list(troubles) == []
+    assert caplog.messages == ["log file sipx.log: no space left"]

@@ -72,6 +72,8 @@ class LogFile:
         self._over: float | None = None
         """Files last written before this time have to go: their day is over."""
         self._begun = False
+        self._closed = False
+        """Whether nobody writes any more; what comes late leaves no file open."""
         self._failures: dict[str, tuple[str, float]] = {}
         """What does not work, by step: the words, and when it was tried."""
         self._reason = ""
@@ -111,6 +113,8 @@ class LogFile:
                 self._failed("write", error, now)
             else:
                 self._failures.pop("write", None)
+            if self._closed:
+                self._close()
 
     def look(self, now: float) -> None:
         """Do what is due although nothing is logged: the end of a day, another try."""
@@ -123,6 +127,8 @@ class LogFile:
                 else:
                     del self._failures["write"]
             self._day(now)
+            if self._closed:
+                self._close()
             due = list(self._due) if self._may_try("archive", now) else []
         for path in due:
             self._to_archive(path, now)
@@ -142,7 +148,11 @@ class LogFile:
             self._close()
             self._failures.clear()
 
-    close = reopen
+    def close(self) -> None:
+        """Nobody writes any more. A thread that was left behind may, and leaves no file open."""
+        with self._lock:
+            self._closed = True
+            self.reopen()
 
     # ------------------------------------------------------------ the steps
 

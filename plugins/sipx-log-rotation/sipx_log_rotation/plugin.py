@@ -52,10 +52,11 @@ class LogRotation:
         self._ended: deque[TransactionRecord] = deque()
         self._left_out = 0
         self._troubles: dict[str, str] = {}
-        if config.transactions:
+        if config.transactions or config.delete_daily:
+            # Those of a time when they were written are to be deleted, too.
             self._logs["sipx-transactions.log"] = self.transactions
             self.handler.others.append(self.transactions)
-        else:
+        if not config.transactions:
             # Not there for the kernel either: the path of a request builds no record for nobody.
             self.transaction_ended = None  # type: ignore[assignment,method-assign]
 
@@ -97,7 +98,8 @@ class LogRotation:
 
     @hookimpl
     def take_over(self, old: object) -> None:
-        """Requests that end while the tables change hands are written by the new instance."""
+        """Requests that end while the tables change hands are written by the new instance, even if
+        it writes no others."""
         if isinstance(old, LogRotation):
             self._ended = old._ended  # noqa: SLF001  # another one of this class
 
@@ -112,11 +114,17 @@ class LogRotation:
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Midnight, other tries, and telling what does not work, also when nothing is logged."""
-        await self._look()
-        task_status.started()
-        while True:
-            await trio.sleep(self._until_next_look())
+        try:
             await self._look()
+            task_status.started()
+            while True:
+                await trio.sleep(self._until_next_look())
+                await self._look()
+        finally:
+            # Who looks next says anew what is still so; nobody does when this is switched off.
+            for name in self._troubles:
+                self._proxy.note_trouble(KIND, name, None)
+            self._troubles.clear()
 
     def _until_next_look(self) -> float:
         if not self._config.delete_daily:
@@ -126,6 +134,9 @@ class LogRotation:
 
     async def _look(self) -> None:
         wall = self._proxy.wall()
+        if self._ended and not self._config.transactions:
+            await trio.to_thread.run_sync(self._batch(), abandon_on_cancel=True)
+            self.transactions.close()
         for name, file in self._logs.items():
             if file.has_to_look(wall):
                 await trio.to_thread.run_sync(file.look, wall, abandon_on_cancel=True)
@@ -183,7 +194,8 @@ class LogRotation:
             yield from _findings(config.archive, 0, "archived log files")
 
     def _needed(self) -> int:
-        return self._config.max_size * (self._config.keep + 1) * len(self._logs)
+        logs = 2 if self._config.transactions else 1
+        return self._config.max_size * (self._config.keep + 1) * logs
 
 
 def _findings(directory: Path, needed: int, what: str) -> Iterable[Finding]:

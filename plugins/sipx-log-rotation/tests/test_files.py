@@ -331,3 +331,14 @@ def test_files_that_cannot_be_deleted_are_told_of_and_lines_are_written_all_the_
     file.look(MIDNIGHT + RETRY)
     assert file.trouble == ""
     assert file.lost_ever == 0
+
+
+def test_a_line_that_comes_after_the_end_is_written_and_leaves_no_file_open(tmp_path):
+    late = log(tmp_path)
+    late.write(b"one\n", NOON)
+    late.close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    late.write(b"late\n", NOON)
+    late.look(NOON)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert late.path.read_bytes() == b"one\nlate\n"

@@ -116,9 +116,8 @@ async def test_what_does_not_work_stands_in_the_status_until_it_works(
     proxy = await sipx_proxy(**{"log-rotation": {"directory": tmp_path / "logs"}})
     [handler] = proxy.plugin("log-rotation").log_handlers()
     handler.handle(record("lost", proxy.kernel.certificates.wall()))
-    await trio.sleep(10)
+    await until(lambda: proxy.kernel.troubles.of("log file", "sipx.log") is not None)
     trouble = proxy.kernel.troubles.of("log file", "sipx.log")
-    assert trouble is not None
     assert "cannot be written, its lines are lost until it can" in trouble.text
     said = [r for r in caplog.records if "cannot be written" in r.getMessage()]
     assert len(said) == 1
@@ -202,6 +201,51 @@ def test_what_ended_while_tables_change_hands_is_not_lost(tmp_path):
     new.take_over(old)
     old.transaction_ended("a record")
     assert list(new._ended) == ["a record"]
+
+
+async def test_what_ended_while_they_were_switched_off_is_written(
+    sipx_proxy, autojump_clock, tmp_path
+):
+    proxy = await sipx_proxy(
+        **{"log-rotation": {"directory": tmp_path / "one", "transactions": True}}
+    )
+    old = proxy.plugin("log-rotation")
+    new = LogRotation(config(directory=tmp_path / "two"), SimpleNamespace(**names(proxy)))
+    new.take_over(old)
+    old._ended.clear()
+    await proxy.peer("home.example").request("MESSAGE", "sip:nobody@nowhere.example")
+    await new._look()
+    assert (tmp_path / "two/sipx-transactions.log").read_text().count("\n") == 1
+
+
+def names(proxy):
+    return {"wall": proxy.kernel.wall, "now": proxy.kernel.clock, "note_trouble": lambda *_: None}
+
+
+async def test_its_trouble_leaves_the_status_with_it(tmp_path, nursery):
+    said = []
+    proxy = SimpleNamespace(wall=time.time, note_trouble=lambda *words: said.append(words))
+    (tmp_path / "logs").write_text("no directory")
+    plugin = LogRotation(config(directory=tmp_path / "logs"), proxy)
+    plugin.handler.handle(record("lost", time.time()))
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as own:
+            await own.start(plugin.look_after)
+            scope.cancel()
+    assert said[0][:2] == ("log file", "sipx.log")
+    assert "cannot be written" in said[0][2]
+    assert said[1:] == [("log file", "sipx.log", None)]
+
+
+async def test_transactions_of_a_time_when_they_were_written_go_at_midnight_too(
+    minute_to_midnight, sipx_proxy, autojump_clock, tmp_path
+):
+    (tmp_path / "logs").mkdir()
+    left = tmp_path / "logs/sipx-transactions.000001.log"
+    left.write_text("who called whom\n")
+    os.utime(left, (EPOCH, EPOCH))
+    await sipx_proxy(**{"log-rotation": {"directory": tmp_path / "logs", "delete_daily": True}})
+    await until(lambda: not left.exists())
 
 
 # ---------------------------------------------------------------- sipx check logs
