@@ -9,17 +9,19 @@ else: it is tried again every few seconds.
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
 import re
 import stat
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from sipx_log_rotation.calendar import Days, begin_of, day_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sipx_log_rotation.archive import Archive
@@ -162,8 +164,13 @@ class LogFile:
         full = self._size > 0 and self._size + size > self._max_size
         if full and self._may_try("turn", now):
             try:
-                self._turn()
-                self._prune()
+                with _alone(self.directory) as alone:
+                    # Whoever else writes here may have ended it meanwhile, or does so now.
+                    if alone and not self._was_moved():
+                        self._turn()
+                        self._prune()
+                if self._fd is not None and self._was_moved():
+                    self._close()
                 self._failures.pop("turn", None)
             except OSError as error:
                 # A file that is too large is better than no log.
@@ -266,7 +273,10 @@ class LogFile:
             current = None
         if current is not None and current.st_mtime < over:
             if current.st_size:
-                self._turn()
+                with _alone(self.directory) as alone:
+                    if not alone:
+                        return
+                    self._turn()
             else:
                 self.path.unlink(missing_ok=True)
                 self._close()
@@ -311,6 +321,25 @@ class LogFile:
     def _lose(self) -> None:
         self.lost += 1
         self.lost_ever += 1
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[bool]:
+    """Whether no other process gives a file of this directory its number: two that did so at once
+    would write one of them over. Where nothing can be locked, it is taken for granted.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass
+        yield True
+    finally:
+        os.close(fd)
 
 
 _STEPS: Final = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -331,6 +333,27 @@ def test_files_that_cannot_be_deleted_are_told_of_and_lines_are_written_all_the_
     file.look(MIDNIGHT + RETRY)
     assert file.trouble == ""
     assert file.lost_ever == 0
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from sipx_log_rotation.files import LogFile
+
+file = LogFile(Path(sys.argv[1]), "sipx", max_size=1000, keep=10_000, told=lambda *_: b"LOST\\n")
+for number in range(2000):
+    file.write(b"%s %06d\\n" % (sys.argv[2].encode(), number), time.time())
+assert not file.trouble and not file.lost_ever, file.trouble
+"""
+
+
+def test_processes_that_share_a_directory_lose_no_line(tmp_path):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, name]) for name in ("one", "two")
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    lines = [line for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+    assert sorted(lines) == [f"{name} {n:06}" for name in ("one", "two") for n in range(2000)]
 
 
 def test_a_line_that_comes_after_the_end_is_written_and_leaves_no_file_open(tmp_path):
