@@ -38,58 +38,82 @@ def edit_(line: CommandLine, dry_run: bool, apply: bool) -> None:
         document = file.read_any()
     except OSError as error:
         raise Failed(f"{file.path}: {error.strerror}", ExitCode.CONFIGURATION) from error
-    data = file.path.read_bytes()
     words = _editor()
-    handle, name = tempfile.mkstemp(prefix="sipx-", suffix=".toml")  # mode 0600
-    copy = Path(name)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(data)
-    keep = False
+    copy = _Copy(file.path.read_bytes())
     try:
-        _run([*words, name])
-        while copy.read_bytes() != data:
-            problems = _problems(file, document, copy.read_bytes())
-            if problems is None:
-                break
-            for problem in problems.splitlines():
-                line.say(problem)
-            if not command_line.stdin_is_terminal() or not click.confirm(
-                "Edit it again?", default=True, err=True
-            ):
-                keep = True
-                raise Failed(
-                    f"{file.path} is as it was; what you wrote is kept in {name}",
-                    ExitCode.CONFIGURATION,
-                )
-            _run([*words, name])
-        if copy.read_bytes() == data:
+        _edited(line, file, document, copy, words)
+        if not copy.changed():
             line.result(
                 {"changed": False, "what": "edited", "file": str(file.path)},
                 f"you changed nothing; {file.path} is as it was",
             )
             return
-        said = f"edited with {Path(words[0]).name}"
-        keep = True  # until it is written
-        commit(
-            line,
-            file,
-            Change(document, _before(data, file), said),
-            dry_run=dry_run,
-            apply=apply,
-        )
-        keep = False
-    except Failed as failed:
-        if keep and name not in failed.message:
-            line.say(f"what you wrote is kept in {name}")
-        raise
+        before = _before(copy.original, file)
+        change = Change(document, before, f"edited with {Path(words[0]).name}")
+        commit(line, file, change, dry_run=dry_run, apply=apply)
+        copy.wanted = False
     finally:
-        if not keep:
-            copy.unlink(missing_ok=True)
+        if copy.wanted and copy.changed():
+            line.say(f"what you wrote is kept in {copy.path}")
+        else:
+            copy.path.unlink(missing_ok=True)
+
+
+class _Copy:
+    """What is edited in the place of the file, for its owner alone.
+
+    What somebody wrote is ``wanted`` until it is in the file: however the command ends, it is kept.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        handle, name = tempfile.mkstemp(prefix="sipx-", suffix=".toml")  # mode 0600
+        self.path = Path(name)
+        self.original = data
+        self.wanted = True
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(data)
+
+    def read(self) -> bytes:
+        """What the editor has left. Raises Failed."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            said = f"the editor has left no file {self.path}; nothing is written"
+            raise Failed(said, ExitCode.BAD_ANSWER) from error
+
+    def changed(self) -> bool:
+        """Whether there is something that is not in the file."""
+        return self.path.exists() and self.read() != self.original
+
+
+def _edited(
+    line: CommandLine, file: ConfigFile, document: Document, copy: _Copy, words: list[str]
+) -> None:
+    """Let somebody edit the copy until the document is one that may be written. Raises Failed."""
+    while True:
+        _run([*words, str(copy.path)])
+        data = copy.read()
+        if data == copy.original:
+            return
+        problems = _problems(file, document, data)
+        if problems is None:
+            return
+        for problem in problems.splitlines():
+            line.say(problem)
+        if not command_line.stdin_is_terminal() or not click.confirm(
+            "Edit it again?", default=True, err=True
+        ):
+            raise Failed(f"{file.path} is as it was", ExitCode.CONFIGURATION)
 
 
 def _editor() -> list[str]:
     for variable in ("VISUAL", "EDITOR"):
-        words = shlex.split(os.environ.get(variable, ""))
+        given = os.environ.get(variable, "")
+        try:
+            words = shlex.split(given)
+        except ValueError as error:
+            said = f"${variable} is no command: {given}: {str(error).lower()}"
+            raise Failed(said, ExitCode.WRONG_USE) from error
         if words:
             return words
     for program in ("sensible-editor", "nano", "vim", "vi"):
@@ -104,9 +128,8 @@ def _run(words: list[str]) -> None:
     except OSError as error:
         raise Failed(f"{words[0]} cannot be run: {error.strerror}", ExitCode.WRONG_USE) from error
     if code:
-        raise Failed(
-            f"{words[0]} ended with exit code {code}; nothing is written", ExitCode.BAD_ANSWER
-        )
+        how = f"with exit code {code}" if code > 0 else f"by signal {-code}"
+        raise Failed(f"{words[0]} ended {how}; nothing is written", ExitCode.BAD_ANSWER)
 
 
 def _problems(file: ConfigFile, document: Document, data: bytes) -> str | None:

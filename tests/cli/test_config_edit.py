@@ -112,3 +112,35 @@ def test_an_editor_that_fails_changes_nothing(
     result = line("config", "edit")
     assert (result.exit_code, said in result.stderr) == (code, True)
     assert copies(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [("sys.exit(3)", "exit code 3"), ("os.kill(os.getpid(), 9)", "by signal 9")],
+)
+def test_what_an_editor_wrote_before_it_failed_is_kept(
+    line, two_domains, editor, tmp_path, end, said
+):
+    text = two_domains.read_text()
+    editor(f"import os\npath.write_text(text + '# mine')\n{end}")
+    result = line("config", "edit")
+    assert (result.exit_code, said in result.stderr) == (1, True)
+    assert two_domains.read_text() == text
+    [copy] = copies(tmp_path)
+    assert f"what you wrote is kept in {copy}" in result.stderr
+    assert copy.read_text() == text + "# mine"
+
+
+def test_an_editor_that_leaves_no_file_is_said(line, two_domains, editor):
+    text = two_domains.read_text()
+    editor("path.unlink()\nsys.exit(0)")
+    result = line("config", "edit")
+    assert (result.exit_code, "has left no file" in result.stderr) == (1, True)
+    assert two_domains.read_text() == text
+
+
+def test_an_editor_that_is_no_command_is_said(line, two_domains, monkeypatch):
+    monkeypatch.setenv("VISUAL", "vim '")
+    result = line("config", "edit")
+    assert result.exit_code == 2
+    assert "$VISUAL is no command: vim ': no closing quotation" in result.stderr
