@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 import click
 
 from sipx.cli import config_file
-from sipx.cli.exits import ExitCode, Failed, failure_of
+from sipx.cli.exits import ExitCode, Failed, failure_of, is_closed_pipe, unwritable
 from sipx.escaping import escaped, json_safe
 
 if TYPE_CHECKING:
@@ -91,9 +91,11 @@ class CommandLine:
             return {}
         try:
             return tomllib.loads(found.path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            self.say(f"{found.path} cannot be read: {error.strerror}")
+        except ValueError as error:
             self.say(f"{found.path} is not read: {error}")
-            return {}
+        return {}
 
     @contextmanager
     def dry_run(self) -> Iterator[DryRun]:
@@ -186,9 +188,15 @@ class CommandLine:
     def result(self, data: object, text: str | Iterable[str]) -> None:
         """The answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
         if self.json:
-            click.echo(json_text(data, indent=2))
-            return
-        click.echo(text if isinstance(text, str) else "\n".join(text))
+            text = json_text(data, indent=2)
+        elif not isinstance(text, str):
+            text = "\n".join(text)
+        try:
+            click.echo(text)
+        except OSError as error:
+            if is_closed_pipe(error):
+                raise
+            raise unwritable(error) from error
 
     def say(self, text: str) -> None:
         """Something beside the answer, on stderr."""

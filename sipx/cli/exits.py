@@ -152,6 +152,11 @@ def _file(report: str, name: str, directory: Path | None) -> Path:
     return Path(path)
 
 
+def unwritable(error: OSError) -> Failed:
+    """The failure of stdout, as where it leads to a file on a full disk."""
+    return Failed(f"the answer cannot be written: {error.strerror}", ExitCode.BAD_ANSWER)
+
+
 def is_closed_pipe(error: BaseException) -> bool:
     """Whether the reader of our output went away: no failure of ours."""
     return isinstance(error, OSError) and error.errno == errno.EPIPE

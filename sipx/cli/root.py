@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from sipx.cli.command_line import CommandLine, command_options
-from sipx.cli.exits import ExitCode, Failed, failure_of, is_closed_pipe
+from sipx.cli.exits import ExitCode, Failed, failure_of, is_closed_pipe, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +84,7 @@ class Root(click.Group):
             if command is None:
                 from sipx.config.errors import did_you_mean
 
-                meant = did_you_mean(name, self.list_commands(ctx))
+                meant = did_you_mean(name, self.list_commands(ctx)) or _unlisted(ctx, name)
                 ctx.fail(f"there is no command '{name}'" + (f"; {meant}" if meant else ""))
             return name, command, args[1:]
         return super().resolve_command(ctx, args)
@@ -111,6 +111,17 @@ class Root(click.Group):
                 raise
             raise failure_of(error) from error
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; help that cannot be written out is told in words, too."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if error.filename is not None or is_closed_pipe(error):
+                raise
+            said = unwritable(error)
+            said.show()
+            raise SystemExit(said.exit_code) from error
+
     def _of_plugins(self, ctx: click.Context) -> Iterable[Any]:
         from sipx.cli import plugin_commands
 
@@ -118,6 +129,22 @@ class Root(click.Group):
         return [
             c for c in plugin_commands.listing(ctx.ensure_object(CommandLine)) if c.name not in own
         ]
+
+
+def _unlisted(ctx: click.Context, name: str) -> str:
+    """Which plugins may bring a command; they are not listed, and so not asked."""
+    from sipx.cli import plugin_commands
+
+    line = ctx.ensure_object(CommandLine)
+    listed = plugin_commands.plugin_names(line)
+    there = [each.name for each in line.registry.installed() if each.name not in listed]
+    there = [each for each in there if name in each] or there
+    if not there:
+        return ""
+    return (
+        f"commands of plugins that are not listed are not known: {', '.join(there)}; "
+        f"`sipx plugins enable {there[0] if len(there) == 1 else 'NAME'}` lists one"
+    )
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -53,3 +53,21 @@ def test_an_unknown_command_is_wrong_use_and_says_what_was_meant(line):
     result = line("rnu")
     assert result.exit_code == 2
     assert "there is no command 'rnu'; did you mean 'run'?" in result.stderr
+
+
+def test_an_unknown_command_may_be_one_of_a_plugin_that_is_not_listed(line, two_domains):
+    text = two_domains.read_text().partition("[static-routes")[0]
+    two_domains.write_text(text.replace(', "static-routes"', ""))
+    result = line("routes", "list")
+    assert result.exit_code == 2
+    assert "`sipx plugins enable static-routes` lists one" in result.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+@pytest.mark.parametrize("words", [["--help"], ["config", "show"], ["config", "show", "--json"]])
+def test_an_answer_that_finds_no_room_is_no_internal_error(two_domains, words):
+    command = [sys.executable, "-m", "sipx", "--config", str(two_domains), *words]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "sipx: the answer cannot be written: No space left on device\n"
