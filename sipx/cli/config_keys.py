@@ -72,6 +72,15 @@ def unknown_key(path: KeyPath, document: Document, registry: Registry) -> str:
     return f"there is no key '{dotted(path)}'"
 
 
+def not_there(path: KeyPath, document: Document, registry: Registry) -> str:
+    """The words for a key that is not in the file: one with a default, or one that there is not."""
+    from sipx.config.effective import settings_of
+
+    if all(each.path != path for each in settings_of(document, registry)):
+        return unknown_key(path, document, registry)
+    return f"{dotted(path)} is not in the file; what counts is its default"
+
+
 def value_of(text: str, path: KeyPath, document: Document, registry: Registry) -> Any:
     """What is meant by a value: TOML where it is that, and text where the key wants text.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sipx.cli.command_line import CommandLine, command_options
-from sipx.cli.config_keys import complete_key, path_of, unknown_key, value_of
+from sipx.cli.config_keys import complete_key, not_there, path_of, value_of
 from sipx.cli.editing import edit, edit_options
 from sipx.config.hiding import secrets_in
 from sipx.config.notation import dotted, toml_value
@@ -59,7 +59,7 @@ def unset(line: CommandLine, key: str, dry_run: bool, apply: bool) -> None:
     def change(document: Document) -> str:
         path = path_of(key, document)
         if path not in document:
-            raise KeyError(unknown_key(path, document, line.registry))
+            raise KeyError(not_there(path, document, line.registry))
         if document.value_span(path) is None:
             document.remove_table(path)
             return f"the table {dotted(path)} is removed"

@@ -7,10 +7,11 @@ is what it was before.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import pwd
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from sipx.reload import Plan
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+ATTEMPTS: Final = 10
+"""How often a change is made on a file that others change at the same time."""
+
+
+class Conflict(Failed):
+    """Somebody else has changed the file meanwhile; nothing is written."""
 
 
 class Change(NamedTuple):
@@ -70,18 +78,31 @@ def edit(
     the change makes no sense (1), makes no valid configuration (3) or cannot be written (1, 5).
     """
     file = config_file_of(line)
+    for left in range(ATTEMPTS - 1, -1, -1):
+        made = _changed(file, change)
+        try:
+            commit(line, file, made, dry_run=dry_run, apply=apply)
+        except Conflict:
+            # One value of a file is changed, not the file: that is made again on what is there now.
+            if not left:
+                raise
+        else:
+            return
+
+
+def _changed(file: ConfigFile, change: Callable[[Document], str]) -> Change:
     try:
         document = file.read()
-        before = file.read()
     except ConfigError as error:
         raise Failed(str(error), ExitCode.CONFIGURATION) from error
+    before = copy.copy(document)
     try:
         said = change(document)
     except KeyError as error:
         raise Failed(f"{file.path}: {error.args[0]}", ExitCode.BAD_ANSWER) from error
     except ConfigError as error:
         raise Failed(f"nothing is written:\n{error}", ExitCode.BAD_ANSWER) from error
-    commit(line, file, Change(document, before, said), dry_run=dry_run, apply=apply)
+    return Change(document, before, said)
 
 
 def commit(
@@ -99,8 +120,8 @@ def commit(
         raise Failed(
             f"nothing is written, as the file would not be valid:\n{error}", ExitCode.CONFIGURATION
         ) from error
-    shown = _difference(line, file.path, change)
     if dry_run:
+        shown = _difference(line, file.path, change)
         data = {"changed": True, "dry_run": True, "what": change.said, "diff": shown}
         line.result(data, colored(shown))
         return
@@ -178,22 +199,30 @@ def author() -> str:
     behind = os.environ.get("SUDO_USER", "")
     if os.geteuid() == 0 and behind:
         return behind
+    return account()
+
+
+def account() -> str:
+    """The account that this process has."""
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        return f"uid {os.getuid()}"
+        return f"uid {os.geteuid()}"
 
 
 def _written(file: ConfigFile, document: Document, why: str, restored: int | None) -> Version:
     try:
         return file.write(document, why, restored=restored)
     except ConflictError as error:
-        raise Failed(str(error), ExitCode.BAD_ANSWER) from error
+        raise Conflict(str(error), ExitCode.BAD_ANSWER) from error
     except OSError as error:
-        denied = isinstance(error, PermissionError)
-        code = ExitCode.NOT_PERMITTED if denied else ExitCode.BAD_ANSWER
+        said = f"{file.path} cannot be written, and is as it was: {error.strerror}"
+        if not isinstance(error, PermissionError):
+            raise Failed(said, ExitCode.BAD_ANSWER) from error
+        folder = file.path.resolve().parent
         raise Failed(
-            f"{file.path} cannot be written, and is as it was: {error.strerror}", code
+            f"{said}; {account()} needs the right to write the file and the directory {folder}",
+            ExitCode.NOT_PERMITTED,
         ) from error
 
 

@@ -148,9 +148,12 @@ class Document:
 
         The number behind a list's last item adds one. Raises KeyError for a number beyond that
         and for a table with a header, ConfigError when ``value`` does not fit into TOML there,
-        SipxError when this tomlkit tells no positions.
+        SipxError when this tomlkit tells no positions. A value that is there already stays as it is
+        written, ``0x0`` or ``'text'``.
         """
         self._editable(path)
+        if path in self._places.values and _same(self.get(path), value):
+            return
         wanted = copy.deepcopy(self._values)
         if path in self._places.values:
             splices = self._splices(path, lambda edits: edits.replace(path, value))

@@ -7,6 +7,7 @@ configuration. It takes the place of the old one in one step, or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -68,6 +69,7 @@ class ConfigFile:
         self._author = author
         self._now = now
         self._pause = pause
+        self._checked: tuple[str, Settings] | None = None
 
     def read(self) -> Document:
         """The file as it is now. Raises ConfigError."""
@@ -77,7 +79,15 @@ class ConfigFile:
         """The settings of a document that may be written. Raises ConfigError with all problems.
 
         What only the service can see (its environment, its credentials) is left to the service.
+        The same text is not checked again.
         """
+        if self._checked is not None and self._checked[0] == document.text:
+            return self._checked[1]
+        settings = self._settings(document)
+        self._checked = (document.text, settings)
+        return settings
+
+    def _settings(self, document: Document) -> Settings:
         try:
             same = tomlkit.dumps(tomlkit.parse(document.text)) == document.text
         except TOMLKitError as error:
@@ -193,7 +203,12 @@ class ConfigFile:
             return version
 
     def _replace(self, data: bytes) -> None:
-        """Another content in one step; mode, owner and attributes stay."""
+        """Another content in one step; mode, owner and attributes stay.
+
+        A file that may not be written is not replaced either, though the directory allows it.
+        """
+        if not os.access(self._target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._target))
         folder = self._target.parent
         before = self._target.stat()
         handle, name = tempfile.mkstemp(prefix=f".{self._target.name}.", dir=folder)

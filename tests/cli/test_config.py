@@ -329,3 +329,15 @@ def test_fmt_puts_the_spacing_in_order_and_keeps_all_else(line, two_domains):
     assert line("config", "fmt").exit_code == 0
     assert two_domains.read_text() == text.lstrip("\n")
     assert line("config", "fmt", "--check").exit_code == 0
+
+
+def test_unset_of_a_default_says_that_it_is_one(line, commented):
+    result = line("config", "unset", "limits.idle_timeout")
+    assert result.exit_code == 1
+    assert "limits.idle_timeout is not in the file; what counts is its default" in result.stderr
+
+
+def test_a_value_that_is_there_already_keeps_its_notation(line, commented):
+    result = line("config", "set", "dns.timeout", "5s")
+    assert (result.exit_code, "nothing to change" in result.stdout) == (0, True)
+    assert commented.read_text() == COMMENTED

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sipx.cli.command_line import CommandLine
+from sipx.config.file import ConfigFile
 from sipx.control.client import Unreachable
 from sipx.control.errors import ControlError
 from sipx.reload import Plan
@@ -135,6 +136,39 @@ def test_a_file_that_may_not_be_written_is_exit_code_5(line, two_domains, monkey
     monkeypatch.setattr("sipx.config.file.tempfile.mkstemp", denied)
     result = line("config", "set", "dns.timeout", "2s")
     assert (result.exit_code, "cannot be written" in result.stderr) == (5, True)
+    assert f"needs the right to write the file and the directory {two_domains.parent}" in (
+        result.stderr
+    )
+
+
+def test_a_change_is_made_again_on_what_others_wrote_meanwhile(line, two_domains, monkeypatch):
+    others = iter(["# one\n", "# two\n"])
+    write = ConfigFile.write
+
+    def late(file: ConfigFile, *given: Any, **named: Any) -> Any:
+        if (other := next(others, None)) is not None:
+            two_domains.write_text(two_domains.read_text() + other)
+        return write(file, *given, **named)
+
+    monkeypatch.setattr(ConfigFile, "write", late)
+    result = line("config", "set", "dns.timeout", "2s")
+    assert (result.exit_code, result.stdout.count("is written")) == (0, 1)
+    text = two_domains.read_text()
+    assert 'timeout = "2s"' in text
+    assert "# one\n# two\n" in text
+
+
+def test_a_file_that_never_rests_is_given_up(line, two_domains, monkeypatch):
+    write = ConfigFile.write
+
+    def late(file: ConfigFile, *given: Any, **named: Any) -> Any:
+        two_domains.write_text(two_domains.read_text() + "#\n")
+        return write(file, *given, **named)
+
+    monkeypatch.setattr(ConfigFile, "write", late)
+    result = line("config", "set", "dns.timeout", "2s")
+    assert (result.exit_code, "changed by somebody else" in result.stderr) == (1, True)
+    assert "timeout" not in two_domains.read_text()
 
 
 def test_a_history_that_cannot_be_kept_is_said(line, two_domains, tmp_path, monkeypatch):

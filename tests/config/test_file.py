@@ -89,6 +89,24 @@ def test_line_ends_a_byte_order_mark_and_a_missing_last_line_end_stay(file, path
     assert path.read_bytes() == data.replace(b"5060", b"5061")
 
 
+def test_a_file_that_may_not_be_written_is_not_replaced_either(file, path, monkeypatch):
+    document = file.read()
+    document.set(PORT, 5061)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PermissionError):
+        file.write(document, "port 5061")
+    assert path.read_text() == TEXT
+    assert leftovers(path) == []
+
+
+def test_the_same_text_is_checked_once(file, monkeypatch):
+    document = file.read()
+    document.set(PORT, 5061)
+    file.check(document)
+    monkeypatch.setattr("sipx.config.file.check", None)
+    file.write(document, "port 5061")
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
