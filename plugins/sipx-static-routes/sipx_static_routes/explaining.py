@@ -1,0 +1,276 @@
+"""What the table of routes would do with a request: ``sipx routes explain``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+import trio
+
+from sipx import RequestError, ResolveError, decide_incoming, parse_address
+from sipx.sip import RemoteError, SipUri, cached_uri
+from sipx_static_routes.listing import NAME
+from sipx_static_routes.plugin import StaticRoutes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from sipx import CommandLine, DryRun, Explained
+
+TRY_LATER: Final = 75
+"""The exit code for answers that may be others soon: a name server failed."""
+
+
+def explained(
+    line: CommandLine,
+    uri: str,
+    senders: Sequence[str],
+    method: str,
+    interface: str | None,
+    certificate: Path | None,
+) -> None:
+    """Tell the fate of a request. Ends the command with the exit code that stands for it."""
+    who = _sender_of(senders)
+    if certificate is not None and who == (None, None):
+        raise click.UsageError("--certificate needs --from: an address or a SIP URI")
+    with line.dry_run() as dry:
+        names = [each.name for each in dry.interfaces]
+        if interface is not None and interface not in names:
+            raise click.BadParameter(
+                f"'{interface}' is not switched on; there are: {', '.join(names) or 'none'}",
+                param_hint="--interface",
+            )
+        plugin = dry.plugin(NAME)
+        if not isinstance(plugin, StaticRoutes):
+            plugin = None
+            line.say(f"the plugin {NAME} is not switched on")
+        try:
+            found = trio.run(
+                _explained, dry, plugin, _uri(uri), method.upper(), who, interface, certificate
+            )
+        except RequestError as error:
+            raise click.UsageError(str(error)) from None
+    line.result(_data(found), _lines(found))
+    later = any(answer.temporary for answer in found.told.dns)
+    if found.told.status not in (0, 200):
+        raise click.exceptions.Exit(TRY_LATER if later and found.told.status == 504 else 1)
+
+
+class _Who(NamedTuple):
+    """What ``--from`` said."""
+
+    source: tuple[str, int] | None
+    uri: str | None
+
+
+class _Found(NamedTuple):
+    """The fate of a request, the route that matched it, and the table's word on each arrival."""
+
+    told: Explained
+    who: _Who
+    route: dict[str, Any] | None
+    decisions: tuple[dict[str, Any] | None, ...]
+
+
+def _sender_of(given: Sequence[str]) -> _Who:
+    source: tuple[str, int] | None = None
+    uri: str | None = None
+    for text in given:
+        address = _address(text)
+        if address is not None and source is None:
+            source = address
+        elif address is None and uri is None:
+            uri = _uri(text)
+            try:
+                SipUri.parse(uri.encode())
+            except RemoteError as error:
+                raise click.BadParameter(f"{text!r}: {error.reason}", param_hint="--from") from None
+        else:
+            raise click.BadParameter("one address and one SIP URI at most", param_hint="--from")
+    return _Who(source, uri)
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    """``192.0.2.1``, ``192.0.2.1:5060``, ``2001:db8::1`` or ``[2001:db8::1]:5060``."""
+    if (numeric := parse_address(text)) is not None:
+        return str(numeric), 5060
+    host, colon, port = text.rpartition(":")
+    numeric = parse_address(host) if colon and port.isdecimal() else None
+    if numeric is None or not 0 < int(port) < 65536:
+        return None
+    return str(numeric), int(port)
+
+
+def _uri(text: str) -> str:
+    """A URI as people write it: the scheme may be left out."""
+    return text if text.lower().startswith(("sip:", "sips:")) else f"sip:{text}"
+
+
+async def _explained(
+    dry: DryRun,
+    plugin: StaticRoutes | None,
+    uri: str,
+    method: str,
+    who: _Who,
+    interface: str | None,
+    certificate: Path | None,
+) -> _Found:
+    if plugin is not None:
+        for name in sorted(plugin.table.names()):
+            try:
+                plugin.table.learn(name, await dry.addresses(name))
+            except ResolveError:
+                continue  # what became of the question is told with the others
+        who = _completed(dry, plugin, who)
+    told = await dry.explain(
+        uri,
+        method=method,
+        source=who.source,
+        from_uri=who.uri,
+        interface=interface,
+        certificate=certificate,
+    )
+    route = None
+    decisions: tuple[dict[str, Any] | None, ...] = tuple(None for _ in told.arrivals)
+    if plugin is not None:
+        row = plugin.table.towards(cached_uri(uri.encode()).host)
+        route = None if row is None else {"domain": row.domain, "why": _why(row.domain)}
+        domain = cached_uri(told.from_uri.encode()).host
+        decisions = tuple(_decision(plugin, arrival.flow, domain) for arrival in told.arrivals)
+    return _Found(told, who, route, decisions)
+
+
+def _completed(dry: DryRun, plugin: StaticRoutes, who: _Who) -> _Who:
+    """Of a sender that is half known: the other half as its route says."""
+    table = plugin.table
+    if who.source is not None and who.uri is None:
+        for interface in dry.interfaces:
+            for row in table.from_source(interface.protocol, who.source[0]):
+                if not row.domain.startswith("*"):
+                    return who._replace(uri=f"sip:explain@{row.domain}")
+    if who.uri is not None and who.source is None:
+        named = table.towards(cached_uri(who.uri.encode()).host)
+        for server in named.route.server if named is not None else ():
+            for address in table.addresses_of(server):
+                return who._replace(source=(address, 5060))
+        raise click.UsageError(
+            f"no route tells the address of {who.uri}: add --from with an IP address"
+        )
+    return who
+
+
+def _why(pattern: str) -> str:
+    if pattern == "*":
+        return 'no other route matches, and "*" matches every domain'
+    if pattern.startswith("*."):
+        return "the longest pattern that the domain ends in"
+    return "the domain itself has a route"
+
+
+def _decision(plugin: StaticRoutes, flow: Any, domain: bytes) -> dict[str, Any] | None:
+    """What the trust table says of a sender whose certificate or address a route names."""
+    rows = plugin.rows_of(flow)
+    if not rows:
+        return None
+    decision = decide_incoming(plugin.facts(rows, flow, domain))
+    return {
+        "row": decision.row,
+        "action": decision.action.value,
+        "reason": decision.reason,
+        "trusted": decision.trusted,
+        "routes": [row.domain for row in rows],
+    }
+
+
+# ---------------------------------------------------------------- telling it
+
+
+def _data(found: _Found) -> dict[str, Any]:
+    told, who = found.told, found.who
+    return {
+        "uri": told.uri,
+        "method": told.method,
+        "sender": None
+        if who.source is None
+        else {"address": who.source[0], "port": who.source[1], "from": told.from_uri},
+        "forwarded": told.status == 0,
+        "status": told.status or None,
+        "why": told.why or None,
+        "route": found.route,
+        "arrivals": [
+            {
+                "interface": arrival.interface,
+                "protocol": arrival.protocol,
+                "accepted": arrival.sender is not None,
+                "status": arrival.status or None,
+                "why": arrival.why,
+                "row": arrival.row or (decision["row"] if decision else None),
+                "decision": decision,
+            }
+            for arrival, decision in zip(told.arrivals, found.decisions, strict=True)
+        ],
+        "targets": [
+            {
+                "name": target.name,
+                "group": target.group,
+                "status": target.status or None,
+                "why": target.why or None,
+                "hops": [
+                    {
+                        "address": hop.address,
+                        "port": hop.port,
+                        "transport": hop.transport,
+                        "name": hop.name,
+                        "interface": hop.interface or None,
+                        "refused": hop.refused or None,
+                    }
+                    for hop in target.hops
+                ],
+            }
+            for target in told.targets
+        ],
+        "dns": [{"name": a.name, "type": a.type, "answer": a.text, "ttl": a.ttl} for a in told.dns],
+    }
+
+
+def _lines(found: _Found) -> Iterator[str]:
+    told, who = found.told, found.who
+    yield click.style(f"{told.method} {told.uri}", bold=True)
+    if who.source is None:
+        yield "from:   one of our own UC servers (nobody to judge without --from)"
+    else:
+        yield f"from:   {who.source[0]} port {who.source[1]}, {told.from_uri}"
+    for arrival, decision in zip(told.arrivals, found.decisions, strict=True):
+        yield f"sender: on {arrival.interface} ({arrival.protocol}): " + _judged(arrival, decision)
+    if found.route is not None:
+        yield f"route:  {found.route['domain']}: {found.route['why']}"
+    elif not told.arrivals or any(arrival.sender for arrival in told.arrivals):
+        yield "route:  none"
+    for answer in told.dns:
+        yield f"dns:    {answer.text} (TTL {answer.ttl:.0f} s)"
+    number = 0
+    for target in told.targets:
+        for hop in target.hops:
+            number += 1
+            name = "" if hop.name == hop.address else f" ({hop.name})"
+            way = f"not tried: {hop.refused}" if hop.refused else f"from interface {hop.interface}"
+            yield f"hop {number}:  {hop.transport} {hop.address} port {hop.port}{name}, {way}"
+    yield _end(told)
+
+
+def _judged(arrival: Any, decision: dict[str, Any] | None) -> str:
+    row = f", row {decision['row']}: {decision['reason']}" if decision else ""
+    if arrival.sender is not None:
+        trust = "trusted" if arrival.sender.trusted else "not trusted"
+        return f"{arrival.why}, {trust}{row or f', row {arrival.row}'}"
+    said = f"refused with {arrival.status}, {arrival.why}"
+    return said if decision and decision["reason"] in arrival.why else said + row
+
+
+def _end(told: Explained) -> str:
+    if told.status == 0:
+        return click.style("It would be forwarded.", fg="green")
+    if told.status == 200:
+        return click.style("The proxy itself would answer it with 200.", fg="green")
+    return click.style(f"It would be refused with {told.status}: {told.why}.", fg="red")
