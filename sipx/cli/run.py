@@ -70,7 +70,7 @@ def run(line: CommandLine, check_only: bool) -> None:
 
 def _leave_stderr() -> None:
     """Nobody reads it, or a disk hangs: whoever waited for it at the end would never end."""
-    sys.stderr = None  # type: ignore[assignment]  # as it is where there is none
+    sys.stderr = None  # as it is where there is none
     atexit.unregister(logging.shutdown)
 
 
