@@ -1,4 +1,4 @@
-"""What stands in messages and events, as the control API shows it."""
+"""What stands in messages and events, as the control API shows it: escaped, without credentials."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from sipx.escaping import escaped
+from sipx.logs import masked
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -18,8 +19,8 @@ LONGEST: Final = 2000
 
 
 def shown(value: bytes) -> str:
-    """What stands in a message, escaped and not endlessly long."""
-    text = escaped(value[:LONGEST].decode("utf-8", "backslashreplace"))
+    """What stands in a message, escaped, without credentials, and not endlessly long."""
+    text = escaped(masked(value[:LONGEST].decode("utf-8", "backslashreplace")))
     return text + "..." if len(value) > LONGEST else text
 
 
@@ -30,7 +31,7 @@ def plain(value: object) -> JsonValue:
     if isinstance(value, bytes):
         return shown(value)
     if isinstance(value, str):
-        return escaped(value)
+        return escaped(masked(value))
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, BaseModel):
@@ -42,7 +43,7 @@ def plain(value: object) -> JsonValue:
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
         return [plain(item) for item in items]
-    return escaped(str(value))
+    return escaped(masked(str(value)))
 
 
 def _fields(value: Any) -> tuple[dataclasses.Field[Any], ...]:
