@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from sipx.config.errors import did_you_mean
 from sipx.control.errors import ControlError, ErrorData, control_error
-from sipx.control.methods import Done, Method
+from sipx.control.methods import LONGEST_NAME, Done, Method
 from sipx.errors import PluginError, SipxError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ log = logging.getLogger("sipx.control")
 
 PROTOCOL: Final = 1
 """The version of what goes over the socket; another one is not spoken to."""
-LONGEST_NAME: Final = 100
-"""Characters of an unknown method's name that are looked at and shown."""
 UNSUBSCRIBE: Final = "control.unsubscribe"
 
 

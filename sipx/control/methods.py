@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sipx.control.errors import ControlError, params_error
+from sipx.config.errors import did_you_mean
+from sipx.control.errors import ControlError, ErrorProblem, params_error
 from sipx.errors import PluginError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _STREAMS: Final = (AsyncIterator, AsyncGenerator, AsyncIterable)
 _KNOWN: Final = {each.__name__: each for each in _STREAMS}
 """Names that may stand in annotations even if they were imported for types only."""
 _CHANGING: Final = "sipx_changing"
+LONGEST_NAME: Final = 100
+"""Characters of an unknown name that are looked at and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +148,26 @@ class Method:
                 text = f"{self.name} takes {len(names)} parameters: {', '.join(names)}"
                 raise ControlError("params", text)
             params = dict(zip(names, params, strict=False))
+        self._all_known(params)
         try:
             return (self.params.model_validate({} if params is None else params), *last)
         except ValidationError as error:
             raise params_error(self.name, error) from None
+
+    def _all_known(self, params: object) -> None:
+        """A misspelt parameter must not pass as one that was left out: a stop *now* is another."""
+        assert self.params is not None
+        if not isinstance(params, dict) or self.params.model_config.get("extra") == "allow":
+            return
+        fields = self.params.model_fields
+        known = {*fields, *(field.alias for field in fields.values() if field.alias)}
+        for name in params:
+            if name not in known:
+                shown = str(name)[:LONGEST_NAME]
+                meant = did_you_mean(shown, known) or f"it takes {', '.join(sorted(known))}"
+                problem = ErrorProblem(text=f"{shown}: there is no such parameter", key=shown)
+                text = f"{self.name} has no parameter {shown!r}; {meant}"
+                raise ControlError("params", text, (problem,))
 
     async def call(self, params: object, caller: Caller) -> BaseModel:
         """The result. Raises ControlError for the parameters, and what the function raises."""

@@ -128,6 +128,16 @@ async def test_wrong_parameters_are_told_by_name(running):
     assert [problem["key"] for problem in problems] == ["word", "times"]
 
 
+async def test_a_misspelt_parameter_is_not_taken_for_one_that_was_left_out(running):
+    client = await running.raw()
+    answer = await client.ask("echo", {"word": "a", "tiems": 2})
+    assert code(answer) == -32602
+    assert answer["error"]["message"] == "echo has no parameter 'tiems'; did you mean 'times'?"
+    assert [problem["key"] for problem in answer["error"]["data"]["problems"]] == ["tiems"]
+    answer = await client.ask("echo", {"word": "a", "zzz": 2})
+    assert answer["error"]["message"] == "echo has no parameter 'zzz'; it takes times, word"
+
+
 async def test_a_bug_tells_nothing_of_the_inside_and_is_noted(running):
     client = await running.raw()
     answer = await client.ask("fail.bug")

@@ -194,7 +194,7 @@ async def test_others_run_again_and_again_while_a_large_table_is_looked_through(
         found = await listing(stage, limit=10, finished=True)
         done = True
     assert (len(found.transactions), found.total) == (10, 200_000)
-    assert turns > 200_000 / SLICE / 2
+    assert turns >= 200_000 / SLICE - 1  # the other one may have had the first turn
     last = found.transactions[-1]
     assert (await show(stage, last.id)).id == last.id
     servers.clear()
