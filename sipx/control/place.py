@@ -134,6 +134,7 @@ def take(path: Path, group: str = "") -> Taken:
         number, trouble = group_number(group)
         if _make_directory(path.parent, open_to_group=bool(group) or os.geteuid() == 0):
             trouble = trouble or _owned(path.parent, number)
+        _check_directory(path)
         with _locked(path.parent):
             _clear(path)
             return _listen(path, number, trouble)
@@ -158,6 +159,17 @@ def _make_directory(directory: Path, *, open_to_group: bool) -> bool:
     return True
 
 
+def _check_directory(path: Path) -> None:
+    """Raises StartError for a directory in which anybody may put something else in our place."""
+    mode = path.parent.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise StartError(
+            f"everybody may write in {path.parent}, and so put another socket in the place of "
+            f"{path.name}; take that right away (`chmod o-w {path.parent}`), or set "
+            "service.control_socket"
+        )
+
+
 def group_number(name: str) -> tuple[int, str]:
     """The number of a group, and what is wrong with it. -1: that of the process."""
     if not name:
@@ -175,7 +187,7 @@ def _owned(path: Path, group: int) -> str:
     if group < 0:
         return ""
     try:
-        os.chown(path, -1, group)
+        os.chown(path, -1, group, follow_symlinks=False)
     except OSError as error:
         return (
             f"{path} cannot be given to the group {_group_name(group)} ({error.strerror}), so only "

@@ -101,7 +101,7 @@ def test_it_is_never_wider_not_even_for_a_moment(tmp_path, monkeypatch):
 
 def test_it_is_given_to_the_group_with_its_directory(tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((path, user, group)))
+    monkeypatch.setattr(os, "chown", lambda path, user, group, **_: given.append((path, user, group)))
     group = grp.getgrgid(os.getegid())
     taken = take(tmp_path / "run" / "control.sock", group.gr_name)
     assert given == [(taken.path.parent, -1, group.gr_gid), (taken.path, -1, group.gr_gid)]
@@ -115,8 +115,20 @@ def test_a_directory_that_was_there_stays_as_it_is(tmp_path):
     assert mode(tmp_path) == 0o755
 
 
+@pytest.mark.parametrize(("bits", "fine"), [(0o777, False), (0o1777, True), (0o770, True)])
+def test_it_does_not_lie_where_anybody_could_put_another(tmp_path, bits, fine):
+    tmp_path.chmod(bits)
+    if fine:
+        take(tmp_path / "control.sock").give_up()
+        return
+    with pytest.raises(StartError, match=r"everybody may write in .*chmod o-w") as failure:
+        take(tmp_path / "control.sock")
+    assert "service.control_socket" in str(failure.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_group_that_cannot_be_given_is_told_and_only_the_owner_can_use_it(tmp_path, monkeypatch):
-    def denied(path, user, group):
+    def denied(path, user, group, **_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "chown", denied)
