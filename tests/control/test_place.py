@@ -101,7 +101,9 @@ def test_it_is_never_wider_not_even_for_a_moment(tmp_path, monkeypatch):
 
 def test_it_is_given_to_the_group_with_its_directory(tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(os, "chown", lambda path, user, group, **_: given.append((path, user, group)))
+    monkeypatch.setattr(
+        os, "chown", lambda path, user, group, **_: given.append((path, user, group))
+    )
     group = grp.getgrgid(os.getegid())
     taken = take(tmp_path / "run" / "control.sock", group.gr_name)
     assert given == [(taken.path.parent, -1, group.gr_gid), (taken.path, -1, group.gr_gid)]
