@@ -5,8 +5,9 @@ from functools import partial
 import pytest
 import trio
 
+from sipx.hooks import Contribution
 from sipx.plugin import hookimpl
-from sipx.supervision import ServiceState, describe, supervise
+from sipx.supervision import END_PATIENCE, Services, ServiceState, describe, supervise
 
 
 class Service:
@@ -158,3 +159,22 @@ async def test_a_failing_service_takes_neither_the_proxy_nor_the_others_with_it(
     one.fail = trio.Event()
     await trio.sleep(1)
     assert (shown["one"].status, one.starts, two.starts) == ("running", 2, 1)
+
+
+async def test_a_service_that_does_not_end_when_it_is_told_keeps_nobody_waiting(
+    nursery, autojump_clock, caplog
+):
+    async def stubborn(*, task_status=trio.TASK_STATUS_IGNORED):
+        task_status.started()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(100)
+
+    services = Services(lambda state, error: None)
+    await nursery.start(services.run)
+    await services.start([Contribution("lab", stubborn)])
+    began = trio.current_time()
+    await services.end("lab")
+    assert trio.current_time() - began == pytest.approx(END_PATIENCE)
+    assert services.states == []
+    assert "stubborn of plugin lab was told to end 10 s ago and still runs" in caplog.text
+    nursery.cancel_scope.cancel()
