@@ -150,7 +150,7 @@ def level_(line: CommandLine, area: str | None, level: str | None, seconds: floa
     asked = LevelParams.model_validate({"area": area, "level": level, "seconds": seconds})
     with line.control() as client:
         found = client.call("log.level", asked, LevelState)
-    lasts = "until [log] changes, or sipx starts anew" if seconds is None else lasting(found.left)
+    lasts = "until [log] changes, or sipx starts anew" if seconds is None else lasting(seconds)
     text = f"{found.area}: {found.level}, {'' if seconds is None else 'for '}{lasts}"
     line.result(found.model_dump(mode="json"), text)
     if not found.known:

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 
     Samples = Iterable[tuple[tuple[str, ...], float]]
 
-TROUBLES: Final = ("interface", "partner", "certificate", "trust")
-"""Kinds of trouble that have a count of their own; those of other plugins are "other"."""
+TROUBLES: Final = {
+    "interface": "interface",
+    "partner": "partner",
+    "certificate": "certificate",
+    "trust": "trust",
+    "log file": "log-file",
+}
+"""Kinds of trouble that have a count of their own, with their label; all others are "other"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,9 @@ def _certificates_good(status: ProxyStatus) -> Samples:
 
 
 def _troubles(status: ProxyStatus) -> Samples:
-    counts = dict.fromkeys((*TROUBLES, "other"), 0)
+    counts = dict.fromkeys((*TROUBLES.values(), "other"), 0)
     for trouble in status.troubles:
-        counts[trouble.kind if trouble.kind in TROUBLES else "other"] += 1
+        counts[TROUBLES.get(trouble.kind, "other")] += 1
     return _by(counts)
 
 
@@ -290,7 +296,7 @@ FAMILIES: Final = (
         "sipx_troubles",
         "gauge",
         ("kind",),
-        "What does not work now: interfaces, partners, certificates, authorities.",
+        "What does not work now: interfaces, partners, certificates, authorities, log files.",
         _troubles,
     ),
     Family(

@@ -119,6 +119,7 @@ async def test_an_interface_and_a_plugin_that_fail_are_down(sipx_proxy, autojump
         service.status, service.restarts = "failed", 3
     proxy.kernel.troubles.note("partner", "away.example", "refused")
     proxy.kernel.troubles.note("weather", "here", "rain")
+    proxy.kernel.troubles.note("log file", "sipx.log", "no space left")
     found = samples(proxy)
     assert value(found, "sipx_interface_up", interface="udp", protocol="udp", role="wan") == 0
     assert value(found, "sipx_plugin_up", plugin="metrics") == 0
@@ -126,6 +127,7 @@ async def test_an_interface_and_a_plugin_that_fail_are_down(sipx_proxy, autojump
     assert value(found, "sipx_plugin_restarts_total", plugin="metrics") == 3
     assert value(found, "sipx_troubles", kind="partner") == 1
     assert value(found, "sipx_troubles", kind="other") == 1
+    assert value(found, "sipx_troubles", kind="log-file") == 1
     assert value(found, "sipx_healthy") == 0
 
 

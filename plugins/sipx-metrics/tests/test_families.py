@@ -121,6 +121,14 @@ def test_the_dashboard_and_the_alerts_leave_no_health_metric_unused():
     }
 
 
+def test_every_alert_is_tried():
+    rules = set(re.findall(r"- alert: (\w+)", (EXAMPLES / "alerts.yml").read_text()))
+    tests = (EXAMPLES / "alerts_test.yml").read_text().split("\n      - eval_time")
+    tried = {m[1] for each in tests if (m := re.search(r"alertname: (\w+)", each))}
+    fires = {m[1] for t in tests if "exp_labels" in t and (m := re.search(r"name: (\w+)", t))}
+    assert rules == tried == fires
+
+
 def promtool(*words, text=None):
     """Run promtool; its answer."""
     program = shutil.which("promtool")
