@@ -68,9 +68,9 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> f
 def log(ctx: click.Context, follow: bool, lines: int, level: str, area: str, grep: str) -> None:
     """The log of the running service: lines, levels, files.
 
-    Without a subcommand the last lines, of 2000 that the service keeps in memory. TEXT is looked
-    for anywhere in a line, upper and lower case being the same. With --follow and --json each
-    line is a document of its own.
+    Without a subcommand the last lines that the service keeps in memory. TEXT is looked for
+    anywhere in a line, upper and lower case being the same. With --follow and --json each line is
+    a document of its own.
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 KEPT: Final = 2000
 """Lines that are kept in memory."""
+KEPT_LONGER: Final = 500
+"""Lines from info on that are kept when those have gone: a trace goes through them in seconds."""
 FOLLOWING: Final = 1000
 """Lines that may wait for one who follows; beyond that they are lost to him and counted."""
 
@@ -158,12 +160,15 @@ class Recent:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept: deque[logging.LogRecord] = deque(maxlen=kept)
+        self._longer: deque[logging.LogRecord] = deque(maxlen=KEPT_LONGER)
         self._followers: tuple[Follower, ...] = ()
         self._lock = Lock()
 
     def add(self, record: logging.LogRecord) -> None:
         """A line that has been written."""
         with self._lock:
+            if len(self._kept) == self._kept.maxlen and self._kept[0].levelno >= logging.INFO:
+                self._longer.append(self._kept[0])
             self._kept.append(record)
             followers = self._followers
         for follower in followers:
@@ -172,13 +177,13 @@ class Recent:
     def last(self, count: int, wanted: Wanted) -> tuple[Line, ...]:
         """The last ``count`` lines of those that are wanted, oldest first."""
         with self._lock:
-            kept = tuple(self._kept)
+            kept = (*self._longer, *self._kept)
         return tuple(Line.of(record) for record in _last(kept, count, wanted))
 
     def join(self, follower: Follower, count: int = 0) -> None:
         """One more follows, and gets the last ``count`` lines first: none twice, none left out."""
         with self._lock:
-            for record in _last(tuple(self._kept), count, follower.wanted)[-FOLLOWING:]:
+            for record in _last((*self._longer, *self._kept), count, follower.wanted)[-FOLLOWING:]:
                 follower.put(record)
             self._followers = (*self._followers, follower)
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 import trio
 
-from sipx.logs import Wanted, recent
+from sipx.logs import TRACE, Wanted, recent
 from sipx.logs.recent import Follower, Line, Recent
 
 
@@ -18,10 +18,26 @@ def _record(text="text", level=logging.INFO, area="sipx.test", **fields):
 def test_the_last_lines_are_kept_and_no_more():
     kept = Recent(3)
     for number in range(10):
-        kept.add(_record(f"line {number}"))
+        kept.add(_record(f"line {number}", logging.DEBUG))
     assert len(kept) == 3
     assert [line.text for line in kept.last(10, Wanted())] == ["line 7", "line 8", "line 9"]
     assert [line.text for line in kept.last(1, Wanted())] == ["line 9"]
+
+
+def test_what_happened_is_kept_longer_than_a_trace(monkeypatch):
+    monkeypatch.setattr(recent, "KEPT_LONGER", 3)
+    kept = Recent(5)
+    for number in range(5):
+        kept.add(_record(f"event {number}"))
+        for _ in range(100):
+            kept.add(_record("message", TRACE))
+    events = kept.last(10, Wanted(level="info"))
+    assert [line.text for line in events] == ["event 2", "event 3", "event 4"]
+    assert [line.text for line in kept.last(7, Wanted())] == [
+        "event 3",
+        "event 4",
+        *["message"] * 5,
+    ]
 
 
 def test_a_line_has_level_area_fields_and_traceback():
