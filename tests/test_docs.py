@@ -441,6 +441,15 @@ def test_pages_have_content_and_no_words_of_the_workshop(page: Path) -> None:
         assert word not in text
 
 
+def test_every_area_of_the_log_is_on_its_page() -> None:
+    sources = [file.read_text() for file in (ROOT / "sipx").rglob("*.py")]
+    areas = {m for text in sources for m in re.findall(r'getLogger\("(sipx\.[a-z]+)"\)', text)}
+    assert len(areas) > 5
+    page = (DOCS / "logging.md").read_text()
+    missing = {area for area in areas if f"`{area}`" not in page}
+    assert not missing
+
+
 def test_every_page_is_linked_from_the_index() -> None:
     index = prose(DOCS / "index.md")
     for page in DOCS.glob("*.md"):

@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 import time
-import traceback
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -103,8 +102,10 @@ def failure_of(error: BaseException) -> Failed:
 
 
 def _bug(error: BaseException, found: list[BaseException]) -> Failed:
+    from sipx.logs import said_by
+
     first = next((one for one in found if not isinstance(one, KeyboardInterrupt)), error)
-    said = f"internal error: {type(first).__name__}: {first}"
+    said = f"internal error: {said_by(first)}"
     report = _report(error)
     try:
         place = _written(report)
@@ -118,7 +119,7 @@ def _bug(error: BaseException, found: list[BaseException]) -> Failed:
 
 def _report(error: BaseException) -> str:
     from sipx.cli.version import versions
-    from sipx.logs import masked
+    from sipx.logs import masked, traceback_of
 
     found = versions()
     lines = [
@@ -127,7 +128,7 @@ def _report(error: BaseException) -> str:
         *(f"{name}: {version}" for name, version in found.items()),
         f"command: {' '.join(sys.argv[1:2])}",
         "",
-        *traceback.format_exception(error),
+        traceback_of(error),
     ]
     return masked("\n".join(line.rstrip("\n") for line in lines)) + "\n"
 

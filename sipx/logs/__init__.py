@@ -19,7 +19,7 @@ from __future__ import annotations
 from sipx.logs.fields import about
 from sipx.logs.levels import LEVELS, ROOT, TRACE, AreaLevel, area_of
 from sipx.logs.lines import log_formatter
-from sipx.logs.masking import escaped, harmless, masked, said_by
+from sipx.logs.masking import escaped, harmless, masked, said_by, traceback_of
 from sipx.logs.process import Logs
 from sipx.logs.queueing import QUEUE_SIZE, Queueing
 from sipx.logs.recent import KEPT, Follower, Line, Wanted
@@ -43,4 +43,5 @@ __all__ = [
     "log_formatter",
     "masked",
     "said_by",
+    "traceback_of",
 ]

@@ -142,6 +142,11 @@ def said_by(error: BaseException) -> str:
     return str(harmless(_without(text, bodies_near(error))))
 
 
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an exception, as it may be written into a file of its own."""
+    return masked(bodiless(_traced(error, bodies_near(error))))
+
+
 PLAIN: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", None, None)), "message", "taskName", "traceback")
 )
@@ -218,15 +223,19 @@ def _without(text: str, bodies: tuple[bytes, ...]) -> str:
 def _traceback(
     record: logging.LogRecord, error: BaseException | None, bodies: tuple[bytes, ...]
 ) -> str | None:
-    if error is None:
-        return _indented(record.stack_info) if record.stack_info else None
+    if error is not None:
+        return _indented(_traced(error, bodies))
+    return _indented(record.stack_info) if record.stack_info else None
+
+
+def _traced(error: BaseException, bodies: tuple[bytes, ...]) -> str:
     text = "".join(traceback.format_exception(error))
-    if bodies:
-        shown = without_bodies(text, bodies)
-        if shown is None:
-            shown = "".join(traceback.format_tb(error.__traceback__)) + said_by(error)
-        text = shown
-    return _indented(text)
+    if not bodies:
+        return text
+    shown = without_bodies(text, bodies)
+    if shown is None:
+        return "".join(traceback.format_tb(error.__traceback__)) + said_by(error)
+    return shown
 
 
 def _indented(text: str) -> str:

@@ -6,7 +6,7 @@ import time
 import pytest
 import trio
 
-from sipx.logs import said_by
+from sipx.logs import said_by, traceback_of
 from sipx.sip.message import Request
 from sipx.supervision import describe
 
@@ -48,7 +48,7 @@ def test_sec_18_an_exception_that_quotes_a_message_does_not_show_its_body(logged
         except RuntimeError:
             LOG.exception("behind another")
         LOG.error("in a group", exc_info=ExceptionGroup("several", [error]))
-    shown = stream.getvalue() + said_by(error)
+    shown = stream.getvalue() + said_by(error) + traceback_of(error)
     for piece in ("m33t", "seven", "sec0nd", "th1rd"):
         assert piece not in shown
     assert "[the body is not shown]" in said_by(error)
