@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sipx.logs import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -53,6 +55,8 @@ class Troubles:
         if text is None:
             self._entries.pop(key, None)
             return
+        # The status shows it as well, which no masking of the log passes.
+        text = str(harmless(text))
         known = self._entries.get(key)
         if not text:
             if known is not None:

@@ -100,3 +100,9 @@ def test_what_nobody_needs_any_more_goes_without_a_word(troubles, caplog):
     troubles.note("log file", "never.log", None)
     assert list(troubles) == []
     assert caplog.messages == ["log file sipx.log: no space left"]
+
+
+def test_sec_18_the_status_shows_no_secret_of_a_trouble(troubles):
+    troubles.note("server", "berlin", "refused password=s3cr3t \x1b[2J of sip:bob:s3cr3t@here")
+    text = "refused password=[masked] \\x1b[2J of sip:bob:[masked]@here"
+    assert troubles.of("server", "berlin").text == text
