@@ -8,7 +8,7 @@ as bytes with spaces in them, which names, addresses and tokens have not.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sipx.sip.message import Message
 
@@ -29,9 +29,11 @@ def bodies_near(error: BaseException) -> tuple[bytes, ...]:
     found: dict[bytes, None] = {}
     for one in _all(error):
         for value in _values(one.__traceback__):
-            body = value.body if isinstance(value, Message) else value
-            if isinstance(body, (bytes, bytearray)) and (body is not value or _is_text(body)):
-                found[bytes(body)] = None
+            # By its type, as objects may say anything of their class, or raise.
+            if issubclass(type(value), Message):
+                found[bytes(cast("Message", value).body)] = None
+            elif type(value) is bytes and _is_text(value):
+                found[value] = None
     return tuple(found)
 
 
@@ -50,7 +52,7 @@ def without_bodies(text: str, bodies: tuple[bytes, ...]) -> str | None:
     return text
 
 
-def _is_text(value: bytes | bytearray) -> bool:
+def _is_text(value: bytes) -> bool:
     return len(value.split(None, 1)) > 1
 
 
@@ -76,7 +78,7 @@ def _values(trace: TracebackType | None) -> Iterator[object]:
         frames += 1
         for value in tuple(trace.tb_frame.f_locals.values()):
             yield value
-            if isinstance(value, (tuple, list)):
+            if type(value) in (tuple, list):
                 yield from value[:MOST_FRAMES]
         trace = trace.tb_next
 

@@ -68,6 +68,20 @@ async def test_sec_18_a_body_that_a_service_was_handed_as_bytes_is_not_shown():
     assert said == "OSError: cannot store b'[the body is not shown]' for b'bob@example.com'"
 
 
+def test_objects_that_cannot_even_be_asked_for_their_class_harm_nobody():
+    class Odd:
+        @property
+        def __class__(self):
+            raise RuntimeError("outside of its context")
+
+    def fails(odd, several):
+        raise ValueError("it failed")
+
+    with pytest.raises(ValueError, match="failed") as raised:
+        fails(Odd(), [Odd()])
+    assert said_by(raised.value) == "ValueError: it failed"
+
+
 def test_a_short_body_is_hidden_without_hurting_other_words():
     assert said_by(failing(lambda body: f"this is {body.decode()}", b"hi")) == (
         "ValueError: this is [the body is not shown]"
