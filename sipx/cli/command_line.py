@@ -283,7 +283,8 @@ def _set_color(ctx: click.Context, param: click.Parameter, value: str | None) ->
     line = ctx.ensure_object(CommandLine)
     if value is not None:
         line.color = value
-    ctx.color = wanted_color(line.color)
+    # Failures are told by the root, which knows no option of a subcommand.
+    ctx.color = ctx.find_root().color = wanted_color(line.color)
 
 
 def command_options(function: F) -> F:

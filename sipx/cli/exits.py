@@ -70,7 +70,8 @@ class Failed(click.ClickException):
         """One line each for several things that are wrong, after the name of the program."""
         label = click.style("sipx:", fg="red", bold=True)
         for line in self.message.splitlines() or [""]:
-            click.echo(f"{label} {line}", err=True)
+            # The context that knew it has gone by now.
+            click.echo(f"{label} {line}", err=True, color=self.show_color)
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -265,8 +265,11 @@ class Edits:
         start, end = self._places.values[above]
         opening = self._text[start]
         if opening == "[" and isinstance(rest[0], int):
-            if rest != (self._item_count(above),):
-                raise KeyError(dotted(above + rest))
+            count = self._item_count(above)
+            if rest != (count,):
+                there = f"{dotted(above)} has {count} {'item' if count == 1 else 'items'}"
+                adds = f"{dotted((*above, count))} adds one"
+                raise KeyError(f"there is no {dotted(above + rest)}: {there}, {adds}")
             return self._append(above, value)
         if opening != "{":
             raise ValueError(f"{dotted(above)} is a value and has no key '{rest[0]}'")

@@ -341,3 +341,10 @@ def test_a_value_that_is_there_already_keeps_its_notation(line, commented):
     result = line("config", "set", "dns.timeout", "5s")
     assert (result.exit_code, "nothing to change" in result.stdout) == (0, True)
     assert commented.read_text() == COMMENTED
+
+
+def test_a_number_beyond_the_list_says_which_one_adds_an_item(line, commented):
+    result = line("config", "set", "domains[7]", "b.example")
+    assert result.exit_code == 1
+    assert "there is no domains[7]: domains has 1 item, domains[1] adds one" in result.stderr
+    assert commented.read_text() == COMMENTED

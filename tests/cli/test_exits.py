@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import click
 import pytest
 
@@ -51,3 +55,29 @@ def test_a_report_can_be_read_by_its_owner_only(monkeypatch, line, tmp_path):
     _ends(monkeypatch, line, RuntimeError("odd"))
     [report] = (tmp_path / "state/reports").iterdir()
     assert report.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "colored"),
+    [
+        ((), {}, True),
+        ((), {"NO_COLOR": "1"}, False),
+        ((), {"TERM": "dumb"}, False),
+        (("--color", "never"), {}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+    ],
+)
+def test_a_failure_on_a_terminal_has_the_colours_that_are_wanted(
+    two_domains, words, variables, colored
+):
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "sipx", "config", "get", "no.such", *words]
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    try:
+        subprocess.run(command, stderr=slave, check=False, env=environment)
+        said = os.read(master, 4096)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert b"there is no key" in said
+    assert (b"\x1b[" in said) is colored
