@@ -141,13 +141,15 @@ def commit(
         "applied": plan is not None,
         "plan": None if plan is None else plan.model_dump(),
     }
-    line.result(data, _told(file, change.said, plan, apply=apply))
+    # One that runs may be somebody else's, so that this account cannot tell it.
+    later = "start or reload" if line.control_path().exists() else "start"
+    line.result(data, _told(file, change.said, plan, later))
 
 
-def _told(file: ConfigFile, said: str, plan: Plan | None, *, apply: bool) -> Iterator[str]:
+def _told(file: ConfigFile, said: str, plan: Plan | None, later: str) -> Iterator[str]:
     yield said
     if plan is None:
-        yield f"{file.path} is written" + ("; it counts from the next start" if apply else "")
+        yield f"{file.path} is written; it counts from the next {later}"
         return
     yield f"{file.path} is written, and the running sipx uses it"
     if plan.restart:

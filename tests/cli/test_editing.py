@@ -101,6 +101,13 @@ def test_no_apply_and_dry_run_leave_it_alone(line, two_domains, runs):
     assert running.calls == []
 
 
+def test_a_sipx_that_was_not_told_may_be_told_later(line, two_domains, home):
+    assert "from the next start\n" in line("config", "set", "dns.timeout", "2s").stdout
+    (home / "control.sock").touch()
+    done = line("config", "set", "dns.timeout", "3s", "--no-apply")
+    assert "from the next start or reload\n" in done.stdout
+
+
 def test_a_sipx_that_uses_another_file_is_left_alone(line, two_domains, runs, tmp_path):
     running = runs(Plan(), config=str(tmp_path / "other.toml"))
     result = line("config", "set", "dns.timeout", "2s")
