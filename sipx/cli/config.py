@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import click
 
 from sipx.cli.command_line import CommandLine, command_options
@@ -85,9 +87,10 @@ def fmt(line: CommandLine, only_check: bool, dry_run: bool, apply: bool) -> None
 
     file = config_file_of(line)
     try:
-        document, before = file.read(), file.read()
+        document = file.read()
     except ConfigError as error:
         raise Failed(str(error), ExitCode.CONFIGURATION) from error
+    before = copy.copy(document)
     spaced(document)
     if only_check:
         from sipx.config.difference import difference

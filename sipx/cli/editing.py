@@ -269,6 +269,12 @@ def _applied(
         return None
     except SipxError as error:
         raise _taken_back(file, change, version, str(error)) from error
+    except KeyboardInterrupt:
+        raise Failed(
+            f"interrupted; {file.path} is written, and `sipx config diff` tells whether the "
+            "running sipx uses it",
+            ExitCode.INTERRUPTED,
+        ) from None
 
 
 def _taken_back(file: ConfigFile, change: Change, version: Version, why: str) -> Failed:

@@ -42,7 +42,7 @@ class Running:
         self.calls.append(name)
         with open(self.config) as file:  # noqa: PTH123  # as the service would
             self.text = file.read()
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -122,6 +122,14 @@ def test_a_sipx_that_ends_meanwhile_is_said_and_the_file_is_written(line, two_do
     result = line("config", "set", "dns.timeout", "2s")
     assert result.exit_code == 0
     assert "did not take it up: it has ended" in result.stderr
+    assert 'timeout = "2s"' in two_domains.read_text()
+
+
+def test_an_interrupt_while_it_is_taken_up_tells_what_stands_in_the_file(line, two_domains, runs):
+    running = runs(Plan())
+    running.answer = KeyboardInterrupt()
+    result = line("config", "set", "dns.timeout", "2s")
+    assert (result.exit_code, "sipx.toml is written, and" in result.stderr) == (130, True)
     assert 'timeout = "2s"' in two_domains.read_text()
 
 
