@@ -61,7 +61,7 @@ class Operation:
             protocol="udp",
         )
         wait_bound(SERVER, self.server_port, "udp", self.uas)
-        load = ["-m", str(messages), "-r", str(RATE), "-timeout", "120s"]
+        load = ["-m", str(messages), "-r", str(RATE), "-timeout", "300s"]
         self.uac = start(
             "uac",
             self.folder,
@@ -82,7 +82,7 @@ class Operation:
 
     def sent(self) -> Figures:
         """The figures of the sender, when it has sent all."""
-        self.uac.wait(150)
+        self.uac.wait(310)
         self.uas.end()
         return Figures.read(self.folder / "uac.csv")
 
