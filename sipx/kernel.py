@@ -280,7 +280,7 @@ class Kernel:
         if self._stop.is_set():
             await self._down.wait()
         if self._down.is_set():
-            log.info("the proxy service is started")
+            log.info("the proxy service starts")
             self._go.set()
         await self._up.wait()
 
@@ -288,7 +288,7 @@ class Kernel:
         """End the proxy service and stay: what is under way may finish unless ``now``."""
         if self._down.is_set():
             return
-        log.info("the proxy service is stopped%s", " at once" if now else "")
+        log.info("the proxy service stops%s", " at once" if now else "")
         down = self._down
         self._stop.set()
         if now:

@@ -53,7 +53,7 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
             known = ", ".join(sorted(transports)) or "none"
             raise StartError(
                 f"interface.{name}: no enabled plugin brings the protocol {table.protocol!r} "
-                f"(there are: {known}); add the plugin to `plugins`"
+                f"(there are: {known}); list the plugin in `plugins`, or switch it on again"
             )
         found.append(
             Interface(

@@ -156,7 +156,11 @@ class KernelMethods:
         """
         was = self._kernel.state
         await self._kernel.start_proxy()
-        return Done(text="it runs already" if was == "running" else "the proxy service is started")
+        return Done(
+            text="the proxy service runs already"
+            if was == "running"
+            else "the proxy service has started"
+        )
 
     @changing
     async def stop(self, params: StopParams) -> Done:
@@ -166,7 +170,11 @@ class KernelMethods:
         """
         was = self._kernel.state
         await self._kernel.stop_proxy(now=params.now)
-        return Done(text="it was stopped already" if was == "stopped" else "the proxy has stopped")
+        return Done(
+            text="the proxy service was stopped already"
+            if was == "stopped"
+            else "the proxy service has stopped"
+        )
 
     @changing
     async def restart(self, params: StopParams) -> Done:

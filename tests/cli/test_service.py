@@ -63,10 +63,10 @@ def test_a_process_whose_proxy_is_stopped_ends_on_a_signal(two_domains, running,
 
 def test_what_is_so_already_is_said_and_is_no_failure(two_domains, running, line, no_manager):
     with running():
-        assert line("service", "start").stdout == "it runs already\n"
+        assert line("service", "start").stdout == "the proxy service runs already\n"
         line("service", "stop")
         again = line("service", "stop")
-        assert (again.exit_code, again.stdout) == (0, "it was stopped already\n")
+        assert (again.exit_code, again.stdout) == (0, "the proxy service was stopped already\n")
 
 
 def test_a_restart_leaves_the_process(two_domains, running, line, no_manager):

@@ -63,15 +63,15 @@ def test_every_method_is_described_without_a_kernel():
 
 async def test_the_proxy_service_stops_and_starts_while_the_process_stays(scene, autojump_clock):
     kernel = (await scene()).kernel
-    assert await ask(kernel, "service.stop") == Done(text="the proxy has stopped")
+    assert await ask(kernel, "service.stop") == Done(text="the proxy service has stopped")
     status = await ask(kernel, "status")
     assert (status.service.state, status.healthy) == ("stopped", False)
     assert status.problems[0].remedy
     assert {i.state for i in status.interfaces} == {"off"}
-    assert (await ask(kernel, "service.stop")).text == "it was stopped already"
-    assert (await ask(kernel, "service.start")).text == "the proxy service is started"
+    assert (await ask(kernel, "service.stop")).text == "the proxy service was stopped already"
+    assert (await ask(kernel, "service.start")).text == "the proxy service has started"
     assert (await ask(kernel, "status")).healthy
-    assert (await ask(kernel, "service.start")).text == "it runs already"
+    assert (await ask(kernel, "service.start")).text == "the proxy service runs already"
     assert (await ask(kernel, "service.restart")).text == "the proxy service has started again"
     assert (await ask(kernel, "status")).healthy
 
