@@ -11,6 +11,7 @@ configuration is taken up without leaving any of them (sipx/reload.py).
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import secrets
@@ -33,13 +34,12 @@ from sipx.interfaces import Interfaces, host_port
 from sipx.journal import Journal
 from sipx.listeners import Listeners, interfaces_of
 from sipx.lookup import DnsSettings
-from sipx.paths import SECURED, NoHop, Paths, same_peer_as
-from sipx.plugin import StreamLimits, Target
+from sipx.paths import Paths
+from sipx.plugin import StreamLimits
 from sipx.proxy import ProxyCore
-from sipx.reasons import Drop
+from sipx.redelivery import Redelivery
 from sipx.reload import Reload, ReloadStatus
-from sipx.resolver import Hop, Resolver
-from sipx.sip.parser import parse_datagram
+from sipx.resolver import Resolver
 from sipx.sip.timers import TICK, Timers, TimerSettings
 from sipx.state import cookie_keys, state_directory
 from sipx.supervision import Services, ServiceState, describe
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from sipx.config.load import Settings
     from sipx.config.model import DnsConfig, KernelConfig, LimitsConfig
     from sipx.events import Fault
-    from sipx.flows import Flow
-    from sipx.identity import Partner
     from sipx.registry import Registry
     from sipx.reload import Plan
 
@@ -155,7 +153,8 @@ class Kernel:
             partners=self.certificates.partners,
         )
         self.transactions.user = self.proxy
-        self.transactions.reopen = self._answer_on_a_new_connection
+        redelivery = Redelivery(self.paths, self.journal, self.park)
+        self.transactions.reopen = redelivery.deliver
         self.interfaces.all += interfaces_of(self.config, self.hooks)
         self.listeners = Listeners(
             self.interfaces,
@@ -317,9 +316,15 @@ class Kernel:
 
     async def read(self) -> Settings:
         """The configuration file as it is now. Raises ConfigError and PluginError."""
-        return await trio.to_thread.run_sync(
-            load, self.settings.path, self.registry, abandon_on_cancel=True
-        )
+        return await trio.to_thread.run_sync(self._read, abandon_on_cancel=True)
+
+    def _read(self) -> Settings:
+        try:
+            return load(self.settings.path, self.registry)
+        finally:
+            # tomlkit's objects refer to each other, and the collector comes rarely here
+            # (settle_memory of sipx/cli/run.py): what this has left is young, and goes now.
+            gc.collect(0)
 
     async def plan(self, settings: Settings) -> Plan:
         """What ``reload`` would do. Raises ReloadError."""
@@ -436,46 +441,6 @@ class Kernel:
         finally:
             self._parked -= 1
             self.edge.batch_ends()
-
-    def _answer_on_a_new_connection(self, flow: Any, port: int, data: bytes) -> None:
-        """RFC 3261 §18.2.2: the connection of the request is gone; open one to its sender."""
-
-        partner: Partner | None = None
-        if flow.transport in SECURED:
-            if flow.examined is None:
-                gone = "response not deliverable: its TLS connection has gone"
-                self.journal.dropped(flow, gone, Drop.UNDELIVERABLE)
-                return
-            partner = same_peer_as(flow.examined.certificate)
-
-        async def deliver() -> None:
-            received = Hop(flow.address, port, flow.transport, flow.address)
-            try:
-                new = await self.paths.flow(received, near=flow.interface, partner=partner)
-            except NoHop as failure:
-                try:
-                    new = await self._flow_to_sent_by(flow, data, partner)
-                except NoHop:
-                    why = f"response not deliverable: {failure.why}"
-                    self.journal.dropped(flow, why, Drop.UNDELIVERABLE)
-                    return
-            new.send(data)
-
-        self.park(deliver)
-
-    async def _flow_to_sent_by(self, flow: Any, data: bytes, partner: Partner | None) -> Flow:
-        """RFC 3263 §5: if the address failed, the name in sent-by is looked up, by SRV where it
-        has no port. Raises NoHop.
-        """
-        via = parse_datagram(data).vias[0]
-        uri = b"sip:" + via.sent_by + b";transport=" + flow.transport.encode()
-        failure = NoHop(503, "no hop")
-        for hop in await self.paths.hops(Target(), uri, (frozenset({flow.address}), False)):
-            try:
-                return await self.paths.flow(hop, near=flow.interface, partner=partner)
-            except NoHop as error:
-                failure = NoHop(error.status, error.why)
-        raise failure
 
     # ------------------------------------------------------------ faults
 

@@ -63,6 +63,7 @@ TESTED_THROUGH = {
     "sipx/kernel.py": "tests/testing/test_proxy.py",
     "sipx/logs/fields.py": "tests/test_journal.py",
     "sipx/paths.py": "tests/test_streams.py",
+    "sipx/redelivery.py": "tests/test_paths.py",
     "sipx/records.py": "tests/test_lookup.py",
     "sipx/state.py": "tests/cli/test_run.py",
     "sipx/supervision.py": "tests/testing/test_proxy.py",
