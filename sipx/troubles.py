@@ -20,6 +20,9 @@ log = logging.getLogger("sipx.trouble")
 
 AGAIN: Final = 3600.0
 """Seconds after which a trouble that lasts is logged once more."""
+PASSES: Final = 3600.0
+"""Seconds after which a stranger's failed handshake with an interface says nothing any more: no
+later success would ever tell that it is over."""
 MOST: Final = 1000
 """Entries kept; beyond that the oldest is forgotten."""
 
@@ -96,6 +99,8 @@ class Troubles:
         return self._entries.get((kind, name))
 
     def __iter__(self) -> Iterator[Trouble]:
+        passed = self._now() - PASSES
+        self.forget(lambda trouble: trouble.kind == "interface" and trouble.last < passed)
         return iter(tuple(self._entries.values()))
 
 

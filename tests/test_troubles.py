@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from sipx.troubles import AGAIN, MOST, Troubles
+from sipx.troubles import AGAIN, MOST, PASSES, Troubles
 
 
 class Clock:
@@ -106,3 +106,14 @@ def test_sec_18_the_status_shows_no_secret_of_a_trouble(troubles):
     troubles.note("server", "berlin", "refused password=s3cr3t \x1b[2J of sip:bob:s3cr3t@here")
     text = "refused password=[masked] \\x1b[2J of sip:bob:[masked]@here"
     assert troubles.of("server", "berlin").text == text
+
+
+def test_what_a_stranger_did_to_an_interface_passes_and_what_a_partner_has_does_not(
+    troubles, clock
+):
+    troubles.note("interface", "far", "no certificate")
+    troubles.note("partner", "away.example", "refused")
+    clock.now += PASSES
+    assert len(list(troubles)) == 2
+    clock.now += 1
+    assert [trouble.name for trouble in troubles] == ["away.example"]
