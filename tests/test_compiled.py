@@ -8,7 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sipx.cli.version import versions
+from sipx.forking import Branch
 from sipx.sip.compiled import mypyc_attr
+from sipx.sip.transaction import ClientTransaction
+from sipx.useragent import OwnRequest
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -52,3 +55,9 @@ def test_without_the_compiler_its_decorator_does_nothing():
         pass
 
     assert mypyc_attr(allow_interpreted_subclasses=True)(Plain) is Plain
+
+
+def test_a_client_transaction_is_one_whatever_was_asked_before():
+    own = OwnRequest()
+    assert not isinstance(own, Branch)
+    assert isinstance(own, ClientTransaction)

@@ -25,7 +25,6 @@ then), and what comes late for a client finds nothing and is dropped (RFC 6026 �
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -116,8 +115,10 @@ class Layer(Protocol):
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class ClientTransaction(ABC):
-    """One request that was sent, and its state; its user subclasses it.
+class ClientTransaction:
+    """One request that was sent, and its state; its user subclasses it and overrides ``on_...``.
+
+    It is no ABC: compiled, a subclass would share the cache of ``isinstance`` with its base.
 
     ``key`` is the branch of our Via (and the method for CANCEL); ``data`` the bytes to send
     again, empty on streams and when no longer needed.
@@ -165,21 +166,21 @@ class ClientTransaction(ABC):
             event = TIMEOUT
         self.event(event, None)
 
-    @abstractmethod
     def on_response(self, response: Response) -> None:
         """The user gets a response."""
+        raise NotImplementedError
 
-    @abstractmethod
     def on_timeout(self) -> None:
         """The user learns that no final response came (§16.8, §17.1.1.2)."""
+        raise NotImplementedError
 
-    @abstractmethod
     def on_error(self) -> None:
         """The user learns that the transport failed (§16.9)."""
+        raise NotImplementedError
 
-    @abstractmethod
     def ack(self, response: Response) -> bytes:
         """The ACK for a final response of 300 to 699 (§17.1.1.3)."""
+        raise NotImplementedError
 
 
 ClientAction = Callable[[ClientTransaction, "Response | None"], None]
