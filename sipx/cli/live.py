@@ -39,16 +39,16 @@ def socket_option(function: F) -> F:
 
 
 def lasting(seconds: float | None) -> str:
-    """A length of time in two units at most; "" for none."""
+    """A length of time in two units at most, one where that says it all; "" for none."""
     if seconds is None:
         return ""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes} min"
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} days {hours} h"
