@@ -198,6 +198,17 @@ class Scene:
         hops = tuple(NextHop(peer.place[0], peer.place[1], transport) for peer in peers)
         return Target(uri=uri, hops=hops, trusted=True, name="lab")
 
+    def states(self) -> dict[str, str]:
+        """What each interface does, by its name."""
+        return {interface.name: interface.state for interface in self.kernel.interfaces.all}
+
+    @staticmethod
+    async def passes(home: RawPeer, away: RawPeer) -> None:
+        """One request from ``home`` and its answer."""
+        home.ask("MESSAGE", "sip:bob@away.example")
+        away.answer(await away.next("MESSAGE"), 200)
+        await home.next(200)
+
     def plug(self, name: str, plugin: object) -> None:
         """Run one more plugin, asked before all others; its faults are forgiven."""
         hooks = self.kernel.hooks

@@ -19,19 +19,8 @@ MORE = {"bind": "127.0.0.1", "port": 5070, "protocol": "udp"}
 TCP = {"bind": "127.0.0.1", "port": 5060, "protocol": "tcp"}
 
 
-def states(stage):
-    return {i.name: i.state for i in stage.kernel.interfaces.all}
-
-
 def route(server, **settings):
     return {"server": server, "trusted": True, "protocol": "udp", **settings}
-
-
-async def passes(home, away, domain="away.example"):
-    """One request and its answer."""
-    home.ask("MESSAGE", f"sip:bob@{domain}")
-    away.answer(await away.next("MESSAGE"), 200)
-    await home.next(200)
 
 
 # ---------------------------------------------------------------- what stays
@@ -40,14 +29,14 @@ async def passes(home, away, domain="away.example"):
 async def test_nothing_changed_is_an_empty_plan_and_everything_stays(scene, autojump_clock):
     stage = await scene()
     home, away = stage.raw("home.example"), stage.raw("away.example")
-    await passes(home, away)
+    await stage.passes(home, away)
     flows, plugins = list(stage.kernel.flows), stage.kernel.hooks.plugins()
     plan = await stage.proxy.reload()
     assert plan.empty
     assert plan.lines() == []
     assert list(stage.kernel.flows) == flows
     assert stage.kernel.hooks.plugins() == plugins
-    await passes(home, away)
+    await stage.passes(home, away)
     assert (stage.kernel.reloads.count, stage.kernel.reloads.failed) == (1, 0)
     assert stage.kernel.reloads.error == ""
     assert stage.kernel.reloads.last == stage.kernel.reloads.last_success == stage.kernel.wall()
@@ -56,23 +45,23 @@ async def test_nothing_changed_is_an_empty_plan_and_everything_stays(scene, auto
 async def test_an_interface_is_added_beside_the_others_and_taken_away_again(scene, autojump_clock):
     stage = await scene(interface={"one": UDP})
     home, away = stage.raw("home.example"), stage.raw("away.example")
-    await passes(home, away)
+    await stage.passes(home, away)
     flows = list(stage.kernel.flows)
     plan = await stage.proxy.reload(interface={"one": UDP, "two": MORE})
     assert plan.listen == ("two",)
     assert plan.added == tuple(f"interface.two.{key}" for key in ("bind", "port", "protocol"))
-    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.states() == {"one": "listening", "two": "listening"}
     assert (b"127.0.0.1", 5070) in stage.kernel.interfaces.own
     assert list(stage.kernel.flows) == flows
     plan = await stage.proxy.reload(interface={"one": UDP})
     assert plan.close == ("two",)
     await trio.sleep(0.1)
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
     assert (b"127.0.0.1", 5070) not in stage.kernel.interfaces.own
     assert list(stage.kernel.flows) == flows
     await stage.proxy.reload(limits={"body": 4096})
     assert set(stage.kernel.flows.traffic()) == {"one"}
-    await passes(home, away)
+    await stage.passes(home, away)
 
 
 async def test_transactions_go_on_over_a_reload(scene, autojump_clock):
@@ -137,12 +126,12 @@ async def test_routes_come_change_and_go_without_touching_the_others(scene, auto
     )
     assert plan.rebuild == ("static-routes",)
     assert plan.added[0] == 'static-routes.route."away.example".server'
-    await passes(home, away)
+    await stage.passes(home, away)
     elsewhere = stage.raw("elsewhere.example", routed=False)
     await stage.proxy.reload(
         **{"static-routes": {"route": {"away.example": route(elsewhere.place[0])}}}
     )
-    await passes(home, elsewhere)
+    await stage.passes(home, elsewhere)
     plan = await stage.proxy.reload(**{"static-routes": {"enabled": False, "route": {}}})
     assert plan.stop == ("static-routes",)
     home.ask("MESSAGE", "sip:bob@away.example")
@@ -174,13 +163,13 @@ async def test_a_listener_that_goes_takes_nothing_new_and_finishes_what_it_has(
     plan = await stage.proxy.reload(interface={"two": MORE})
     assert plan.close == ("one",)
     await trio.sleep(0)
-    assert states(stage) == {"two": "listening", "one": "draining"}
+    assert stage.states() == {"two": "listening", "one": "draining"}
     home.ask("MESSAGE", "sip:bob@away.example")
     await home.next(503)
     away.answer(request, 200)
     await home.next(200)
     await trio.sleep(0.1)
-    assert states(stage) == {"two": "listening"}
+    assert stage.states() == {"two": "listening"}
 
 
 async def test_a_listener_that_goes_waits_for_the_stop_timeout_at_most(scene, autojump_clock):
@@ -190,9 +179,9 @@ async def test_a_listener_that_goes_waits_for_the_stop_timeout_at_most(scene, au
     away.answer(await away.next("INVITE"), 180)
     await stage.proxy.reload(interface={"two": MORE})
     await trio.sleep(2.5)
-    assert "one" in states(stage)
+    assert "one" in stage.states()
     await trio.sleep(1)
-    assert "one" not in states(stage)
+    assert "one" not in stage.states()
 
 
 async def test_a_listener_that_comes_back_while_it_drains_goes_on(scene, autojump_clock):
@@ -208,8 +197,8 @@ async def test_a_listener_that_comes_back_while_it_drains_goes_on(scene, autojum
     away.answer(request, 200)
     await home.next(200)
     await trio.sleep(20)
-    assert states(stage) == {"one": "listening", "two": "listening"}
-    await passes(home, away)
+    assert stage.states() == {"one": "listening", "two": "listening"}
+    await stage.passes(home, away)
 
 
 async def test_a_listener_that_replaced_one_that_still_drains_is_not_touched(scene, autojump_clock):
@@ -247,10 +236,10 @@ async def test_a_rebind_that_is_given_up_in_the_middle_leaves_the_old_listener(
     with trio.move_on_after(1):
         await stage.proxy.reload(interface={"one": {**UDP, "role": "lan"}, "two": MORE})
     assert stage.kernel.interfaces.named("one") is old
-    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.states() == {"one": "listening", "two": "listening"}
     await trio.sleep(30)
-    assert states(stage) == {"one": "listening", "two": "listening"}
-    await passes(home, away)
+    assert stage.states() == {"one": "listening", "two": "listening"}
+    await stage.passes(home, away)
 
 
 async def test_a_listener_that_was_going_when_the_service_stopped_does_not_come_back(
@@ -261,13 +250,13 @@ async def test_a_listener_that_was_going_when_the_service_stopped_does_not_come_
     home.ask("INVITE", "sip:bob@away.example")
     away.answer(await away.next("INVITE"), 180)
     await stage.proxy.reload(interface={"two": MORE})
-    assert states(stage) == {"two": "listening", "one": "draining"}
+    assert stage.states() == {"two": "listening", "one": "draining"}
     home.ask("MESSAGE", "sip:bob@away.example")
     await home.next(503)
     assert stage.kernel.journal.refused_for == {Refusal.STOPPING: 1}
     await stage.kernel.stop_proxy(now=True)
     await stage.kernel.start_proxy()
-    assert states(stage) == {"two": "listening"}
+    assert stage.states() == {"two": "listening"}
 
 
 async def test_another_port_is_bound_before_the_old_one_is_closed(scene, autojump_clock):
@@ -276,7 +265,7 @@ async def test_another_port_is_bound_before_the_old_one_is_closed(scene, autojum
     assert plan.rebind == ("one",)
     await trio.sleep(0.1)
     assert stage.proxy.place("one") == ("127.0.0.1", 5080)
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
 
 
 async def test_the_same_port_with_another_role_is_bound_in_place_of_the_old_one(
@@ -289,33 +278,33 @@ async def test_the_same_port_with_another_role_is_bound_in_place_of_the_old_one(
     after = stage.kernel.interfaces.named("one")
     assert after is not before
     assert (after.role, after.state, before.state) == ("lan", "listening", "off")
-    await passes(stage.raw("home.example"), stage.raw("away.example"))
+    await stage.passes(stage.raw("home.example"), stage.raw("away.example"))
 
 
 async def test_an_interface_is_switched_off_and_on(scene, autojump_clock):
     stage = await scene(interface={"one": UDP, "two": MORE})
     await stage.proxy.reload(interface={"one": UDP, "two": {**MORE, "enabled": False}})
     await trio.sleep(0.1)
-    assert states(stage) == {"one": "listening", "two": "off"}
+    assert stage.states() == {"one": "listening", "two": "off"}
     plan = await stage.proxy.reload(interface={"one": UDP, "two": MORE})
     assert plan.listen == ("two",)
-    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.states() == {"one": "listening", "two": "listening"}
 
 
 async def test_a_listener_that_never_came_up_can_be_taken_away(scene, autojump_clock, monkeypatch):
     fail_to_listen(monkeypatch, "two")
     stage = await scene(interface={"one": UDP, "two": MORE})
-    assert states(stage)["two"] == "failed"
+    assert stage.states()["two"] == "failed"
     plan = await stage.proxy.reload(interface={"one": UDP})
     await trio.sleep(0.1)
     assert plan.close == ("two",)
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
 
 
 async def test_the_public_address_changes_for_flows_that_are_open(scene, autojump_clock):
     stage = await scene(interface={"one": UDP})
     home, away = stage.raw("home.example"), stage.raw("away.example")
-    await passes(home, away)
+    await stage.passes(home, away)
     wan = {"use_public_address": True, "public_address": "192.0.2.77"}
     plan = await stage.proxy.reload(wan=wan)
     assert plan.rebind == ()
@@ -360,14 +349,14 @@ async def test_an_address_in_use_undoes_the_reload_as_a_whole(
         await stage.proxy.reload(interface={"one": UDP, "good": MORE, "bad": bad}, **tables)
     assert stage.kernel.settings is settings
     assert stage.kernel.hooks.plugins() == plugins
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
     assert stage.kernel.reloads.failed == 1
     assert "Address already in use" in stage.kernel.reloads.error
     assert "the old configuration runs on" in caplog.text
-    await passes(home, away)
+    await stage.passes(home, away)
     # ... and the next one succeeds.
     await stage.proxy.reload(interface={"one": UDP, "good": MORE})
-    assert states(stage) == {"one": "listening", "good": "listening"}
+    assert stage.states() == {"one": "listening", "good": "listening"}
     assert stage.kernel.reloads.error == ""
 
 
@@ -379,9 +368,9 @@ async def test_a_listener_that_made_room_is_bound_again_when_the_reload_is_undon
     bad = {"bind": "127.0.0.3", "port": 5060, "protocol": "udp"}
     with pytest.raises(ReloadError):
         await stage.proxy.reload(interface={"one": {**UDP, "role": "lan"}, "bad": bad})
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
     assert stage.kernel.interfaces.named("one").role == "wan"
-    await passes(stage.raw("home.example"), stage.raw("away.example"))
+    await stage.passes(stage.raw("home.example"), stage.raw("away.example"))
 
 
 async def test_a_certificate_that_cannot_be_used_refuses_the_reload(
@@ -420,10 +409,10 @@ async def test_a_plan_changes_nothing(scene, autojump_clock):
     configured = stage.proxy._configured._replace(
         tables={"interface": {"one": {**UDP, "port": 5080}, "two": MORE}}
     )
-    before = states(stage)
+    before = stage.states()
     plan = await stage.kernel.plan(configured.settings())
     assert (plan.listen, plan.rebind) == (("two",), ("one",))
-    assert states(stage) == before
+    assert stage.states() == before
     assert stage.proxy.place("one") == ("127.0.0.1", 5060)
     assert stage.kernel.reloads.count == 0
 
@@ -471,7 +460,7 @@ async def test_a_thousand_reloads_under_load_lose_no_message_and_leave_nothing_b
     assert kernel.journal.answers == {(b"MESSAGE", 200): 2000}
     assert (kernel.reloads.count, kernel.reloads.failed) == (1000, 0)
     await trio.sleep(60)
-    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.states() == {"one": "listening", "two": "listening"}
     assert all(kernel.listeners.has(interface) for interface in kernel.interfaces.all)
     assert kernel.interfaces.named("one").status is Status.LISTENING
     assert len(kernel.services) == 0

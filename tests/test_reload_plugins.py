@@ -11,19 +11,8 @@ UDP = {"bind": "127.0.0.1", "port": 5060, "protocol": "udp"}
 MORE = {"bind": "127.0.0.1", "port": 5070, "protocol": "udp"}
 
 
-def states(stage):
-    return {i.name: i.state for i in stage.kernel.interfaces.all}
-
-
 def route(server, **settings):
     return {"server": server, "trusted": True, "protocol": "udp", **settings}
-
-
-async def passes(home, away, domain="away.example"):
-    """One request and its answer."""
-    home.ask("MESSAGE", f"sip:bob@{domain}")
-    away.answer(await away.next("MESSAGE"), 200)
-    await home.next(200)
 
 
 class MemoConfig(Config):
@@ -145,9 +134,9 @@ async def test_a_plugin_that_fails_undoes_the_reload_and_the_old_one_serves_on(
     assert str(failure.value) == why
     assert stage.proxy.plugin("memo") is old
     assert (old.running, old.kept) == (1, ["a binding"])
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
     assert [state.status for state in stage.kernel.services] == ["running"]
-    await passes(stage.raw("home.example"), stage.raw("away.example"))
+    await stage.passes(stage.raw("home.example"), stage.raw("away.example"))
 
 
 async def test_a_reload_does_not_wait_for_ever_for_a_service(scene, autojump_clock, memo):
@@ -187,7 +176,7 @@ async def test_a_service_that_never_gets_ready_does_not_keep_the_proxy_from_star
 ):
     stage = await scene(memo={"broken": "hangs"})
     assert [state.status for state in stage.kernel.services] == ["starting"]
-    await passes(stage.raw("home.example"), stage.raw("away.example"))
+    await stage.passes(stage.raw("home.example"), stage.raw("away.example"))
 
 
 async def test_the_process_can_be_ended_while_a_service_gets_ready(scene, autojump_clock, memo):
@@ -212,7 +201,7 @@ async def test_a_listener_that_has_gone_while_it_was_to_come_back_listens(
     home.ask("MESSAGE", "sip:bob@away.example")
     request = await away.next("MESSAGE")
     await stage.proxy.reload(interface={"two": MORE}, memo={})
-    assert states(stage) == {"two": "listening", "one": "draining"}
+    assert stage.states() == {"two": "listening", "one": "draining"}
 
     async with trio.open_nursery() as nursery:
 
@@ -224,7 +213,7 @@ async def test_a_listener_that_has_gone_while_it_was_to_come_back_listens(
         nursery.start_soon(answer)
         await stage.proxy.reload(interface={"one": UDP, "two": MORE}, memo={"broken": "slow"})
     await trio.sleep(20)
-    assert states(stage) == {"one": "listening", "two": "listening"}
+    assert stage.states() == {"one": "listening", "two": "listening"}
     assert stage.kernel.listeners.has(stage.kernel.interfaces.named("one"))
 
 
@@ -239,11 +228,11 @@ async def test_a_listener_that_was_to_come_back_goes_on_going_when_that_fails(
     await stage.proxy.reload(interface={"two": MORE}, memo={})
     with pytest.raises(ReloadError):
         await stage.proxy.reload(interface={"one": UDP, "two": MORE}, memo={"broken": "service"})
-    assert states(stage) == {"two": "listening", "one": "draining"}
+    assert stage.states() == {"two": "listening", "one": "draining"}
     away.answer(request, 200)
     await home.next(200)
     await trio.sleep(1)
-    assert states(stage) == {"two": "listening"}
+    assert stage.states() == {"two": "listening"}
 
 
 async def test_a_bug_undoes_a_reload_and_is_told(scene, autojump_clock, memo, monkeypatch):
@@ -255,7 +244,7 @@ async def test_a_bug_undoes_a_reload_and_is_told(scene, autojump_clock, memo, mo
     monkeypatch.setattr("sipx.reload.Reload._serve", broken)
     with pytest.raises(ReloadError, match="internal error: KeyError: 'oops'"):
         await stage.proxy.reload(interface={"one": UDP, "two": MORE})
-    assert states(stage) == {"one": "listening"}
+    assert stage.states() == {"one": "listening"}
     assert stage.kernel.reloads.error == "internal error: KeyError: 'oops'"
 
 
