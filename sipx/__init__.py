@@ -10,6 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from sipx.accounts import (
+        Account,
+        UserSet,
+        address_of_record,
+        pattern_refusal,
+    )
     from sipx.addresses import (
         is_private,
         parse_address,
@@ -69,6 +75,9 @@ if TYPE_CHECKING:
         Done,
         changing,
     )
+    from sipx.cookies import (
+        peer_id,
+    )
     from sipx.domains import (
         DomainSet,
         DomainTable,
@@ -117,6 +126,11 @@ if TYPE_CHECKING:
         Status,
         host_port,
     )
+    from sipx.locations import (
+        Binding,
+        BindingChange,
+        LocationStore,
+    )
     from sipx.logs import (
         harmless,
         log_formatter,
@@ -131,7 +145,6 @@ if TYPE_CHECKING:
         Finding,
         InterfaceRequest,
         Later,
-        LocationStore,
         LogFiles,
         NextHop,
         Peer,
@@ -181,6 +194,12 @@ if TYPE_CHECKING:
     )
 
 _PLACES: Final = {
+    "sipx.accounts": (
+        "Account",
+        "UserSet",
+        "address_of_record",
+        "pattern_refusal",
+    ),
     "sipx.addresses": (
         "is_private",
         "parse_address",
@@ -270,6 +289,12 @@ _PLACES: Final = {
         "Status",
         "host_port",
     ),
+    "sipx.locations": (
+        "Binding",
+        "BindingChange",
+        "LocationStore",
+    ),
+    "sipx.cookies": ("peer_id",),
     "sipx.logs": (
         "harmless",
         "log_formatter",
@@ -284,7 +309,6 @@ _PLACES: Final = {
         "Finding",
         "InterfaceRequest",
         "Later",
-        "LocationStore",
         "LogFiles",
         "NextHop",
         "Peer",
@@ -351,7 +375,10 @@ def __dir__() -> list[str]:
 __all__ = [
     "READ_SIZE",
     "Accept",
+    "Account",
     "Action",
+    "Binding",
+    "BindingChange",
     "Bound",
     "Branch",
     "ByDomain",
@@ -435,7 +462,9 @@ __all__ = [
     "TlsSession",
     "TransactionRecord",
     "Transport",
+    "UserSet",
     "Verdict",
+    "address_of_record",
     "by_direct",
     "by_hosting",
     "by_ms_suffix",
@@ -458,6 +487,8 @@ __all__ = [
     "name_refusal",
     "open_socket",
     "parse_address",
+    "pattern_refusal",
+    "peer_id",
     "proves",
     "refuse",
 ]

@@ -31,6 +31,8 @@ class Flow(ABC):
     """
 
     __slots__ = (
+        "account",
+        "account_until",
         "address",
         "carries_requests",
         "closed",
@@ -74,6 +76,10 @@ class Flow(ABC):
         """Whether requests went out here whose transactions must hear of its end."""
         self.closed = False
         self.peer: Peer | None = None
+        self.account = ""
+        """The account that proved itself here last; set by whoever checked its credentials."""
+        self.account_until = 0.0
+        """Until when a live registration of that account on this flow authorises its requests."""
         self.examined: Examination | None = None
         """What its peer's certificate was found to be; None where there is none."""
         self.lost = ""

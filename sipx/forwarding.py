@@ -328,13 +328,7 @@ def _bind(target: Target) -> str | None:
 
 
 def _record_route(scheme: bytes, cookie: bytes, interface: Interface) -> bytes:
-    protocol = interface.protocol
-    transport = b""
-    if protocol in ("tls", "mtls"):
-        transport = b"" if scheme == b"sips" else b";transport=tls"
-    elif protocol != "udp":
-        transport = b";transport=" + protocol.encode()
-    return b"Record-Route: <%b:%b@%b%b;lr>" % (scheme, cookie, interface.sent_by, transport)
+    return b"Record-Route: <" + interface.uri(cookie, scheme) + b">"
 
 
 def guard_identity(

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
+    from sipx.accounts import Account
     from sipx.config.model import KernelConfig
-    from sipx.flows import FlowTable
+    from sipx.flows import Flow, FlowTable
     from sipx.kernel import Kernel
+    from sipx.locations import LocationStore
     from sipx.plugin import Target
     from sipx.resolver import Resolver
     from sipx.sip.message import Request, Response
@@ -76,6 +78,14 @@ class PluginHandle:
 
         return status_of(self._kernel)
 
+    def accounts(self) -> tuple[Account, ...]:
+        """Who may log on."""
+        return self._kernel.hooks.accounts()
+
+    def location_store(self) -> LocationStore | None:
+        """The store of the first plugin that has one."""
+        return self._kernel.hooks.location_store()
+
     def trouble(self, kind: str, name: str) -> str:
         """What does not work now, or ""."""
         found = self._kernel.troubles.of(kind, name)
@@ -96,3 +106,7 @@ class PluginHandle:
     async def send_request(self, request: Request, target: Target) -> Response:
         """Send a request of our own; see sipx.plugin.Proxy."""
         return await self._kernel.user_agent.send_request(request, target)
+
+    async def open_flow(self, target: Target) -> Flow:
+        """The flow to a target; see sipx.plugin.Proxy."""
+        return await self._kernel.user_agent.open_flow(target)

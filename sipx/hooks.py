@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
+    from sipx.accounts import Account
     from sipx.control.methods import Method
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
     from sipx.identity import Partner
+    from sipx.locations import LocationStore
     from sipx.plugin import (
         Check,
         Discovery,
         InterfaceRequest,
         Later,
-        LocationStore,
         Peer,
+        Refuse,
         Sender,
         Service,
         Target,
@@ -72,11 +74,16 @@ class Hooks:
     flow_closed: tuple[Callable[[Flow, str], None], ...]
     validate_request: tuple[Callable[[Request, Flow], Response | None], ...]
     authenticate_request: tuple[Callable[[Request, Flow], Verdict | Later[Verdict] | None], ...]
-    authorise_request: tuple[Callable[[Request, Flow], Verdict | None], ...]
-    determine_targets: tuple[
-        Callable[[Request, Sender], Targets | Later[Targets] | None],
+    authorise_request: tuple[Callable[[Request, Flow, Sender], Verdict | None], ...]
+    serve_request: tuple[
+        Callable[[Request, Sender, Flow], Response | Later[Response] | None],
         ...,
     ]
+    determine_targets: tuple[
+        Callable[[Request, Sender], Targets | Refuse | Later[Targets | Refuse] | None],
+        ...,
+    ]
+    dialog_target: tuple[Callable[[bytes, Flow | None, Sender], Target | Refuse | None], ...]
     forward_request: tuple[Callable[[Request, Target], None], ...]
     process_response: tuple[Callable[[Response, Branch], None], ...]
     transaction_ended: tuple[Callable[[TransactionRecord], None], ...]
@@ -193,12 +200,42 @@ class Hooks:
         return tuple(given.item for given in self._contributions("discoveries"))
 
     def location_store(self) -> LocationStore | None:
-        """The store of the first plugin that has one."""
+        """The store of the first plugin that has one; each plugin is asked once."""
         for impl in self._impls("location_store"):
-            store: LocationStore | None = self._call(impl, "location_store")
+            key = (impl.plugin_name, "location_store")
+            if key not in self._given:
+                self._given[key] = self._call(impl, "location_store")
+            store: LocationStore | None = self._given[key]
             if store is not None:
                 return store
         return None
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Who may log on. Of two of one name the first counts."""
+        found: dict[str, Account] = {}
+        for given in self._contributions("accounts"):
+            found.setdefault(given.item.name, given.item)
+        return tuple(found.values())
+
+    def option_tags(self) -> frozenset[bytes]:
+        """What may stand in Proxy-Require."""
+        return frozenset(given.item.lower() for given in self._contributions("option_tags"))
+
+    def explain_targets(self, request: Request, sender: Sender) -> tuple[str, ...]:
+        """Why the targets of a request are what they are, in words."""
+        given: dict[str, object] = {"request": request, "sender": sender}
+        lines: list[str] = []
+        for impl in self._impls("explain_targets"):
+            function: Callable[..., Any] = impl.function
+            lines += function(*[given[name] for name in impl.argnames])
+        return tuple(lines)
+
+    def reloaded(self) -> tuple[Contribution[Callable[[], None]], ...]:
+        """Who wants to be told that another configuration is in force."""
+        found: list[Contribution[Any]] = [
+            Contribution(impl.plugin_name, impl.function) for impl in self._impls("reloaded")
+        ]
+        return tuple(found)
 
     def partners(self) -> tuple[Partner, ...]:
         """Who may be at the other end of TLS."""

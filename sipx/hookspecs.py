@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
+    from sipx.accounts import Account
     from sipx.events import Direction, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
     from sipx.identity import Partner
+    from sipx.locations import LocationStore
     from sipx.plugin import (
         Check,
         Discovery,
         InterfaceRequest,
         Later,
-        LocationStore,
         Peer,
+        Refuse,
         Sender,
         Service,
         Target,
@@ -44,7 +46,9 @@ HOT = (
     "validate_request",
     "authenticate_request",
     "authorise_request",
+    "serve_request",
     "determine_targets",
+    "dialog_target",
     "forward_request",
     "process_response",
     "transaction_ended",
@@ -78,6 +82,18 @@ def location_store() -> LocationStore | None:
 
 
 @hookspec
+def accounts() -> Iterable[Account]:
+    """When somebody asks: who may log on, with those that have come since the start."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def option_tags() -> Iterable[bytes]:
+    """At start: option tags that this plugin understands in Proxy-Require (RFC 3261 §16.3)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
 def services() -> Iterable[Service]:
     """At start: async functions for the plugin's own nursery, restarted when they fail."""
     raise AssertionError("a specification is never called")
@@ -92,6 +108,12 @@ def log_handlers() -> Iterable[logging.Handler]:
 @hookspec
 def take_over(old: object) -> None:
     """At a reload that makes the plugin anew: take from the old one what must not be lost."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def reloaded() -> None:
+    """After a reload: another configuration is in force, other plugins may have changed."""
     raise AssertionError("a specification is never called")
 
 
@@ -156,14 +178,36 @@ def authenticate_request(request: Request, flow: Flow) -> Verdict | Later[Verdic
 
 
 @hookspec(firstresult=True)
-def authorise_request(request: Request, flow: Flow) -> Verdict | None:
+def authorise_request(request: Request, flow: Flow, sender: Sender) -> Verdict | None:
     """Hot, where the verdict above asks for it: credentials or a live registration; else 403."""
     raise AssertionError("a specification is never called")
 
 
 @hookspec(firstresult=True)
-def determine_targets(request: Request, sender: Sender) -> Targets | Later[Targets] | None:
+def serve_request(
+    request: Request, sender: Sender, flow: Flow
+) -> Response | Later[Response] | None:
+    """Hot, requests to a domain or to this proxy itself: a user agent server (RFC 3261 §10.3)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def determine_targets(
+    request: Request, sender: Sender
+) -> Targets | Refuse | Later[Targets | Refuse] | None:
     """Hot, requests outside dialogs: the target set (RFC 3261 §16.5); if nobody knows, 404."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def dialog_target(peer: bytes, flow: Flow | None, sender: Sender) -> Target | Refuse | None:
+    """Hot, requests within a dialog with somebody who logged on: the way there now (RFC 5626)."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def explain_targets(request: Request, sender: Sender) -> Iterable[str]:
+    """For ``sipx routes explain``: why the targets are what they are, a line for each step."""
     raise AssertionError("a specification is never called")
 
 

@@ -141,6 +141,19 @@ class Interface:
         rport = b"" if self.transport.reliable else b";rport"
         return b"Via: SIP/2.0/%b %b%b;branch=z9hG4bK" % (self.transport.via, self.sent_by, rport)
 
+    def uri(self, user: bytes, scheme: bytes = b"sip") -> bytes:
+        """A SIP URI that leads to this listener: what stands in Record-Route, Path, Service-Route.
+
+        RFC 3261 §16.6 item 4: it "MUST contain an lr parameter".
+        """
+        transport = b""
+        if self.protocol in ("tls", "mtls"):
+            transport = b"" if scheme == b"sips" else b";transport=tls"
+        elif self.protocol != "udp":
+            transport = b";transport=" + self.protocol.encode()
+        at = user + b"@" if user else b""
+        return b"%b:%b%b%b;lr" % (scheme, at, self.sent_by, transport)
+
     def reaches(self, address: str) -> bool:
         """Whether it speaks the address family of ``address``."""
         return (":" in address) == (":" in self.listen_address)

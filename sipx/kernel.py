@@ -358,6 +358,9 @@ class Kernel:
     def _reloaded(self, plan: Plan) -> None:
         self.reloads.succeeded(plan, self.wall())
         self.report("", Reloaded(changes=tuple(plan.lines())))
+        for plugin in self.hooks.reloaded():
+            with self._barrier(f"plugin {plugin.plugin} was told of a reload"):
+                plugin.item()
         for told in self.after_reload:
             with self._barrier("a reload was told of"):
                 told(plan)

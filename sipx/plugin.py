@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     import trio
 
+    from sipx.accounts import Account
     from sipx.flows import Flow, FlowTable
     from sipx.identity import Partner
     from sipx.interfaces import Interface
+    from sipx.locations import LocationStore
     from sipx.resolver import Hop, Resolver
     from sipx.sip.message import Request, Response
     from sipx.sip.parser import Limits
@@ -77,7 +79,8 @@ class Sender:
 
     ``domains`` holds the domains that may stand in From; ``trusted`` decides whether identity
     headers (RFC 3325) survive; ``row`` is the row of docs/trust.md that accepted it; ``name``
-    names the route or account.
+    names the route or account. ``account`` is who logged on: what belongs to its dialogs comes
+    to it over its own flow, wherever its Contact leads.
     """
 
     kind: SenderKind
@@ -85,6 +88,7 @@ class Sender:
     domains: Container[bytes]
     trusted: bool
     row: int = 0
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +109,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer with ``status``; ``why`` goes into the Warning header (399) and into the log."""
+    """Answer with ``status``; ``why`` goes into the Warning header (399) and into the log.
+
+    Status 0 gives no answer at all: for a source that is banned.
+    """
 
     status: int
     why: str
@@ -152,6 +159,7 @@ class Target:
     headers may go there (RFC 3325). ``name`` is what the Sender of its own requests will be called:
     a dialog is continued by its two ends only (empty: by any sender that is known). ``partner``
     says who has to be at the other end of a TLS connection; without it the host of the URI.
+    ``route`` is a preloaded route set (the Path of a binding, RFC 3327 §5.4), topmost first.
     """
 
     uri: bytes | None = None
@@ -161,13 +169,23 @@ class Target:
     partner: Partner | None = None
     flow: Flow | None = None
     """A flow to use and no other (a registered connection)."""
+    account: Account | None = None
+    """Who logged on at the other end: dialogs with it go on over its flow (RFC 5626)."""
+    route: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """A target set: groups are tried one after the other, the targets of a group in parallel."""
+    """A target set: groups are tried one after the other, the targets of a group in parallel.
+
+    ``hunt``: the next group is asked only after 404, 408, 430, 480, 503 or where nobody could be
+    reached (always so for SUBSCRIBE and PUBLISH). ``unreachable`` is the answer where no target
+    could be reached at all, in place of 430, 500 or 504.
+    """
 
     groups: tuple[tuple[Target, ...], ...]
+    hunt: bool = False
+    unreachable: Refuse | None = None
 
 
 # ---------------------------------------------------------------- what plugins contribute
@@ -318,12 +336,6 @@ class Discovery(Protocol):
         ...
 
 
-class LocationStore(Protocol):
-    """Where bindings live (RFC 3261 §10); completed by the registrar's needs."""
-
-    name: str
-
-
 class Service(Protocol):
     """An async function run in the plugin's own nursery, restarted when it fails."""
 
@@ -433,6 +445,14 @@ class Proxy(Protocol):
         """What runs now: what ``sipx status`` shows."""
         ...
 
+    def accounts(self) -> tuple[Account, ...]:
+        """Who may log on, as the plugins say now."""
+        ...
+
+    def location_store(self) -> LocationStore | None:
+        """The store of the first plugin that has one; the same one each time."""
+        ...
+
     def trouble(self, kind: str, name: str) -> str:
         """What does not work now with a partner or an interface, in words; "" if nothing is known.
 
@@ -461,6 +481,13 @@ class Proxy(Protocol):
 
         Via, Max-Forwards, CSeq and Call-ID are filled in where absent. Raises SendError when no
         hop could be reached or the transaction timed out.
+        """
+        ...
+
+    async def open_flow(self, target: Target) -> Flow:
+        """The flow to a target's first hop that can be reached; connects where there is none.
+
+        Raises SendError.
         """
         ...
 

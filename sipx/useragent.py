@@ -12,7 +12,7 @@ from sipx.sip.transaction import ClientTransaction, request_within
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from sipx.flows import Flow
     from sipx.sip.message import Request, Response
@@ -74,25 +74,46 @@ class UserAgentClient:
         """Send to the first hop that answers; see sipx.plugin.Proxy. Raises SendError."""
         if target.uri is not None:
             request.set_uri(target.uri)
+        for value in reversed(target.route):
+            request.add_first(b"Route", value)
         self._complete(request)
-        try:
-            hops = await self._paths.hops(target, request.uri, None)
-        except NoHop as error:
-            raise SendError(error.why, error.status) from error
-        bind = target.hops[0].bind if target.hops else None
         failure = SendError("the target has no hop", 503)
-        for hop in hops:
-            try:
-                flow = await self._paths.flow(hop, bind)
-            except NoHop as error:
-                failure = SendError(error.why, error.status)
+        async for way in self._ways(target, request.uri):
+            if isinstance(way, SendError):
+                failure = way
                 continue
-            own = await self._try(request, flow)
+            own = await self._try(request, way)
             if own.response is not None and own.response.status != 503:
                 return own.response
             status = 503 if own.response is not None else own.failure
-            failure = SendError(f"{flow.name} did not serve the request", status)
+            failure = SendError(f"{way.name} did not serve the request", status)
         raise failure
+
+    async def open_flow(self, target: Target) -> Flow:
+        """The flow to the first hop that can be reached. Raises SendError."""
+        failure = SendError("the target has no hop", 503)
+        async for way in self._ways(target, target.uri or b""):
+            if not isinstance(way, SendError):
+                return way
+            failure = way
+        raise failure
+
+    async def _ways(self, target: Target, uri: bytes) -> AsyncIterator[Flow | SendError]:
+        """A flow to each hop in order, or why there is none."""
+        if target.flow is not None:
+            gone = SendError("the flow has gone", 430)
+            yield gone if target.flow.closed else target.flow
+            return
+        try:
+            hops = await self._paths.hops(target, uri, None)
+        except NoHop as error:
+            raise SendError(error.why, error.status) from error
+        bind = target.hops[0].bind if target.hops else None
+        for hop in hops:
+            try:
+                yield await self._paths.flow(hop, bind, partner=target.partner)
+            except NoHop as error:
+                yield SendError(error.why, error.status)
 
     async def _try(self, request: Request, flow: Flow) -> OwnRequest:
         key = b"z9hG4bK%xg0" % self._rng.getrandbits(64)
