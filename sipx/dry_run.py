@@ -25,7 +25,7 @@ from sipx.identity import EkuPolicy
 from sipx.interfaces import host_port
 from sipx.kernel import Kernel
 from sipx.paths import NoHop
-from sipx.plugin import Accept, Later, Sender
+from sipx.plugin import Accept, Later, Refuse, Sender
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram
@@ -279,7 +279,7 @@ class DryRun:
             known = known or verdict is not None
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
             try:
-                sender = core.admit(verdict, request, flow)
+                sender = core.admit(verdict, request, flow).sender
             except Refused as refusal:
                 if not row:
                     raise
@@ -321,6 +321,8 @@ class DryRun:
         found = core.determine_targets(request, sender)
         if isinstance(found, Later):
             found = await _later(found)
+        if isinstance(found, Refuse):
+            raise Refused(found.status, found.why)
         if found is None or not any(found.groups):
             ours = cached_uri(request.uri).host in self._kernel.domains
             raise Refused(404, "nobody here knows this user" if ours else "no route to this domain")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.interfaces import Interface
     from sipx.paths import Permitted
-    from sipx.plugin import Sender, Target
+    from sipx.plugin import Refuse, Sender, Target
     from sipx.resolver import Hop
 
 TIMER_C: Final = 100
@@ -32,6 +32,9 @@ _PREFERRED: Final = (401, 407, 415, 420, 484)
 
 # Serial hunting for SUBSCRIBE and PUBLISH (RFC 3856 §6.6: one subscription, one dialog).
 _HUNT_ON: Final = frozenset({404, 408, 430, 480, 503})
+
+_NOBODY: Final = frozenset({430, 480, 500, 502, 503, 504})
+"""What stands for a target that could not be reached, or would not serve now."""
 
 
 class Core(Protocol):
@@ -135,6 +138,7 @@ class AckContext:
     """An ACK on its way to the far end: forwarded once, without a transaction (§16.11 alike)."""
 
     __slots__ = (
+        "authorised",
         "breadth",
         "cookie",
         "core",
@@ -155,6 +159,7 @@ class AckContext:
         self.near: Interface | None = None
         self.permitted: Permitted | None = None
         self.cookie = b""
+        self.authorised = False
         self.breadth = 0
         self.loop = b"0"
         self.done = False
@@ -210,11 +215,13 @@ class ResponseContext:
 
     ``near`` is the interface that the dialog's own Record-Route names, ``permitted`` what its
     cookie allows (None: the hops come from configuration), ``cookie`` that cookie as it was
-    written; ``breadth`` is the Max-Breadth left for its branches (RFC 5393 §5.3.3).
+    written; ``breadth`` is the Max-Breadth left for its branches (RFC 5393 §5.3.3); ``authorised``
+    tells that credentials were asked for and right.
     """
 
     __slots__ = (
         "answered",
+        "authorised",
         "branches",
         "breadth",
         "cancelled",
@@ -227,11 +234,13 @@ class ResponseContext:
         "loop",
         "near",
         "permitted",
+        "reached",
         "request",
         "sender",
         "server",
         "started",
         "timer_c",
+        "unreachable",
     )
 
     def __init__(
@@ -251,6 +260,11 @@ class ResponseContext:
         """The final response has been counted and recorded; a call may bring its 2xx again."""
         self.cancelled = False
         self.hunting = False
+        self.reached = False
+        """Somebody has given a final response of his own, which is no 503."""
+        self.unreachable: Refuse | None = None
+        """What is answered when nobody could be reached."""
+        self.authorised = False
         self.timer_c = 0.0
         self.near: Interface | None = None
         self.permitted: Permitted | None = None
@@ -308,6 +322,7 @@ class ResponseContext:
             return
         if status == 503 and self._fail_over(branch):
             return
+        self.reached = self.reached or status != 503
         branch.response = response
         if status >= 600:
             self.groups.clear()
@@ -361,6 +376,11 @@ class ResponseContext:
         self.done = True
         if self.cancelled and best.status in (408, 500, 503):
             best = self.request.reply(487)
+        elif self.unreachable is not None and not self.reached and best.status in _NOBODY:
+            refusal = self.unreachable
+            best = self.request.reply(
+                refusal.status, headers=refusal.headers + warning(refusal.why)
+            )
         source = next((b for b in self.branches if b.response is best), None)
         if best.status in (401, 407):
             best = merge_challenges(best, responses)

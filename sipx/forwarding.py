@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sipx.cookies import TRUSTED, Cookies
+from sipx.cookies import AUTHENTICATED, FAR_BY_FLOW, NEAR_BY_FLOW, TRUSTED, Cookies
 from sipx.paths import NoHop, Paths
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
@@ -82,7 +82,9 @@ class Forwarder:
                         raise NoHop(430, "the flow to this user has gone")
                     self.launch(branch, target.flow)
                     return
-                hops = self.paths.hops_now(target, next_uri(context.request), context.permitted)
+                hops = self.paths.hops_now(
+                    target, next_uri(context.request, target), context.permitted
+                )
                 if hops is None:
                     self._park(branch)
                     return
@@ -111,7 +113,7 @@ class Forwarder:
         flow: Flow | None = None
         try:
             if not branch.hops:
-                uri = next_uri(context.request)
+                uri = next_uri(context.request, target)
                 hops = await self.paths.hops(target, uri, context.permitted)
                 branch.hops = self.paths.by_health(hops)
             hop = branch.hops[branch.index]
@@ -207,13 +209,17 @@ class Forwarder:
         # Item 4: Record-Route, above those that are there.
         if copy.method in RECORD_ROUTED:
             head[2:2] = self.record_routes(context, target, flow, copy)
+        elif copy.method == b"REGISTER":
+            head[2:2] = [self._path(context, target)]
         # Item 5: what plugins add. Item 6: the Route set.
+        for value in reversed(target.route):
+            copy.add_first(b"Route", value)
         for hook in self.hooks.forward_request:
             try:
                 hook(copy, target)
             except Exception as error:
                 self.journal.fault(hook, "forward_request", error)
-        if layout.route >= 0:
+        if copy.layout.route >= 0:
             _postprocess_route(copy)
         head[0] = copy.start
         # Item 8: Via, with a branch that is unique and carries the loop hash (RFC 5393 §4.2.1).
@@ -243,19 +249,47 @@ class Forwarder:
         Both carry the same cookie; the topmost is the one that the callee's side uses.
         """
         near = context.flow
-        flags = TRUSTED if context.sender.trusted and target.trusted else 0
-        cookie = context.cookie or self.cookies.make(
-            copy.call_id,
-            near.address,
-            flow.address,
-            flags,
-            (context.sender.name, target.name),
-        )
+        cookie = context.cookie or self._cookie(context, target, flow, copy.call_id)
         scheme = b"sips" if copy.uri.startswith(b"sips:") else b"sip"
         lines = [_record_route(scheme, cookie, flow.interface)]
         if near.interface is not flow.interface:
             lines.append(_record_route(scheme, cookie, near.interface))
         return lines
+
+    def _cookie(
+        self,
+        context: ResponseContext | AckContext,
+        target: Target,
+        flow: Flow,
+        call_id: bytes,
+    ) -> bytes:
+        """Who is at the ends of this new dialog, and how each will be reached."""
+        sender, near = context.sender, context.flow
+        flags = TRUSTED if sender.trusted and target.trusted else 0
+        ends = [0, 0]
+        if sender.account is not None:
+            flags |= NEAR_BY_FLOW
+            ends[0] = near.id
+        elif context.authorised:
+            flags |= AUTHENTICATED
+            ends[0] = near.id
+        if target.account is not None or target.flow is not None:
+            flags |= FAR_BY_FLOW
+            ends[1] = flow.id
+        names = (sender.name, target.name)
+        return self.cookies.make(
+            call_id, near.address, flow.address, flags, names, (ends[0], ends[1])
+        )
+
+    def _path(self, context: ResponseContext | AckContext, target: Target) -> bytes:
+        """RFC 3327 §5.2: "the edge proxy MUST insert" itself; the token leads back to the flow.
+
+        RFC 5626 §5.1: with "ob" where the client itself is at the other end of that flow.
+        """
+        near = context.flow
+        uri = near.interface.uri(self.cookies.flow_token(near.id, target.name))
+        first = len(context.request.vias) == 1
+        return b"Path: <" + uri + (b";ob>" if first else b">")
 
     def set_breadth(self, context: ResponseContext, groups: tuple[tuple[Target, ...], ...]) -> None:
         """RFC 5393 §5.3.3: the branches of a fork share the Max-Breadth of the request.
@@ -314,8 +348,10 @@ def _as_sent(copy: Request, head: list[bytes]) -> Request:
     return sent
 
 
-def next_uri(request: Request) -> bytes:
+def next_uri(request: Request, target: Target) -> bytes:
     """Where RFC 3263 starts (§16.6 item 7): the topmost Route, else the Request-URI."""
+    if target.route:
+        return NameAddr.parse(target.route[0]).uri
     i = request.layout.route
     if i < 0:
         return request.uri

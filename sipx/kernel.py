@@ -129,13 +129,15 @@ class Kernel:
         self.user_agent = UserAgentClient(
             self.transactions, self.paths, self.rng, self.edge.batch_begins, self.edge.batch_ends
         )
-        cookies = Cookies(cookie_keys(self.state_directory), wall)
+        process = self.rng.randbytes(4)
+        cookies = Cookies(cookie_keys(self.state_directory), wall, process)
         self.proxy = ProxyCore(
             domains=self.domains,
             hooks=self.hooks,
             interfaces=self.interfaces,
             transactions=self.transactions,
             cookies=cookies,
+            flows=self.flows,
             journal=self.journal,
             forwarder=Forwarder(
                 hooks=self.hooks,

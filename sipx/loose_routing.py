@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sipx.cookies import PREFIX, TRUSTED, Cookie, Cookies, peer_id
+from sipx.cookies import (
+    AUTHENTICATED,
+    FAR_BY_FLOW,
+    FLOW_PREFIX,
+    NEAR_BY_FLOW,
+    PREFIX,
+    TRUSTED,
+    Cookie,
+    Cookies,
+    peer_id,
+)
 from sipx.errors import Refused
-from sipx.plugin import Sender, Target
+from sipx.plugin import Refuse, Sender, Target
 from sipx.reasons import Refusal
 from sipx.sip.headers import NameAddr
 from sipx.sip.uri import SipUri, cached_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from sipx.flows import Flow, FlowTable
     from sipx.forking import AckContext, ResponseContext
     from sipx.identity import Partner
     from sipx.interfaces import Interface, Interfaces
@@ -23,16 +34,27 @@ _ANYBODY: Final = peer_id("")
 """Stands in the cookie of a dialog with a target that has no name."""
 _IN_DIALOG: Final = Target(name="dialog")
 _IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
+_BY_FLOW: Final = (NEAR_BY_FLOW, FAR_BY_FLOW)
 
 
 class LooseRouting:
-    """Takes our own Route entries off. ``partners``: who may be at the far end over TLS."""
+    """Takes our own Route entries off. ``partners``: who may be at the far end over TLS.
+
+    ``logged_on`` asks the plugins for the way to somebody who logged on: the hook dialog_target.
+    """
 
     def __init__(
-        self, interfaces: Interfaces, cookies: Cookies, partners: Iterable[Partner]
+        self,
+        interfaces: Interfaces,
+        cookies: Cookies,
+        flows: FlowTable,
+        logged_on: Callable[[bytes, Flow | None, Sender], Target | Refuse | None],
+        partners: Iterable[Partner],
     ) -> None:
         self.interfaces = interfaces
         self.cookies = cookies
+        self.flows = flows
+        self.logged_on = logged_on
         self.know(partners)
 
     def know(self, partners: Iterable[Partner]) -> None:
@@ -40,15 +62,18 @@ class LooseRouting:
         self._partners = {peer_id(partner.name): partner for partner in partners}
         self._targets: dict[tuple[bytes, bool], Target] = {}
 
-    def preprocess(self, request: Request, context: ResponseContext | AckContext) -> Cookie | None:
+    def preprocess(
+        self, request: Request, context: ResponseContext | AckContext
+    ) -> Cookie | Target | None:
         """§16.4: our own Route values go; what a valid cookie among them says is returned.
 
-        A cookie of ours that does not check out, and a Route to somebody else outside a dialog of
-        ours, are refused: 403.
+        A flow token in their place gives the Target that it leads to. A cookie or token of ours
+        that does not check out, and a Route to somebody else outside a dialog of ours, are
+        refused: 403.
         """
         uri = cached_uri(request.uri)
         user = uri.user
-        cookie: Cookie | None = None
+        cookie: Cookie | Target | None = None
         if user is not None and user.startswith(PREFIX) and self.is_ours(uri):
             # "If the Request-URI of the request contains a value this proxy previously placed into
             # a Record-Route header field, the proxy MUST replace the Request-URI in the request
@@ -66,7 +91,9 @@ class LooseRouting:
             route = SipUri.parse(NameAddr.parse(routes[0]).uri)
             if not self.is_ours(route):
                 break
-            if route.user is not None and route.user.startswith(PREFIX):
+            if route.user is not None and route.user.startswith(FLOW_PREFIX):
+                cookie = self._by_token(route.user, context.sender)
+            elif route.user is not None and route.user.startswith(PREFIX):
                 cookie = self._checked(route.user, request, context.sender)
                 context.cookie = route.user
                 context.near = self._named(route)
@@ -83,12 +110,17 @@ class LooseRouting:
         """Whether a URI names one of our listeners."""
         return (uri.host, _port_of(uri)) in self.interfaces.own
 
-    def other_end(self, cookie: Cookie, sender: Sender) -> Target:
-        """The far end of a dialog of ours. Over TLS it has to be whom the dialog was made with:
-        a Contact or Record-Route is data from outside, and often no more than an address.
+    def other_end(self, cookie: Cookie, sender: Sender, flow: Flow) -> Target:
+        """The far end of a dialog of ours, for a request of ``sender`` on ``flow``.
+
+        Somebody who logged on is reached over its flow, wherever its Contact leads (RFC 5626
+        §5.3). Over TLS anybody else has to be whom the dialog was made with: a Contact or
+        Record-Route is data from outside, and often no more than an address. Raises Refused.
         """
-        near = peer_id(sender.name)
-        far = next((peer for peer in cookie.peers if peer != near), near)
+        there = 1 - self._end_of(cookie, sender, flow)
+        far = cookie.peers[there]
+        if cookie.flags & _BY_FLOW[there]:
+            return self._by_flow(far, self.flows.get(cookie.flows[there]), sender)
         partner = self._partners.get(far)
         trusted = bool(cookie.flags & TRUSTED)
         if partner is None:
@@ -99,10 +131,55 @@ class LooseRouting:
             self._targets[far, trusted] = target
         return target
 
+    def authenticated(self, request: Request, sender: Sender, flow: Flow) -> bool:
+        """Row 27 of docs/trust.md: whether this is within a dialog that credentials for this very
+        flow have formed: then they are not asked for again.
+        """
+        if request.layout.route < 0:
+            return False
+        user = SipUri.parse(NameAddr.parse(request.get_list(b"Route")[0]).uri).user
+        cookie = self.cookies.check(user, request.call_id)
+        if cookie is None or peer_id(sender.name) not in cookie.peers:
+            return False
+        end = self._end_of(cookie, sender, flow)
+        proven = cookie.flags & (_BY_FLOW[end] | (0 if end else AUTHENTICATED))
+        return bool(proven) and cookie.flows[end] == flow.id
+
+    def _end_of(self, cookie: Cookie, sender: Sender, flow: Flow) -> int:
+        """Which end of the dialog sends: 0 who asked, 1 who was asked."""
+        near = peer_id(sender.name)
+        first, second = cookie.peers
+        if first == second:
+            return int(cookie.flows[0] != flow.id and cookie.flows[1] == flow.id)
+        return int(first != near and (second == near or first != _ANYBODY))
+
+    def _by_flow(self, peer: bytes, flow: Flow | None, sender: Sender) -> Target:
+        target = self.logged_on(peer, flow, sender)
+        if isinstance(target, Refuse):
+            raise Refused(target.status, target.why, target.headers, Refusal.USER_UNREACHABLE)
+        if target is None:
+            if flow is None:
+                # RFC 5626 §5.3: "it MUST discard the request" or send "a 430 (Flow Failed)".
+                raise Refused(430, "the flow has gone", reason=Refusal.USER_UNREACHABLE)
+            return Target(name="dialog", flow=flow)
+        return target
+
+    def _by_token(self, user: bytes, sender: Sender) -> Target:
+        """RFC 5626 §5.3: the flow that a Path of ours names, for whom it was given to."""
+        token = self.cookies.check_flow_token(user)
+        if token is None or token.peer != peer_id(sender.name):
+            raise Refused(
+                403, "this Route was not written by this proxy for you", reason=Refusal.ROUTE
+            )
+        flow = self.flows.get(token.flow)
+        if flow is None:
+            raise Refused(430, "the flow has gone", reason=Refusal.USER_UNREACHABLE)
+        return Target(flow=flow)
+
     def _checked(self, user: bytes, request: Request, sender: Sender) -> Cookie:
         """SEC-03: of this dialog, and shown by one of its two ends (docs/trust.md, row 27)."""
         cookie = self.cookies.check(user, request.call_id)
-        if cookie is None or cookie.peers.isdisjoint((peer_id(sender.name), _ANYBODY)):
+        if cookie is None or not {peer_id(sender.name), _ANYBODY}.intersection(cookie.peers):
             raise Refused(
                 403,
                 "this Route was not written by this proxy for this dialog",

@@ -1,7 +1,7 @@
 """The proxy core: RFC 3261 §16, step by step, in its order and its words.
 
     validate_request (§16.3)  ->  authenticate_request  ->  route preprocessing (§16.4)
-      ->  determine_targets (§16.5)  ->  forward (§16.6)
+      ->  [serve_request]  ->  determine_targets (§16.5)  ->  forward (§16.6)
     responses: Branch.on_response -> ResponseContext.received (§16.7) -> respond
 
 Each step is a plain call in the task that read the message. A request that must wait (for a name,
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
-from sipx.cookies import PREFIX, Cookies
+from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import given_breadth, guard_identity
 from sipx.loose_routing import LooseRouting
-from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Targets
+from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
 from sipx.reasons import Refusal
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
@@ -42,7 +42,7 @@ from sipx.trust import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from sipx.flows import Flow
+    from sipx.flows import Flow, FlowTable
     from sipx.forwarding import Forwarder
     from sipx.hooks import Hooks
     from sipx.identity import Partner
@@ -86,6 +86,7 @@ class ProxyCore:
         interfaces: Interfaces,
         transactions: Transactions,
         cookies: Cookies,
+        flows: FlowTable,
         journal: Journal,
         forwarder: Forwarder,
         park: Park,
@@ -96,12 +97,14 @@ class ProxyCore:
         self.interfaces = interfaces
         self.transactions = transactions
         self.timers = transactions.timers
-        self.routing = LooseRouting(interfaces, cookies, partners)
+        self.routing = LooseRouting(interfaces, cookies, flows, self.dialog_target, partners)
         self.journal = journal
         self.forwarder = forwarder
         self.forward = forwarder.forward
         """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
+        self.understood = hooks.option_tags()
+        """Option tags that may stand in Proxy-Require."""
         self.draining = False
         self._asked: Callable[..., Any] | None = None
         """The hook that answered Later, until the request is parked."""
@@ -133,15 +136,28 @@ class ProxyCore:
         flow: Flow,
         verdict: Verdict | None,
     ) -> None:
-        sender = self.admit(verdict, request, flow)
+        accepted = self.admit(verdict, request, flow)
+        sender = accepted.sender
         context = ResponseContext(self, request, transaction, flow, sender)
         context.started = self.timers.now
+        context.authorised = accepted.authorise
         context.loop = loop_hash(request)
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
             cookie = self.routing.preprocess(request, context)
+            if isinstance(cookie, Target):
+                context.add_branch(cookie)
+                return
             if cookie is not None:
-                context.permitted = (cookie.addresses, sender.kind not in _INSIDE)
-                context.add_branch(self.routing.other_end(cookie, sender))
+                self._within(cookie, context)
+                return
+        uri = cached_uri(request.uri)
+        if uri.user is None and (uri.host in self.domains or self.routing.is_ours(uri)):
+            reply = self.serve_request(request, sender, flow)
+            if isinstance(reply, Later):
+                self._wait_for(reply, partial(self._served, context), request, transaction, flow)
+                return
+            if reply is not None:
+                self._served(context, reply)
                 return
         self.check_relay(request, sender)
         targets = self.determine_targets(request, sender)
@@ -151,16 +167,35 @@ class ProxyCore:
         else:
             self._targets_known(context, targets)
 
-    def _targets_known(self, context: ResponseContext, targets: Targets | None) -> None:
+    def _within(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
+        """A request within a dialog of ours goes to its other end."""
+        sender = context.sender
+        context.permitted = (cookie.addresses, sender.kind not in _INSIDE)
+        context.add_branch(self.routing.other_end(cookie, sender, context.flow))
+
+    def _served(self, context: ResponseContext, response: Response) -> None:
+        """A plugin is the user agent server of this request."""
+        if response.status >= 300:
+            self.journal.refused_for[Refusal.REGISTRATION] += 1
+        self.answer(context.request, context.server, context.flow, response)
+        context.release()
+
+    def _targets_known(self, context: ResponseContext, targets: Targets | Refuse | None) -> None:
         request = context.request
         if targets is None:
             raise self._nowhere(request)
+        if isinstance(targets, Refuse):
+            reason = Refusal.USER_UNREACHABLE if targets.status in (430, 480) else Refusal.PLUGIN
+            raise Refused(targets.status, targets.why, targets.headers, reason)
+        if request.method == b"REGISTER":
+            _check_path(request)
+        context.unreachable = targets.unreachable
         groups = targets.groups
         if len(groups) == 1 and len(groups[0]) == 1:
             context.add_branch(groups[0][0])
             return
         self.forwarder.set_breadth(context, groups)
-        context.hunting = request.method in _HUNTED
+        context.hunting = targets.hunt or request.method in _HUNTED
         if not context.next_group():
             raise self._nowhere(request)
 
@@ -237,10 +272,15 @@ class ProxyCore:
         ) and self._loops(request, own):
             return request.reply(482, headers=warning("this request has been here before"))
         # Item 5: "If the request contains a Proxy-Require header field with one or more option-
-        # tags this element does not understand": all, we have none.
+        # tags this element does not understand".
         if layout.proxy_require >= 0:
-            tags = b", ".join(request.get_list(b"Proxy-Require"))
-            return request.reply(420, headers=((b"Unsupported", tags),))
+            tags = [
+                tag
+                for tag in request.get_list(b"Proxy-Require")
+                if tag.lower() not in self.understood
+            ]
+            if tags:
+                return request.reply(420, headers=((b"Unsupported", b", ".join(tags)),))
         # Item 6, authorisation, is authenticate_request. Before it: the plugins' own limits.
         for hook in self.hooks.validate_request:
             try:
@@ -293,10 +333,14 @@ class ProxyCore:
                 return verdict
         return None
 
-    def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Sender:
-        """The verdict, then the From-domain check that follows every accepted sender."""
+    def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Accept:
+        """The verdict, then the From-domain check that follows every accepted sender.
+
+        ``authorise`` of the answer tells whether credentials were asked for, and were right.
+        """
         if isinstance(verdict, Accept):
-            if verdict.authorise:
+            asked = verdict.authorise
+            if asked and not self.routing.authenticated(request, verdict.sender, flow):
                 verdict = self._authorise(verdict, request, flow)
             sender = verdict.sender
             if request.from_domain not in sender.domains:
@@ -309,12 +353,13 @@ class ProxyCore:
                 refusal := method_refusal(request.method, flow.interface.role)
             ):
                 raise Refused(405, refusal, ((b"Allow", ALLOW),), Refusal.METHOD)
-            return sender
+            return verdict if verdict.authorise == asked else Accept(sender, asked)
         if verdict is None:
             raise Refused(403, self._unknown(request, flow), reason=Refusal.SENDER_UNKNOWN)
         if isinstance(verdict, Challenge):
             raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
-        raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.SENDER_REFUSED)
+        reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
+        raise Refused(verdict.status, verdict.why, verdict.headers, reason)
 
     def _unknown(self, request: Request, flow: Flow) -> str:
         """Nobody knows the sender: the row for "no route match" says why that is refused."""
@@ -334,7 +379,7 @@ class ProxyCore:
         """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
         for hook in self.hooks.authorise_request:
             try:
-                verdict = hook(request, flow)
+                verdict = hook(request, flow, accepted.sender)
             except Exception as error:
                 self.journal.fault(hook, "authorise_request", error)
                 raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
@@ -355,11 +400,26 @@ class ProxyCore:
         if sender.kind not in _INSIDE and cached_uri(request.uri).host not in self.domains:
             raise Refused(403, "relaying denied", reason=Refusal.RELAY)
 
-    # ------------------------------------------------------------ §16.5
+    # ------------------------------------------------------------ where it goes
+
+    def serve_request(
+        self, request: Request, sender: Sender, flow: Flow
+    ) -> Response | Later[Response] | None:
+        """A request to a domain or to this proxy: the first plugin that serves it answers."""
+        for hook in self.hooks.serve_request:
+            try:
+                response = hook(request, sender, flow)
+            except Exception as error:
+                self.journal.fault(hook, "serve_request", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if response is not None:
+                self._asked = hook
+                return response
+        return None
 
     def determine_targets(
         self, request: Request, sender: Sender
-    ) -> Targets | Later[Targets] | None:
+    ) -> Targets | Refuse | Later[Targets | Refuse] | None:
         """§16.5: the first plugin that has a target set decides."""
         for hook in self.hooks.determine_targets:
             try:
@@ -370,6 +430,20 @@ class ProxyCore:
             if targets is not None:
                 self._asked = hook
                 return targets
+        return None
+
+    def dialog_target(
+        self, peer: bytes, flow: Flow | None, sender: Sender
+    ) -> Target | Refuse | None:
+        """The way to somebody who logged on, for a request within a dialog."""
+        for hook in self.hooks.dialog_target:
+            try:
+                target = hook(peer, flow, sender)
+            except Exception as error:
+                self.journal.fault(hook, "dialog_target", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if target is not None:
+                return target
         return None
 
     def _nowhere(self, request: Request) -> Refused:
@@ -452,12 +526,23 @@ class ProxyCore:
             reason = Refusal.MALFORMED
         else:
             reason = refusal.reason
+            if not refusal.status:
+                self._ignore(request, transaction, flow, refusal)
+                return
             headers = refusal.headers + (warning(refusal.why) if refusal.why else ())
             reply = request.reply(refusal.status, headers=headers)
         self.journal.refused(request, flow, reply.status, str(refusal), reason)
         self.answer(request, transaction, flow, reply)
         if transaction.context is not None:
             transaction.context.release()
+
+    def _ignore(
+        self, request: Request, transaction: ServerTransaction, flow: Flow, refusal: Refused
+    ) -> None:
+        """A plugin wants no answer at all: who is banned learns nothing, and costs little."""
+        self.journal.refused(request, flow, 0, refusal.why, refusal.reason)
+        self.journal.answered(request.method, 0)
+        self.transactions.abandon(transaction)
 
     # ------------------------------------------------------------ ACK and CANCEL
 
@@ -474,12 +559,15 @@ class ProxyCore:
                 return
             ack = AckContext(self, request, flow, sender)
             ack.loop = loop_hash(request)
+            proven = not verdict.authorise or self.routing.authenticated(request, sender, flow)
             cookie = self.routing.preprocess(request, ack)
-            if cookie is not None:
-                ack.permitted = (cookie.addresses, sender.kind not in _INSIDE)
-                ack.add_branch(self.routing.other_end(cookie, sender))
+            if isinstance(cookie, Cookie):
+                self._within(cookie, ack)
                 return
-            if verdict.authorise:
+            if not proven:
+                return
+            if isinstance(cookie, Target):
+                ack.add_branch(cookie)
                 return
             self.check_relay(request, sender)
             targets = self.determine_targets(request, sender)
@@ -508,6 +596,17 @@ class ProxyCore:
             # A plugin still looks for its sender.
             parked = invite.request
             self.answer(parked, invite, flow, parked.reply(487))
+
+
+def _check_path(request: Request) -> None:
+    """RFC 3327 §5.2: a REGISTER that this proxy adds a Path to. Raises Refused."""
+    if b"path" not in [tag.lower() for tag in request.get_list(b"Supported")]:
+        raise Refused(
+            421,
+            "a REGISTER through this proxy has to support path",
+            ((b"Require", b"path"),),
+            Refusal.MALFORMED,
+        )
 
 
 def loop_hash(request: Request) -> bytes:

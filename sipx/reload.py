@@ -284,6 +284,7 @@ class Reload:
         kernel.domains = kernel.proxy.domains = frozenset(d.encode() for d in config.domains)
         self._forget_troubles()
         kernel.hooks.become(self._hooks)
+        kernel.proxy.understood = kernel.hooks.option_tags()
         kernel.certificates.become(self._certificates)
         kernel.proxy.routing.know(kernel.certificates.partners)
         kernel.take_up_limits()
@@ -369,7 +370,8 @@ def _ask_everything(hooks: Hooks) -> None:
     hooks.services()
     hooks.log_handlers()
     hooks.control_methods()
-    hooks.location_store()
+    hooks.accounts()
+    hooks.option_tags()
 
 
 def _leaves(path: KeyPath, values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, object]]:

@@ -45,7 +45,7 @@ def test_a_dialog_within_one_host_has_one_address():
         frozenset({"192.0.2.1"}),
         0,
         int(NOW) // 3600 * 3600 + LIFETIME,
-        frozenset({peer_id("a.example"), peer_id("b.example")}),
+        (peer_id("a.example"), peer_id("b.example")),
     )
 
 
