@@ -273,18 +273,18 @@ class DryRun:
             reply = core.validate_request(request, flow)
             if reply is not None:
                 raise Refused(reply.status, reply.reason.decode("utf-8", "replace"))
-            verdict = core.authenticate_request(request, flow)
+            verdict = core.admission.authenticate_request(request, flow)
             if isinstance(verdict, Later):
                 verdict = await _later(verdict)
             known = known or verdict is not None
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
             try:
-                sender = core.admit(verdict, request, flow).sender
+                sender = core.admission.admit(verdict, request, flow).sender
             except Refused as refusal:
                 if not row:
                     raise
                 raise Refused(refusal.status, f"{refusal.why} (row {row})") from None
-            core.check_relay(request, sender)
+            core.admission.check_relay(request, sender)
             why = f"{sender.name} is accepted as {sender.kind.value}"
         except Refused as refusal:
             status, why, sender = refusal.status, refusal.why or "refused", None

@@ -209,7 +209,7 @@ class Forwarder:
         # Item 4: Record-Route, above those that are there.
         if copy.method in RECORD_ROUTED:
             head[2:2] = self.record_routes(context, target, flow, copy)
-        elif copy.method == b"REGISTER":
+        elif copy.method == b"REGISTER" and supports_path(copy):
             head[2:2] = [self._path(context, target)]
         # Item 5: what plugins add. Item 6: the Route set.
         for value in reversed(target.route):
@@ -346,6 +346,11 @@ def _as_sent(copy: Request, head: list[bytes]) -> Request:
         name, _, value = line.partition(b": ")
         sent.add_first(name, value)
     return sent
+
+
+def supports_path(request: Request) -> bool:
+    """Whether a REGISTER may be given a Path (RFC 3327 §5.2)."""
+    return b"path" in [tag.lower() for tag in request.get_list(b"Supported")]
 
 
 def next_uri(request: Request, target: Target) -> bytes:

@@ -6,7 +6,8 @@
 
 Each step is a plain call in the task that read the message. A request that must wait (for a name,
 a connection, a plugin's ``Later``) is parked in a task of the kernel and comes back to the step
-it left. This module is the only caller of the hot hooks.
+it left. This module and sipx/admission.py, which asks who sends it, are the only callers of the hot
+hooks that decide.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import trio
 
+from sipx.admission import INSIDE, Admission
 from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
-from sipx.forwarding import given_breadth, guard_identity
+from sipx.forwarding import given_breadth, guard_identity, supports_path
 from sipx.loose_routing import LooseRouting
-from sipx.plugin import Accept, Challenge, Later, Refuse, Sender, Target, Targets
+from sipx.plugin import Accept, Later, Refuse, Sender, Target, Targets
 from sipx.reasons import Refusal
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
@@ -29,15 +31,6 @@ from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
 from sipx.sip.uri import cached_uri, is_ip_address
-from sipx.trust import (
-    Action,
-    Certificate,
-    Incoming,
-    Role,
-    SenderKind,
-    decide_incoming,
-    method_refusal,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -53,10 +46,8 @@ if TYPE_CHECKING:
     from sipx.transactions import Transactions
 
 T = TypeVar("T")
-ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
-_INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 _INVALID: Final = {
     420: Refusal.MALFORMED,
     440: Refusal.MALFORMED,
@@ -98,6 +89,7 @@ class ProxyCore:
         self.transactions = transactions
         self.timers = transactions.timers
         self.routing = LooseRouting(interfaces, cookies, flows, self.dialog_target, partners)
+        self.admission = Admission(domains, hooks, journal, self.routing)
         self.journal = journal
         self.forwarder = forwarder
         self.forward = forwarder.forward
@@ -120,8 +112,9 @@ class ProxyCore:
                     self.journal.refused_for[self._invalid(reply.status, flow)] += 1
                 self.answer(request, transaction, flow, reply)
                 return
-            verdict = self.authenticate_request(request, flow)
+            verdict = self.admission.authenticate_request(request, flow)
             if isinstance(verdict, Later):
+                self._asked = self.admission.asked
                 go_on = partial(self._authenticated, request, transaction, flow)
                 self._wait_for(verdict, go_on, request, transaction, flow)
             else:
@@ -136,7 +129,7 @@ class ProxyCore:
         flow: Flow,
         verdict: Verdict | None,
     ) -> None:
-        accepted = self.admit(verdict, request, flow)
+        accepted = self.admission.admit(verdict, request, flow)
         sender = accepted.sender
         context = ResponseContext(self, request, transaction, flow, sender)
         context.started = self.timers.now
@@ -159,7 +152,7 @@ class ProxyCore:
             if reply is not None:
                 self._served(context, reply)
                 return
-        self.check_relay(request, sender)
+        self.admission.check_relay(request, sender)
         targets = self.determine_targets(request, sender)
         if isinstance(targets, Later):
             go_on = partial(self._targets_known, context)
@@ -170,7 +163,7 @@ class ProxyCore:
     def _within(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
         """A request within a dialog of ours goes to its other end."""
         sender = context.sender
-        context.permitted = (cookie.addresses, sender.kind not in _INSIDE)
+        context.permitted = (cookie.addresses, sender.kind not in INSIDE)
         context.add_branch(self.routing.other_end(cookie, sender, context.flow))
 
     def _served(self, context: ResponseContext, response: Response) -> None:
@@ -187,7 +180,7 @@ class ProxyCore:
         if isinstance(targets, Refuse):
             reason = Refusal.USER_UNREACHABLE if targets.status in (430, 480) else Refusal.PLUGIN
             raise Refused(targets.status, targets.why, targets.headers, reason)
-        if request.method == b"REGISTER":
+        if request.method == b"REGISTER" and context.flow.interface.role == "lan":
             _check_path(request)
         context.unreachable = targets.unreachable
         groups = targets.groups
@@ -317,88 +310,6 @@ class ProxyCore:
 
     def _within_dialog(self, request: Request) -> bool:
         return request.layout.route >= 0 or request.to.tag is not None
-
-    # ------------------------------------------------------------ who sends it
-
-    def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
-        """The first plugin that knows the sender decides; a plugin that raises denies."""
-        for hook in self.hooks.authenticate_request:
-            try:
-                verdict = hook(request, flow)
-            except Exception as error:
-                self.journal.fault(hook, "authenticate_request", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if verdict is not None:
-                self._asked = hook
-                return verdict
-        return None
-
-    def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Accept:
-        """The verdict, then the From-domain check that follows every accepted sender.
-
-        ``authorise`` of the answer tells whether credentials were asked for, and were right.
-        """
-        if isinstance(verdict, Accept):
-            asked = verdict.authorise
-            if asked and not self.routing.authenticated(request, verdict.sender, flow):
-                verdict = self._authorise(verdict, request, flow)
-            sender = verdict.sender
-            if request.from_domain not in sender.domains:
-                raise Refused(
-                    403,
-                    f"{sender.name} may not use this From domain",
-                    reason=Refusal.FROM_DOMAIN,
-                )
-            if sender.kind not in _INSIDE and (
-                refusal := method_refusal(request.method, flow.interface.role)
-            ):
-                raise Refused(405, refusal, ((b"Allow", ALLOW),), Refusal.METHOD)
-            return verdict if verdict.authorise == asked else Accept(sender, asked)
-        if verdict is None:
-            raise Refused(403, self._unknown(request, flow), reason=Refusal.SENDER_UNKNOWN)
-        if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
-        reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
-        raise Refused(verdict.status, verdict.why, verdict.headers, reason)
-
-    def _unknown(self, request: Request, flow: Flow) -> str:
-        """Nobody knows the sender: the row for "no route match" says why that is refused."""
-        decision = decide_incoming(
-            Incoming(
-                protocol=flow.transport,
-                role=Role(flow.interface.role),
-                certificate=Certificate.NONE if flow.examined is None else Certificate.OK,
-                from_ours=request.from_domain in self.domains,
-            )
-        )
-        if flow.examined is None or decision.action is not Action.REFUSE:
-            return "the sender is not known here"
-        return f"{decision.reason}; the certificate: {flow.examined.certificate.describe()}"
-
-    def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
-        """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
-        for hook in self.hooks.authorise_request:
-            try:
-                verdict = hook(request, flow, accepted.sender)
-            except Exception as error:
-                self.journal.fault(hook, "authorise_request", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if isinstance(verdict, Accept):
-                return verdict
-            if isinstance(verdict, Challenge):
-                raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
-            if isinstance(verdict, Refuse):
-                raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.NOT_AUTHORISED)
-        raise Refused(
-            403,
-            f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",
-            reason=Refusal.NOT_AUTHORISED,
-        )
-
-    def check_relay(self, request: Request, sender: Sender) -> None:
-        """SEC-01: outside peers may reach our domains only."""
-        if sender.kind not in _INSIDE and cached_uri(request.uri).host not in self.domains:
-            raise Refused(403, "relaying denied", reason=Refusal.RELAY)
 
     # ------------------------------------------------------------ where it goes
 
@@ -551,7 +462,7 @@ class ProxyCore:
         try:
             if self.validate_request(request, flow) is not None:
                 return
-            verdict = self.authenticate_request(request, flow)
+            verdict = self.admission.authenticate_request(request, flow)
             if not isinstance(verdict, Accept):
                 return
             sender = verdict.sender
@@ -569,7 +480,7 @@ class ProxyCore:
             if isinstance(cookie, Target):
                 ack.add_branch(cookie)
                 return
-            self.check_relay(request, sender)
+            self.admission.check_relay(request, sender)
             targets = self.determine_targets(request, sender)
             if isinstance(targets, Targets) and targets.groups:
                 ack.add_branch(targets.groups[0][0])
@@ -599,8 +510,10 @@ class ProxyCore:
 
 
 def _check_path(request: Request) -> None:
-    """RFC 3327 §5.2: a REGISTER that this proxy adds a Path to. Raises Refused."""
-    if b"path" not in [tag.lower() for tag in request.get_list(b"Supported")]:
+    """RFC 3327 §5.2: where users log on through this proxy, it is the edge that they are reached
+    by, and nobody could reach them without its Path. Raises Refused.
+    """
+    if not supports_path(request):
         raise Refused(
             421,
             "a REGISTER through this proxy has to support path",

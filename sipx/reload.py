@@ -281,7 +281,8 @@ class Reload:
         kernel, settings = self._kernel, self._settings
         config = settings.kernel
         kernel.settings, kernel.config = settings, config
-        kernel.domains = kernel.proxy.domains = frozenset(d.encode() for d in config.domains)
+        domains = frozenset(domain.encode() for domain in config.domains)
+        kernel.domains = kernel.proxy.domains = kernel.proxy.admission.domains = domains
         self._forget_troubles()
         kernel.hooks.become(self._hooks)
         kernel.proxy.understood = kernel.hooks.option_tags()

@@ -12,9 +12,10 @@ from sipx.sip.transaction import ClientTransaction, request_within
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from sipx.flows import Flow
+    from sipx.resolver import Hop
     from sipx.sip.message import Request, Response
     from sipx.transactions import Transactions
 
@@ -78,42 +79,49 @@ class UserAgentClient:
             request.add_first(b"Route", value)
         self._complete(request)
         failure = SendError("the target has no hop", 503)
-        async for way in self._ways(target, request.uri):
-            if isinstance(way, SendError):
-                failure = way
+        for hop in await self._hops(target, request.uri):
+            try:
+                flow = await self._reach(target, hop)
+            except SendError as error:
+                failure = error
                 continue
-            own = await self._try(request, way)
+            own = await self._try(request, flow)
             if own.response is not None and own.response.status != 503:
                 return own.response
             status = 503 if own.response is not None else own.failure
-            failure = SendError(f"{way.name} did not serve the request", status)
+            failure = SendError(f"{flow.name} did not serve the request", status)
         raise failure
 
     async def open_flow(self, target: Target) -> Flow:
         """The flow to the first hop that can be reached. Raises SendError."""
         failure = SendError("the target has no hop", 503)
-        async for way in self._ways(target, target.uri or b""):
-            if not isinstance(way, SendError):
-                return way
-            failure = way
+        for hop in await self._hops(target, target.uri or b""):
+            try:
+                return await self._reach(target, hop)
+            except SendError as error:
+                failure = error
         raise failure
 
-    async def _ways(self, target: Target, uri: bytes) -> AsyncIterator[Flow | SendError]:
-        """A flow to each hop in order, or why there is none."""
+    async def _hops(self, target: Target, uri: bytes) -> tuple[Hop | None, ...]:
+        """Where to try it, in order; None stands for the target's own flow. Raises SendError."""
         if target.flow is not None:
-            gone = SendError("the flow has gone", 430)
-            yield gone if target.flow.closed else target.flow
-            return
+            return (None,)
         try:
-            hops = await self._paths.hops(target, uri, None)
+            return await self._paths.hops(target, uri, None)
         except NoHop as error:
             raise SendError(error.why, error.status) from error
+
+    async def _reach(self, target: Target, hop: Hop | None) -> Flow:
+        """The flow to a hop. Raises SendError."""
+        if hop is None:
+            if target.flow is None or target.flow.closed:
+                raise SendError("the flow has gone", 430)
+            return target.flow
         bind = target.hops[0].bind if target.hops else None
-        for hop in hops:
-            try:
-                yield await self._paths.flow(hop, bind, partner=target.partner)
-            except NoHop as error:
-                yield SendError(error.why, error.status)
+        try:
+            return await self._paths.flow(hop, bind, partner=target.partner)
+        except NoHop as error:
+            raise SendError(error.why, error.status) from error
 
     async def _try(self, request: Request, flow: Flow) -> OwnRequest:
         key = b"z9hG4bK%xg0" % self._rng.getrandbits(64)

@@ -8,12 +8,15 @@ from sipx.plugin import NextHop, SendError, Target
 from sipx.sip import Request
 
 PUBLIC = {
+    "accounts",
     "config",
     "domains",
     "flows",
+    "location_store",
     "log",
     "note_trouble",
     "now",
+    "open_flow",
     "random",
     "report",
     "resolver",

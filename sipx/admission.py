@@ -1,0 +1,132 @@
+"""Who a request comes from, and what every accepted sender is held to (docs/trust.md).
+
+    authenticate_request  ->  [authorise_request]  ->  From domain  ->  method  ->  relay
+
+The plugins say who the sender is; the checks that follow are the kernel's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sipx.errors import Refused
+from sipx.plugin import Accept, Challenge, Later, Refuse, Sender
+from sipx.reasons import Refusal
+from sipx.sip.uri import cached_uri
+from sipx.trust import (
+    Action,
+    Certificate,
+    Incoming,
+    Role,
+    SenderKind,
+    decide_incoming,
+    method_refusal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sipx.flows import Flow
+    from sipx.hooks import Hooks
+    from sipx.journal import Journal
+    from sipx.loose_routing import LooseRouting
+    from sipx.plugin import Verdict
+    from sipx.sip.message import Request
+
+ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
+INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
+"""Who may send requests to other domains."""
+
+
+class Admission:
+    """Asks the plugins who sends a request, and admits it or not."""
+
+    def __init__(
+        self, domains: frozenset[bytes], hooks: Hooks, journal: Journal, routing: LooseRouting
+    ) -> None:
+        self.domains = domains
+        self.hooks = hooks
+        self.journal = journal
+        self.routing = routing
+        self.asked: Callable[..., Any] | None = None
+        """The hook that answered last."""
+
+    def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
+        """The first plugin that knows the sender decides; a plugin that raises denies."""
+        for hook in self.hooks.authenticate_request:
+            try:
+                verdict = hook(request, flow)
+            except Exception as error:
+                self.journal.fault(hook, "authenticate_request", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if verdict is not None:
+                self.asked = hook
+                return verdict
+        return None
+
+    def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Accept:
+        """The verdict, then the From-domain check that follows every accepted sender.
+
+        ``authorise`` of the answer tells whether credentials were asked for, and were right.
+        """
+        if isinstance(verdict, Accept):
+            asked = verdict.authorise
+            if asked and not self.routing.authenticated(request, verdict.sender, flow):
+                verdict = self._authorise(verdict, request, flow)
+            sender = verdict.sender
+            if request.from_domain not in sender.domains:
+                raise Refused(
+                    403,
+                    f"{sender.name} may not use this From domain",
+                    reason=Refusal.FROM_DOMAIN,
+                )
+            if sender.kind not in INSIDE and (
+                refusal := method_refusal(request.method, flow.interface.role)
+            ):
+                raise Refused(405, refusal, ((b"Allow", ALLOW),), Refusal.METHOD)
+            return verdict if verdict.authorise == asked else Accept(sender, asked)
+        if verdict is None:
+            raise Refused(403, self._unknown(request, flow), reason=Refusal.SENDER_UNKNOWN)
+        if isinstance(verdict, Challenge):
+            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+        reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
+        raise Refused(verdict.status, verdict.why, verdict.headers, reason)
+
+    def _unknown(self, request: Request, flow: Flow) -> str:
+        """Nobody knows the sender: the row for "no route match" says why that is refused."""
+        decision = decide_incoming(
+            Incoming(
+                protocol=flow.transport,
+                role=Role(flow.interface.role),
+                certificate=Certificate.NONE if flow.examined is None else Certificate.OK,
+                from_ours=request.from_domain in self.domains,
+            )
+        )
+        if flow.examined is None or decision.action is not Action.REFUSE:
+            return "the sender is not known here"
+        return f"{decision.reason}; the certificate: {flow.examined.certificate.describe()}"
+
+    def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
+        """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
+        for hook in self.hooks.authorise_request:
+            try:
+                verdict = hook(request, flow, accepted.sender)
+            except Exception as error:
+                self.journal.fault(hook, "authorise_request", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if isinstance(verdict, Accept):
+                return verdict
+            if isinstance(verdict, Challenge):
+                raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+            if isinstance(verdict, Refuse):
+                raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.NOT_AUTHORISED)
+        raise Refused(
+            403,
+            f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",
+            reason=Refusal.NOT_AUTHORISED,
+        )
+
+    def check_relay(self, request: Request, sender: Sender) -> None:
+        """SEC-01: outside peers may reach our domains only."""
+        if sender.kind not in INSIDE and cached_uri(request.uri).host not in self.domains:
+            raise Refused(403, "relaying denied", reason=Refusal.RELAY)
