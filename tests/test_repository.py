@@ -27,6 +27,7 @@ DECLARATIONS = {
     "sipx/errors.py",
     "sipx/events.py",
     "sipx/hookspecs.py",
+    "sipx/locations.py",
     "sipx/plugin.py",
     "sipx/sip/errors.py",
     "sipx/trust/terms.py",
