@@ -1,5 +1,6 @@
 """sipx.sip: the SIP protocol without I/O, clock or randomness; standard library only."""
 
+from sipx.sip import digest, nonce
 from sipx.sip.errors import LocalError, RemoteError
 from sipx.sip.headers import AuthParams, CSeq, EventValue, NameAddr, Via, split_list
 from sipx.sip.message import Message, Request, Response
@@ -23,6 +24,8 @@ __all__ = [
     "StreamParser",
     "Via",
     "cached_uri",
+    "digest",
+    "nonce",
     "parse_datagram",
     "split_list",
 ]
