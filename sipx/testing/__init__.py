@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sipx.testing.peer import UserAgent, running
     from sipx.testing.plugin import StartProxy
     from sipx.testing.proxy import ProxyUnderTest, start_proxy
+    from sipx.testing.registering import Logon, Registration, register
     from sipx.testing.sessions import Call, Invitation, Notifier, RefusedError, Subscription
     from sipx.testing.tls_carrier import TlsCarrier
     from sipx.testing.transcript import Pair, Transcript
@@ -36,12 +37,14 @@ _MODULE_OF = {
     "Invitation": "sipx.testing.sessions",
     "Issued": "sipx.testing.certificates",
     "LogUnderTest": "sipx.testing.logs",
+    "Logon": "sipx.testing.registering",
     "Network": "sipx.testing.network",
     "NoAnswerError": "sipx.testing.asking",
     "Notifier": "sipx.testing.sessions",
     "Pair": "sipx.testing.transcript",
     "ProxyUnderTest": "sipx.testing.proxy",
     "RefusedError": "sipx.testing.sessions",
+    "Registration": "sipx.testing.registering",
     "StartProxy": "sipx.testing.plugin",
     "Subscription": "sipx.testing.sessions",
     "TcpCarrier": "sipx.testing.carriers",
@@ -54,6 +57,7 @@ _MODULE_OF = {
     "check_plugin": "sipx.testing.contract",
     "dns_server": "sipx.testing.dns",
     "read_configuration": "sipx.testing.configuration",
+    "register": "sipx.testing.registering",
     "running": "sipx.testing.peer",
     "start_proxy": "sipx.testing.proxy",
 }
@@ -66,12 +70,14 @@ __all__ = [
     "Invitation",
     "Issued",
     "LogUnderTest",
+    "Logon",
     "Network",
     "NoAnswerError",
     "Notifier",
     "Pair",
     "ProxyUnderTest",
     "RefusedError",
+    "Registration",
     "StartProxy",
     "Subscription",
     "TcpCarrier",
@@ -84,6 +90,7 @@ __all__ = [
     "check_plugin",
     "dns_server",
     "read_configuration",
+    "register",
     "running",
     "start_proxy",
 ]

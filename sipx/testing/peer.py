@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from sipx.flows import Flow
     from sipx.testing.carriers import Carrier, Place, Wire
+    from sipx.testing.registering import Logon
 
     Handler = Callable[["UserAgent", Request], Awaitable[None]]
 
@@ -78,6 +79,8 @@ class UserAgent:
         self.dialogs: dict[tuple[bytes, bytes], Call | Subscription | Notifier] = {}
         self.handlers: dict[bytes, Handler] = dict(automatic.HANDLERS) if answers else {}
         self._answers = answers
+        self.logon: Logon | None = None
+        """Answers challenges (sipx.testing.registering)."""
         self.presence = "open"
         """What its automatic NOTIFYs say."""
         self._random = random.Random(seed)
@@ -296,7 +299,8 @@ class UserAgent:
 
     async def send(self, request: Request) -> Response:
         """Send a request and wait for its final response. Raises NoAnswerError."""
-        return await (await self.ask(request)).answer()
+        response = await (await self.ask(request)).answer()
+        return response if self.logon is None else await self.logon.repeat(self, request, response)
 
     async def send_ack(self, request: Request) -> None:
         """Send an ACK for a 2xx: RFC 3261 §13.2.2.4, no transaction, its own branch."""

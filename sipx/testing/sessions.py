@@ -94,17 +94,29 @@ class Invitation:
 
     async def final(self) -> Response:
         """The final response, whatever it is; a 2xx has been acknowledged. Raises NoAnswerError."""
-        response = await self._asking.answer()
+        response = await self._answer()
         if response.status < 300:
             await self._established(response)
         return response
 
     async def answered(self) -> Call:
         """The call. Raises RefusedError (another final response) or NoAnswerError."""
-        response = await self._asking.answer()
+        response = await self._answer()
         if response.status >= 300:
             raise RefusedError(response)
         return await self._established(response)
+
+    async def _answer(self) -> Response:
+        """The final response; with a logon challenges are answered (RFC 3261 §22.3)."""
+        response = await self._asking.answer()
+        logon = self.agent.logon
+        again = None if logon is None else logon.answered(self.request, response)
+        if again is None:
+            return response
+        self.request = again
+        self._asking = await self.agent.ask(again)
+        self._asking.on_provisional = self._on_provisional
+        return await self._asking.answer()
 
     async def _established(self, response: Response) -> Call:
         call = Call(self.agent, Dialog.of_caller(self.request, response))
