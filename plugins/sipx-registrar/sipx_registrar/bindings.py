@@ -1,0 +1,173 @@
+"""All bindings, in memory (RFC 3261 §10): by address-of-record, by flow, by owner.
+
+Expiry is by the wall clock, and costs what is due: bindings stand in a slot for the second at
+which they end.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sipx import Binding, BindingChange, Flow
+
+NOBODY: Final[tuple[Binding, ...]] = ()
+
+
+def logon_place(account: str) -> bytes:
+    """Where the logon of a server itself is bound: an address-of-record without a host, which is
+    nobody's. Several servers may share one logon name; each has a place of its own.
+    """
+    return account.encode() + b"@"
+
+
+class Bindings:
+    """The bindings. ``now`` is the kernel's clock, ``wall`` seconds since 1970."""
+
+    def __init__(self, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        self._now = now
+        self._wall = wall
+        self._places: dict[bytes, tuple[Binding, ...]] = {}
+        self._slots: dict[int, set[Binding] | None] = {}
+        self._order: list[int] = []
+        """The seconds of all slots, as a heap; one that has become empty waits until it is due."""
+        self._flows: dict[Flow, set[Binding]] = {}
+        self._owned: dict[str, int] = {}
+        self._logons: set[bytes] = set()
+
+    def take_over(self, old: Bindings) -> None:
+        """Be what ``old`` is. Both then see the same, for a reload may yet be undone."""
+        self._places, self._slots, self._order = old._places, old._slots, old._order
+        self._flows, self._owned, self._logons = old._flows, old._owned, old._logons
+
+    # ------------------------------------------------------------ questions
+
+    def of(self, aor: bytes) -> Sequence[Binding]:
+        """The live bindings of an address-of-record, in any order; () if there are none."""
+        found = self._places.get(aor)
+        if found is None:
+            return NOBODY
+        now = self._wall()
+        for binding in found:
+            if binding.expires <= now:
+                return tuple(each for each in found if each.expires > now)
+        return found
+
+    def on_flow(self, flow: Flow) -> Sequence[Binding]:
+        """The bindings that were registered over this open flow, logons of servers too."""
+        return tuple(self._flows.get(flow, ()))
+
+    def owned_by(self, owner: str) -> int:
+        """How many addresses-of-record an account has bindings of, its own logon left out."""
+        return self._owned.get(owner, 0)
+
+    def logon_of(self, account: str) -> Sequence[Binding]:
+        """The bindings of a server itself."""
+        return self.of(logon_place(account))
+
+    def __len__(self) -> int:
+        """How many addresses-of-record are bound, logons of servers left out."""
+        return len(self._places) - len(self._logons)
+
+    def places(self) -> Iterator[bytes]:
+        """All addresses-of-record, logons of servers too."""
+        return iter(self._places)
+
+    # ------------------------------------------------------------ changes
+
+    def apply(self, changes: Iterable[BindingChange]) -> None:
+        """Make changes; each place is left in the state that the last of its changes gives."""
+        for change in changes:
+            before = self._places.get(change.aor, NOBODY)
+            kept = [each for each in before if each.key != change.key]
+            if change.binding is not None:
+                kept.append(change.binding)
+            self._become(change.aor, before, tuple(kept))
+
+    def take_due(self) -> list[Binding]:
+        """Take out the bindings that have expired since the last time."""
+        now = self._wall()
+        ended: list[Binding] = []
+        while self._order and self._order[0] <= now:
+            ended += self._slots.pop(heappop(self._order)) or ()
+        for binding in ended:
+            before = self._places[binding.aor]
+            kept = tuple([each for each in before if each is not binding])
+            self._become(binding.aor, before, kept)
+        return ended
+
+    def flow_closed(self, flow: Flow) -> None:
+        """The flow is no more: its bindings stay without one."""
+        for binding in self._flows.pop(flow, ()):
+            binding.flow = None
+
+    # ------------------------------------------------------------ below
+
+    def _become(self, aor: bytes, before: tuple[Binding, ...], after: tuple[Binding, ...]) -> None:
+        for binding in before:
+            if binding not in after:
+                self._out(binding)
+        for binding in after:
+            if binding not in before:
+                self._in(binding)
+        if after:
+            self._places[aor] = after
+        elif before:
+            del self._places[aor]
+        if aor[-1:] == b"@":
+            if after:
+                self._logons.add(aor)
+            else:
+                self._logons.discard(aor)
+            return
+        for owner in {each.owner for each in before} ^ {each.owner for each in after}:
+            count = self._owned.get(owner, 0)
+            count += 1 if any(each.owner == owner for each in after) else -1
+            if count:
+                self._owned[owner] = count
+            else:
+                del self._owned[owner]
+
+    def _in(self, binding: Binding) -> None:
+        slot = ceil(binding.expires)
+        there = self._slots.get(slot)
+        if there is None:
+            if slot not in self._slots:
+                heappush(self._order, slot)
+            there = self._slots[slot] = set()
+        there.add(binding)
+        flow = binding.flow
+        if flow is None:
+            return
+        if flow.closed:
+            binding.flow = None
+            return
+        self._flows.setdefault(flow, set()).add(binding)
+        if binding.owner == flow.account:
+            until = self._now() + binding.expires - self._wall()
+            flow.account_until = max(flow.account_until, until)
+
+    def _out(self, binding: Binding) -> None:
+        slot = ceil(binding.expires)
+        there = self._slots.get(slot)
+        if there is not None:
+            there.discard(binding)
+            if not there:
+                self._slots[slot] = None
+        flow = binding.flow
+        if flow is None or flow not in self._flows:
+            return
+        others = self._flows[flow]
+        others.discard(binding)
+        if not others:
+            del self._flows[flow]
+        self.prove(flow)
+
+    def prove(self, flow: Flow) -> None:
+        """Find out anew until when a live registration authorises what comes on a flow."""
+        ends = [each.expires for each in self._flows.get(flow, ()) if each.owner == flow.account]
+        flow.account_until = self._now() + max(ends) - self._wall() if ends else 0.0
