@@ -75,11 +75,26 @@ class RunningProxy:
             udp_port=udp_port,
         )
         file.write_text(head + tables)
-        argv = [sys.executable, "-m", "sipx", "run", "--json", "--config", str(file)]
-        self.process = Process("sipx", argv, folder, environment)
+        self.file = file
+        self.folder = folder
+        self.environment = environment
+        self.starts = 0
         self.ports: dict[str, int] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Start it, for the first time or again; each start has a log of its own."""
+        self.starts += 1
+        name = "sipx" if self.starts == 1 else f"sipx-{self.starts}"
+        argv = [sys.executable, "-m", "sipx", "run", "--json", "--config", str(self.file)]
+        self.process = Process(name, argv, self.folder, self.environment)
         wait_until(self._started, "the start of sipx")
         assert self.process.alive, self.process.tail()
+
+    def kill(self) -> None:
+        """kill -9: it says nothing to anybody and writes nothing down."""
+        psutil.Process(self.process.pid).kill()
+        self.process.wait(10)
 
     def _started(self) -> bool:
         """Whether the start summary, one JSON document among the lines of the log, is there."""
