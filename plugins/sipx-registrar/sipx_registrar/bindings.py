@@ -6,7 +6,7 @@ which they end.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,11 @@ def logon_place(account: str) -> bytes:
     return account.encode() + b"@"
 
 
+def is_logon_place(aor: bytes) -> bool:
+    """Whether this is such a place."""
+    return aor[-1:] == b"@"
+
+
 class Bindings:
     """The bindings. ``now`` is the kernel's clock, ``wall`` seconds since 1970."""
 
@@ -35,7 +40,7 @@ class Bindings:
         self._slots: dict[int, set[Binding] | None] = {}
         self._order: list[int] = []
         """The seconds of all slots, as a heap; one that has become empty waits until it is due."""
-        self._flows: dict[Flow, set[Binding]] = {}
+        self._flows: dict[Flow, dict[str, _Live]] = {}
         self._owned: dict[str, int] = {}
         self._logons: set[bytes] = set()
 
@@ -59,7 +64,7 @@ class Bindings:
 
     def on_flow(self, flow: Flow) -> Sequence[Binding]:
         """The bindings that were registered over this open flow, logons of servers too."""
-        return tuple(self._flows.get(flow, ()))
+        return [each for live in self._flows.get(flow, {}).values() for each in live.bindings]
 
     def owned_by(self, owner: str) -> int:
         """How many addresses-of-record an account has bindings of, its own logon left out."""
@@ -102,8 +107,9 @@ class Bindings:
 
     def flow_closed(self, flow: Flow) -> None:
         """The flow is no more: its bindings stay without one."""
-        for binding in self._flows.pop(flow, ()):
-            binding.flow = None
+        for live in self._flows.pop(flow, {}).values():
+            for binding in live.bindings:
+                binding.flow = None
 
     # ------------------------------------------------------------ below
 
@@ -118,7 +124,7 @@ class Bindings:
             self._places[aor] = after
         elif before:
             del self._places[aor]
-        if aor[-1:] == b"@":
+        if is_logon_place(aor):
             if after:
                 self._logons.add(aor)
             else:
@@ -146,10 +152,12 @@ class Bindings:
         if flow.closed:
             binding.flow = None
             return
-        self._flows.setdefault(flow, set()).add(binding)
-        if binding.owner == flow.account:
-            until = self._now() + binding.expires - self._wall()
-            flow.account_until = max(flow.account_until, until)
+        by_owner = self._flows.setdefault(flow, {})
+        live = by_owner.get(binding.owner)
+        if live is None:
+            live = by_owner[binding.owner] = _Live()
+        live.add(binding)
+        self.prove(flow)
 
     def _out(self, binding: Binding) -> None:
         slot = ceil(binding.expires)
@@ -159,15 +167,48 @@ class Bindings:
             if not there:
                 self._slots[slot] = None
         flow = binding.flow
-        if flow is None or flow not in self._flows:
+        by_owner = None if flow is None else self._flows.get(flow)
+        if flow is None or by_owner is None or binding.owner not in by_owner:
             return
-        others = self._flows[flow]
-        others.discard(binding)
-        if not others:
-            del self._flows[flow]
+        live = by_owner[binding.owner]
+        live.discard(binding)
+        if not live.bindings:
+            del by_owner[binding.owner]
+            if not by_owner:
+                del self._flows[flow]
         self.prove(flow)
 
     def prove(self, flow: Flow) -> None:
-        """Find out anew until when a live registration authorises what comes on a flow."""
-        ends = [each.expires for each in self._flows.get(flow, ()) if each.owner == flow.account]
-        flow.account_until = self._now() + max(ends) - self._wall() if ends else 0.0
+        """Say on a flow until when a registration made there authorises its account's requests."""
+        live = self._flows.get(flow, {}).get(flow.account)
+        flow.account_until = 0.0 if live is None else self._now() + live.until() - self._wall()
+
+
+class _Live:
+    """The bindings of one account on one flow, which may be tens of thousands, and which of them
+    lasts longest.
+    """
+
+    __slots__ = ("_latest", "bindings")
+
+    def __init__(self) -> None:
+        self.bindings: set[Binding] = set()
+        self._latest: list[tuple[float, int, Binding]] = []
+        """A heap, the longest first; what is not bound any more goes when it comes to the top."""
+
+    def add(self, binding: Binding) -> None:
+        self.bindings.add(binding)
+        if len(self._latest) > 2 * len(self.bindings) + 16:
+            self._latest = [(-each.expires, id(each), each) for each in self.bindings]
+            heapify(self._latest)
+        else:
+            heappush(self._latest, (-binding.expires, id(binding), binding))
+
+    def discard(self, binding: Binding) -> None:
+        self.bindings.discard(binding)
+
+    def until(self) -> float:
+        """When the last of them ends, in seconds since 1970."""
+        while self._latest[0][2] not in self.bindings:
+            heappop(self._latest)
+        return -self._latest[0][0]

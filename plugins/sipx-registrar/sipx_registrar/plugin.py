@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING
 
-from sipx import Check, Proxy, Service, hookimpl
+from sipx import Check, Later, LocationStore, Proxy, Refuse, Service, hookimpl
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.config import RegistrarConfig
+from sipx_registrar.drafts import Draft
+from sipx_registrar.memory import MemoryStore
+from sipx_registrar.news import News
+from sipx_registrar.rates import Rates
+from sipx_registrar.reading import Refused, Registration
+from sipx_registrar.register import Register, refusal
 from sipx_registrar.servers import Servers
+from sipx_registrar.sqlite import SqliteStore
+from sipx_registrar.writing import PATIENCE, Writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +25,7 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
-    from sipx import Branch, Flow, Later, Refuse, Sender, Target, Targets
+    from sipx import Account, Branch, Flow, Sender, Target, Targets
     from sipx.sip import Request, Response
 
 
@@ -29,6 +39,27 @@ class Registrar:
         self._proxy = proxy
         self.bindings = Bindings(proxy.now, proxy.wall)
         self.servers = Servers(config, proxy, self.bindings)
+        self.register = Register(config, proxy, self.servers.is_down)
+        self._rates = Rates(config.register_rate, proxy.now)
+        self._known: set[str] = set()
+        """The accounts that have registered; those of one shared name show up one by one."""
+        self.store: LocationStore = (
+            MemoryStore(self.bindings)
+            if config.store == "memory"
+            else SqliteStore(lambda: proxy.state_dir, self._damaged)
+        )
+        self._replaced: LocationStore | None = None
+        """The store of the instance that this one replaces: as long as the reload is not through
+        that is still the proxy's."""
+        self.news = News(proxy, self.servers)
+        self.writing = Writing(
+            proxy,
+            self.bindings,
+            self.register,
+            choose=self._store_in_use,
+            news=self.news,
+            retry_after=config.retry_after,
+        )
 
     @hookimpl
     def option_tags(self) -> Iterable[bytes]:
@@ -42,7 +73,48 @@ class Registrar:
         self, request: Request, sender: Sender, flow: Flow
     ) -> Response | Later[Response] | None:
         """REGISTER for one of our domains."""
-        return None
+        if request.method != b"REGISTER":
+            return None
+        account = sender.account
+        if account is None:
+            return refusal(request, Refuse(403, "only who logs on with an account can register"))
+        try:
+            asked = self._admitted(request, account, flow)
+            if not asked.changes:
+                return self.register.answer(self.register.decide(asked, Draft(self.bindings)))
+            if self.writing.at_once:
+                return self.register.answer(self.writing.now(asked))
+        except Refused as refused:
+            return self._refused(request, account, refused.answer)
+        return Later(partial(self._stored, asked), PATIENCE + 1)
+
+    def _admitted(self, request: Request, account: Account, flow: Flow) -> Registration:
+        """What a REGISTER asks for, if its account may ask for something now. Raises Refused."""
+        if account.name not in self._known:
+            self._known.add(account.name)
+            self.servers.accounts_changed()
+        if not self._rates.admits(account.name):
+            raise Refused(
+                503,
+                f"{account.name} registers more than {self._config.register_rate} times a second",
+                (b"Retry-After", b"%d" % ceil(self._config.retry_after)),
+            )
+        refuse = self.servers.admits(account)
+        if refuse is not None:
+            raise Refused(refuse.status, refuse.why, *refuse.headers)
+        return self.register.read(request, account, flow)
+
+    async def _stored(self, asked: Registration) -> Response:
+        decided = await self.writing.later(asked)
+        if isinstance(decided, Refuse):
+            return self._refused(asked.request, asked.account, decided)
+        return self.register.answer(decided)
+
+    def _refused(self, request: Request, account: Account, refuse: Refuse) -> Response:
+        self._proxy.log.info(
+            "REGISTER of %s refused: %d %s", account.name, refuse.status, refuse.why
+        )
+        return refusal(request, refuse)
 
     @hookimpl
     def determine_targets(self, request: Request, sender: Sender) -> Targets | Refuse | None:
@@ -76,8 +148,21 @@ class Registrar:
 
     @hookimpl
     def services(self) -> Iterable[Service]:
-        """What watches the servers."""
-        return self.servers.services()
+        """What keeps the registrations, and what watches the servers."""
+        return [self.writing.registrations, *self.servers.services()]
+
+    @hookimpl
+    def location_store(self) -> LocationStore:
+        """Where registrations live, unless a plugin before this one has another place."""
+        return self.store
+
+    def _store_in_use(self) -> LocationStore:
+        found = self._proxy.location_store()
+        return self.store if found is None or found is self._replaced else found
+
+    def _damaged(self, said: str) -> None:
+        self._proxy.log.error("%s", said)
+        self._proxy.note_trouble("store", "damaged file", said)
 
     @hookimpl
     def take_over(self, old: Registrar) -> None:
@@ -85,12 +170,17 @@ class Registrar:
         # What was asked of this one already, its services and methods, goes on being asked: so
         # its parts stay what they are, and learn what the old ones know.
         self.bindings.take_over(old.bindings)
+        self.writing.take_over(old.writing)
+        self._replaced = old.store
         self.servers.take_over(old.servers)
 
     @hookimpl
     def reloaded(self) -> None:
-        """Accounts may have changed."""
+        """Accounts may have changed, and another plugin may have a store."""
+        self._replaced = None
+        self._known.clear()
         self.servers.accounts_changed()
+        self.writing.look_again()
 
     # ------------------------------------------------------------ seen and steered
 
