@@ -107,6 +107,8 @@ class Settings:
     kamailio_memory: int = 2048
     """MiB of Kamailio's shared pool."""
     kamailio_allocator: str = "tlsf"
+    kamailio_configuration: str = "kamailio.cfg"
+    """The file in the folder kamailio."""
 
 
 class Target:
@@ -187,7 +189,7 @@ class Target:
         tls_cfg = self.work / "tls.cfg"
         template = (HERE / "kamailio/tls.cfg").read_text()
         tls_cfg.write_text(template.replace("@CERTS@", str(self.settings.certs)))
-        text = (HERE / "kamailio/kamailio.cfg").read_text()
+        text = (HERE / "kamailio" / self.settings.kamailio_configuration).read_text()
         for name, value in {
             "WORKERS": self.settings.workers,
             "IP": self.ip,
