@@ -212,8 +212,9 @@ class Forwarder:
         elif copy.method == b"REGISTER" and supports_path(copy):
             head[2:2] = [self._path(context, target)]
         # Item 5: what plugins add. Item 6: the Route set.
-        for value in reversed(target.route):
-            copy.add_first(b"Route", value)
+        if target.route:
+            for value in reversed(target.route):
+                copy.add_first(b"Route", value)
         for hook in self.hooks.forward_request:
             try:
                 hook(copy, target)
