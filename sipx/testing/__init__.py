@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sipx.testing.proxy import ProxyUnderTest, start_proxy
     from sipx.testing.registering import Logon, Registration, register
     from sipx.testing.sessions import Call, Invitation, Notifier, RefusedError, Subscription
+    from sipx.testing.stores import check_location_store
     from sipx.testing.tls_carrier import TlsCarrier
     from sipx.testing.transcript import Pair, Transcript
     from sipx.testing.wire import a_request, an_answer
@@ -54,6 +55,7 @@ _MODULE_OF = {
     "UserAgent": "sipx.testing.peer",
     "a_request": "sipx.testing.wire",
     "an_answer": "sipx.testing.wire",
+    "check_location_store": "sipx.testing.stores",
     "check_plugin": "sipx.testing.contract",
     "dns_server": "sipx.testing.dns",
     "read_configuration": "sipx.testing.configuration",
@@ -87,6 +89,7 @@ __all__ = [
     "UserAgent",
     "a_request",
     "an_answer",
+    "check_location_store",
     "check_plugin",
     "dns_server",
     "read_configuration",
