@@ -33,6 +33,8 @@ VERSION: Final = 1
 """The schema; another one is not touched."""
 PIECE: Final = 1000
 """Rows of one statement, and of one piece of ``load``."""
+LOCK_PATIENCE: Final = 2.0
+"""Seconds that another process is given to let go of the file."""
 _COLUMNS: Final = (
     "aor", "key", "contact", "owner", "call_id", "cseq", "expires", "since", "q", "path",
     "instance", "reg_id", "interface", "transport", "address", "port", "bulk", "user_agent",
@@ -80,8 +82,9 @@ class SqliteStore:
 
     async def write(self, changes: Sequence[BindingChange]) -> None:
         """One transaction. Raises OSError; then nothing has changed."""
-        put = [_row(each.binding) for each in changes if each.binding is not None]
-        gone = [(each.aor, each.key) for each in changes if each.binding is None]
+        last = {(each.aor, each.key): each.binding for each in changes}
+        put = [_row(binding) for binding in last.values() if binding is not None]
+        gone = [place for place, binding in last.items() if binding is None]
         await self._in_thread(partial(self._write, put, gone))
 
     async def close(self) -> None:
@@ -144,7 +147,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     # Made here, so that nobody else could read it even for a moment.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(
-        path, timeout=2.0, isolation_level=None, check_same_thread=False, cached_statements=32
+        path,
+        timeout=LOCK_PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=32,
     )
     try:
         # Two processes with one file would each answer from half of the bindings.
