@@ -20,13 +20,14 @@ from sipx_registrar.sqlite import SqliteStore
 from sipx_registrar.writing import PATIENCE, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     import click
     from pydantic import BaseModel
 
     from sipx import Account, Branch, Flow, Sender, Target, Targets
     from sipx.sip import Request, Response
+    from sipx_registrar.register import Decided
 
 
 class Registrar:
@@ -86,7 +87,7 @@ class Registrar:
                 return self.register.answer(self.writing.now(asked))
         except Refused as refused:
             return self._refused(request, account, refused.answer)
-        return Later(partial(self._stored, asked), PATIENCE + 1)
+        return Later(partial(self._stored, asked, self.writing.later(asked)), PATIENCE + 1)
 
     def _admitted(self, request: Request, account: Account, flow: Flow) -> Registration:
         """What a REGISTER asks for, if its account may ask for something now. Raises Refused."""
@@ -104,8 +105,10 @@ class Registrar:
             raise Refused(refuse.status, refuse.why, *refuse.headers)
         return self.register.read(request, account, flow)
 
-    async def _stored(self, asked: Registration) -> Response:
-        decided = await self.writing.later(asked)
+    async def _stored(
+        self, asked: Registration, committed: Callable[[], Awaitable[Decided | Refuse]]
+    ) -> Response:
+        decided = await committed()
         if isinstance(decided, Refuse):
             return self._refused(asked.request, asked.account, decided)
         return self.register.answer(decided)

@@ -9,6 +9,7 @@ depend on the rate of REGISTERs. With the store "memory" nobody waits.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from sipx_registrar.reading import Refused
 from sipx_registrar.register import Decided
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sipx import Binding, LocationStore, Proxy
     from sipx_registrar.bindings import Bindings
@@ -119,13 +120,23 @@ class Writing:
         self._news.registered(decided)
         return decided
 
-    async def later(self, asked: Registration) -> Decided | Refuse:
-        """Decide, write, commit; the answer is given when nothing can undo it any more."""
-        return await self._wait(Job(registration=asked)) or self._not_now()
+    def later(self, asked: Registration) -> Callable[[], Awaitable[Decided | Refuse]]:
+        """Decide, write, commit; what is awaited gives the answer when nothing can undo it.
+
+        The place in the order is taken now: tasks that are started together run in any order.
+        """
+        job = Job(registration=asked)
+        self._add(job)
+        return partial(self._committed, job)
+
+    async def _committed(self, job: Job) -> Decided | Refuse:
+        await self._wait(job)
+        return job.answer or self._not_now()
 
     async def remove(self, bindings: Sequence[Binding]) -> Refuse | None:
         """Take bindings away, as an operator wants it."""
         job = Job(remove=bindings)
+        self._add(job)
         await self._wait(job)
         return job.answer if isinstance(job.answer, Refuse) else None
 
@@ -133,8 +144,7 @@ class Writing:
         """Another store may be wanted."""
         self._waiting.arrived.set()
 
-    async def _wait(self, job: Job) -> Decided | Refuse | None:
-        self._add(job)
+    async def _wait(self, job: Job) -> None:
         try:
             with trio.move_on_after(PATIENCE):
                 await job.done.wait()
@@ -142,7 +152,6 @@ class Writing:
             job.given_up = not job.done.is_set()
         if job.given_up:
             job.answer = self._not_now()
-        return job.answer
 
     def _add(self, job: Job) -> None:
         self._waiting.jobs.append(job)
@@ -163,8 +172,10 @@ class Writing:
         told = False
         while True:
             store = self._choose()
+            opened = False
             try:
                 await self._begin(store)
+                opened = True
                 if not told:
                     task_status.started()
                     told = True
@@ -172,12 +183,10 @@ class Writing:
                     nursery.start_soon(self._sweep)
                     await self._write(store)
                     nursery.cancel_scope.cancel()
-                self._proxy.note_trouble(*TROUBLE, None)
-            except trio.Cancelled:
-                self._proxy.note_trouble(*TROUBLE, None)
-                raise
             finally:
                 self.store = None
+                if opened:
+                    self._proxy.note_trouble(*TROUBLE, None)
                 await self._close(store)
 
     async def _begin(self, store: LocationStore) -> None:
