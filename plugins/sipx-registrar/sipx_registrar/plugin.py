@@ -137,6 +137,11 @@ class Registrar:
         return self.servers.explain_targets(request, sender)
 
     @hookimpl
+    def forward_request(self, request: Request, target: Target) -> None:
+        """Requests are counted by the server that they go to."""
+        self.servers.forward_request(request, target)
+
+    @hookimpl
     def process_response(self, response: Response, branch: Branch) -> None:
         """What a server answers says how it is."""
         self.servers.process_response(response, branch)

@@ -1,99 +1,346 @@
-"""The UC servers: what the registrar asks of them."""
+"""The UC servers: the table of them, and what the plugin asks of it.
+
+What is known of servers is in one `Known`, which a plugin that is made anew by a reload shares
+with the one that it replaces, so that whichever of the two runs on knows all of it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from sipx import Check, Refuse, SenderKind, peer_id
+from sipx_registrar.dialogs import Dialogs
+from sipx_registrar.explaining import explanation
+from sipx_registrar.health import Watch
+from sipx_registrar.orders import Orders
+from sipx_registrar.server import Health, Order, Rules, Server
+from sipx_registrar.server_checks import findings
+from sipx_registrar.servers_control import ServerMethods
+from sipx_registrar.servers_state import ServerChanged, row_of, shares
+from sipx_registrar.targets import Chooser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import click
     from pydantic import BaseModel
 
-    from sipx import (
-        Account,
-        Branch,
-        Check,
-        Flow,
-        Proxy,
-        Refuse,
-        Sender,
-        Service,
-        Target,
-        Targets,
-    )
+    from sipx import Account, Branch, Flow, Proxy, Sender, Service, Target, Targets
     from sipx.sip import Request, Response
     from sipx_registrar.bindings import Bindings
     from sipx_registrar.config import RegistrarConfig
 
+GRACE: Final = 60.0
+"""Seconds after the start for which the bindings of a server hold that has not come back yet."""
+
+
+class Known:
+    """The servers by name, and all accounts. ``version`` grows when a choice may be another."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.servers: dict[str, Server] = {}
+        self.accounts: dict[str, Account] = {}
+        self.peers: dict[bytes, Account] = {}
+        """The accounts as cookies name them."""
+        self.flows: dict[Flow, Server] = {}
+        self.users: dict[str, object] = {}
+        """The patterns of each server when they were looked at last: a list is read again live."""
+        self.version = 0
+        self.started: float | None = None
+
 
 class Servers:
-    """The table of UC servers."""
+    """What the registrar knows of UC servers, and where requests for their users go."""
 
     def __init__(self, config: RegistrarConfig, proxy: Proxy, bindings: Bindings) -> None:
-        self._config = config
-        self._proxy = proxy
-        self._bindings = bindings
+        self.config = config
+        self.proxy = proxy
+        self.bindings = bindings
+        self.rules = rules_of(config)
+        self.known = Known(rules_of(config))
+        self.unreachable = Refuse(
+            480,
+            "nobody who serves this user can be reached now",
+            ((b"Retry-After", b"%d" % max(1, round(config.retry_after))),),
+        )
+        self.orders = Orders(proxy)
+        self._loaded = False
+        self._chooser = Chooser(self)
+        self._dialogs = Dialogs(self)
+        self._watch = Watch(self)
+
+    # ------------------------------------------------------------ who there is
+
+    def load(self) -> None:
+        """Learn the accounts, once: before that nobody can have asked for them."""
+        if not self._loaded:
+            self.accounts_changed()
 
     def accounts_changed(self) -> None:
         """At the start, after a reload, when an account shows up that was not known."""
+        self._loaded = True
+        known = self.known
+        found = {account.name: account for account in self.proxy.accounts()}
+        known.accounts = found
+        known.peers = {peer_id(name): account for name, account in found.items()}
+        for name in [name for name in known.servers if not _is_server(found.get(name))]:
+            gone = known.servers.pop(name)
+            self.proxy.note_trouble("server", name, None)
+            self.proxy.log.info("UC server %s is no account any more", name)
+            known.flows = {flow: at for flow, at in known.flows.items() if at is not gone}
+        for account in found.values():
+            if _is_server(account):
+                self._meet(account)
+        self._users_changed()
+        known.version += 1
+        self._watch.wake()
+
+    def _meet(self, account: Account) -> Server:
+        known = self.known
+        server = known.servers.get(account.name)
+        if server is None:
+            server = Server(account, known.rules, self.changed, self.proxy.wall)
+            server.order = self.orders.of(account.name)
+            known.servers[account.name] = server
+        else:
+            server.meet(account)
+        return server
+
+    def users_changed(self) -> None:
+        """Lists of users may have been read again, in place."""
+        if self._users_changed():
+            self.known.version += 1
+
+    def _users_changed(self) -> bool:
+        users: dict[str, object] = {
+            name: None if server.account.users is None else server.account.users.patterns
+            for name, server in self.known.servers.items()
+        }
+        changed = users != self.known.users
+        self.known.users = users
+        return changed
+
+    def changed(self, server: Server, before: str, after: str, why: str) -> None:
+        """A server is in another state: that is logged, an event, and another choice of targets."""
+        self.known.version += 1
+        log = self.proxy.log
+        said = log.info if after in ("up", "never seen") or before == after else log.warning
+        said("UC server %s: %s, was %s: %s", server.name, after, before, why)
+        self.proxy.report(ServerChanged(server.name, before, after, why))
+        if server.order is not Order.MAINTENANCE and server.health is Health.DOWN:
+            self.proxy.note_trouble("server", server.name, f"it is down: {why}")
+        elif server.health is Health.UP:
+            self.proxy.note_trouble("server", server.name, "")
+
+    def take_charge(self, now: float) -> None:
+        """The service begins: what is known goes by this configuration from now on."""
+        known = self.known
+        if known.started is None:
+            known.started = now
+        rules = known.rules
+        rules.pings, rules.slow_start = self.rules.pings, self.rules.slow_start
+        rules.down_after, rules.up_after = self.rules.down_after, self.rules.up_after
+        for server in known.servers.values():
+            server.changed = self.changed
+        self.load()
+
+    def ways_changed(self, server: Server) -> None:
+        """Ways to a server have ended without a flow having been closed."""
+        known = self.known
+        open_ones = {way.flow for way in server.ways}
+        for flow in [flow for flow, at in known.flows.items() if at is server]:
+            if flow not in open_ones:
+                del known.flows[flow]
+        known.version += 1
+
+    # ------------------------------------------------------------ registrations
 
     def registered(
         self, account: Account, flow: Flow, contact: bytes, *, logon: bool, until: float
     ) -> None:
         """A REGISTER of this account was answered 200; ``until`` is seconds since 1970."""
+        self.load()
+        known = self.known
+        if known.accounts.get(account.name) is not account:
+            self.accounts_changed()
+        server = known.servers.get(account.name)
+        if server is None:
+            return  # somebody who logs on alone: his bindings are all there is to know
+        if flow.closed:
+            return
+        ways = len(server.ways)
+        news = server.logged_on(flow, contact, until, logon=logon, now=self.proxy.now())
+        known.flows[flow] = server
+        if len(server.ways) != ways:
+            known.version += 1
+            self._watch.wake(server)
+        if news:
+            self.proxy.log.warning("UC server %s: %s", server.name, news)
+            self.proxy.report(ServerChanged(server.name, server.state, server.state, news))
 
     def unregistered(self, account: Account, flow: Flow, *, logon: bool) -> None:
         """A REGISTER that removed bindings was answered 200."""
+        server = self.known.servers.get(account.name)
+        if server is None or not logon or self.bindings.on_flow(flow):
+            return  # the connection is still there, or users of the server are still bound to it
+        server.logged_off(flow, self.proxy.now())
+        self.known.flows.pop(flow, None)
+        self.known.version += 1
+        self._watch.wake(server)
 
     def admits(self, account: Account) -> Refuse | None:
         """Why a REGISTER of this account is refused now."""
-        return None
+        self.load()
+        server = self.known.servers.get(account.name)
+        order = self.orders.of(account.name) if server is None else server.order
+        if order is not Order.MAINTENANCE:
+            return None
+        return Refuse(503, f"{account.name} is in maintenance", self.unreachable.headers)
 
     def is_down(self, name: str) -> bool:
         """Whether a server's bindings do not hold their users."""
-        return False
+        self.load()
+        server = self.known.servers.get(name)
+        if server is None:
+            return name not in self.known.accounts
+        if server.health is Health.NEVER:
+            started = self.known.started
+            return started is not None and self.proxy.now() - started > GRACE
+        return server.health is Health.DOWN
 
     def flow_closed(self, flow: Flow, reason: str) -> None:
         """A flow has ended."""
+        self._dialogs.flow_closed(flow)
+        server = self.known.flows.pop(flow, None)
+        if server is None:
+            return
+        self.known.version += 1
+        left = len(server.ways)
+        server.lost(flow, reason, self.proxy.now())
+        if server.ways and len(server.ways) != left:
+            newest = server.ways[0].flow.name
+            self.proxy.log.info(
+                "UC server %s: a connection has ended (%s); %s is used", server.name, reason, newest
+            )
+        self._watch.wake(server)
+
+    # ------------------------------------------------------------ requests
 
     def determine_targets(self, request: Request, sender: Sender) -> Targets | Refuse | None:
         """Where a request goes."""
-        return None
+        if not self._loaded:
+            self.load()
+        return self._chooser.determine(request, sender)
 
     def dialog_target(
         self, peer: bytes, flow: Flow | None, sender: Sender
     ) -> Target | Refuse | None:
         """Where a request within a dialog goes."""
-        return None
+        if not self._loaded:
+            self.load()
+        return self._dialogs.target(peer, flow)
 
     def explain_targets(self, request: Request, sender: Sender) -> Sequence[str]:
-        """Why."""
-        return []
+        """Why, a line for each step."""
+        self.load()
+        return explanation(self._chooser, request, sender)
+
+    def forward_request(self, request: Request, target: Target) -> None:
+        """A copy is on its way: one more request for a server."""
+        server = self.known.servers.get(target.name)
+        if server is not None:
+            server.sent += 1
 
     def process_response(self, response: Response, branch: Branch) -> None:
-        """What a server answered."""
+        """What a server answered says how it is; so does what it failed to answer."""
+        if len(branch.context.branches) > 1:
+            for other in branch.context.branches:
+                if other is not branch and other.response is not None:
+                    self._answered(other.target.name, other.response)
+        # The answer that goes on may be one of ours in the place of its 503 (RFC 3261 §16.7).
+        self._answered(branch.target.name, branch.response or response)
+
+    def _answered(self, name: str, response: Response) -> None:
+        server = self.known.servers.get(name)
+        if server is None:
+            return
+        if response.status == 503:
+            server.refused(_retry_after(response), self.proxy.now())
+        elif server.health is Health.SUSPECT and response.status not in (408, 430, 500, 502, 504):
+            server.heard(self.proxy.now())
+
+    # ------------------------------------------------------------ life
 
     def services(self) -> Sequence[Service]:
-        """What runs."""
-        return []
+        """What watches the servers."""
+        return [self._watch.watch_servers]
 
     def take_over(self, old: Servers) -> None:
-        """A reload made this anew."""
+        """A reload made this anew; both know the same from now on."""
+        self.known = old.known
+        self.orders = old.orders
+
+    # ------------------------------------------------------------ seen and steered
+
+    def ordered(self) -> list[Server]:
+        """The servers by name."""
+        return [self.known.servers[name] for name in sorted(self.known.servers)]
+
+    def command(self, name: str, order: Order, why: str) -> Server:
+        """The operator wants something else of a server. Raises KeyError for one not known."""
+        self.load()
+        server = self.known.servers[name]
+        self.orders.note(name, order)
+        server.command(order, why)
+        if order is Order.MAINTENANCE:
+            for way in tuple(server.ways):
+                way.flow.close("the operator has disconnected it")
+            self.proxy.note_trouble("server", name, None)
+        self._watch.wake(server)
+        return server
 
     def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
         """What the status shows."""
-        return {}
+        self.load()
+        servers = self.ordered()
+        if not servers:
+            return {}
+        share = shares(servers)
+        return {"servers": [row_of(one, self.bindings, share[one.name]) for one in servers]}
 
     def control_methods(self) -> Mapping[str, Callable[..., object]]:
         """Methods of the control API."""
-        return {}
+        return ServerMethods(self).methods()
 
     @staticmethod
-    def commands() -> Iterable[click.Command]:
+    def commands() -> list[click.Command]:
         """``sipx servers``; asked of a class, before there is a configuration."""
-        return []
+        from sipx_registrar.servers_commands import servers
 
-    def checks(self) -> Iterable[Check]:
+        return [servers]
+
+    def checks(self) -> list[Check]:
         """For ``sipx check``."""
-        return []
+        return [Check("servers", lambda: findings(self))]
+
+
+def rules_of(config: RegistrarConfig) -> Rules:
+    """What the configuration says of the state machine."""
+    return Rules(
+        pings=config.ping_interval > 0,
+        down_after=config.down_after,
+        up_after=config.up_after,
+        slow_start=config.slow_start,
+    )
+
+
+def _is_server(account: Account | None) -> bool:
+    return account is not None and account.kind is SenderKind.UC_SERVER
+
+
+def _retry_after(response: Response) -> float:
+    """RFC 3261 §20.33: seconds, before a comment or parameters."""
+    value = response.get(b"Retry-After") or b""
+    number = value.split(b";")[0].split(b"(")[0].strip()
+    return float(number) if number.isdigit() and len(number) < 7 else 0.0
