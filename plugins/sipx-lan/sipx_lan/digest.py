@@ -1,0 +1,159 @@
+"""The server's side of digest authentication in SIP: RFC 7616, RFC 8760 and RFC 3261 §22."""
+
+from __future__ import annotations
+
+import secrets
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from sipx import Challenge
+from sipx.sip import RemoteError, digest, nonce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sipx import Flow
+    from sipx.sip import Request
+    from sipx_lan.accounts import Entry
+
+LOOKED_AT: Final = 4
+"""Credentials of one request that are looked at: more is not what a client sends."""
+LONGEST_USER: Final = 256
+"""Bytes of a user name that are told apart and shown."""
+_HEADERS: Final = (b"authorization", b"proxy-authorization")
+
+
+class Answer(Enum):
+    """What the credentials of a request are worth."""
+
+    NONE = "there are none for this realm"
+    VALID = "they are right"
+    STALE = "what they answer is too old, used, or not for this source"
+    MALFORMED = "they do not answer what was asked"
+    WRONG = "wrong user or password"
+
+
+class Nonces:
+    """The key that challenges are signed with and the counts that were used: what has to outlive
+    a reload, and dies with the process: clients are then challenged anew.
+    """
+
+    def __init__(self) -> None:
+        self.key = secrets.token_bytes(32)
+        self.counts = nonce.NonceCounts()
+
+
+class DigestServer:
+    """Challenges, and judges what comes back. ``lifetime`` of a challenge is in seconds.
+
+    What a challenge was made for it is good for: one source address on one interface.
+    """
+
+    def __init__(self, realm: str, lifetime: float) -> None:
+        self.realm = realm.encode()
+        self.lifetime = int(lifetime)
+        self.nonces = Nonces()
+
+    def challenge(
+        self, request: Request, flow: Flow, now: float, *, stale: bool, allow_md5: bool
+    ) -> Challenge:
+        """RFC 3261 §22.2 and §22.3: 401 of a registrar, 407 of a proxy.
+
+        RFC 8760 §2.3: one header field for each algorithm, the one that is liked best on top.
+        """
+        registers = request.method == b"REGISTER"
+        name = b"WWW-Authenticate" if registers else b"Proxy-Authenticate"
+        fresh = nonce.make_nonce(
+            int(now), self.nonces.key, self.realm, _source(flow), secrets.randbits(64)
+        )
+        values = digest.challenges(self.realm, fresh, allow_md5=allow_md5, stale=stale)
+        return Challenge(401 if registers else 407, tuple((name, value) for value in values))
+
+    def credentials(self, request: Request) -> digest.Credentials | None:
+        """The first digest credentials for our realm; those of other realms are not ours to judge.
+
+        What cannot be read is no credentials: its sender is asked as if it had given none.
+        """
+        for value in _values(request):
+            try:
+                found = digest.Credentials.parse(value)
+            except RemoteError:
+                continue
+            if found.realm == self.realm:
+                return found
+        return None
+
+    def verify(
+        self,
+        credentials: digest.Credentials,
+        request: Request,
+        flow: Flow,
+        entry: Entry | None,
+        now: float,
+        *,
+        allow_md5: bool,
+    ) -> Answer:
+        """Judge credentials. ``entry`` None is an unknown user: the same work, the same answer.
+
+        The nonce is looked at first. Who shows one of ours for this source has received it there;
+        who does not is asked anew, whatever the password: a forged source address neither finds
+        out anything nor counts against whoever has that address.
+        """
+        key, source = self.nonces.key, _source(flow)
+        if not nonce.check_nonce(
+            credentials.nonce, int(now), self.lifetime, key, self.realm, source
+        ):
+            return Answer.STALE
+        offered = (*digest.PREFERRED, digest.MD5) if allow_md5 else digest.PREFERRED
+        known = entry is not None and credentials.algorithm in entry.algorithms
+        result = digest.verify(
+            credentials,
+            request.method,
+            request.uri,
+            entry.secret if entry is not None and known else None,
+            lambda _: True,
+            realm=self.realm,
+            counts=self.nonces.counts,
+            algorithms=offered,
+        )
+        return _ANSWERS[result]
+
+    def consume(self, request: Request) -> None:
+        """RFC 3261 §22.3: credentials for our realm end here; those of others go on untouched."""
+        if not any(True for _ in _values(request)):
+            return
+        for i in range(len(request.lines) - 1, -1, -1):
+            name, _, value = request.lines[i].partition(b":")
+            if name.strip().lower() in _HEADERS and self._is_ours(value.strip()):
+                request.drop_line(i)
+
+    def _is_ours(self, value: bytes) -> bool:
+        try:
+            return digest.Credentials.parse(value).realm == self.realm
+        except RemoteError:
+            return False
+
+
+_ANSWERS: Final = {
+    digest.Result.VALID: Answer.VALID,
+    digest.Result.STALE: Answer.STALE,
+    digest.Result.WRONG: Answer.WRONG,
+    digest.Result.MALFORMED: Answer.MALFORMED,
+    digest.Result.OTHER_REALM: Answer.NONE,
+}
+
+
+def _source(flow: Flow) -> bytes:
+    """What a nonce is bound to."""
+    return f"{flow.interface.name} {flow.address}".encode()
+
+
+def _values(request: Request) -> Iterator[bytes]:
+    """Credentials of either kind: clients are not agreed on which header a registrar gets."""
+    first, second = (
+        (b"Authorization", b"Proxy-Authorization")
+        if request.method == b"REGISTER"
+        else (b"Proxy-Authorization", b"Authorization")
+    )
+    yield from request.get_all(first)[:LOOKED_AT]
+    yield from request.get_all(second)[:LOOKED_AT]

@@ -1,0 +1,74 @@
+"""What is told of logons and bans: events for those who watch, and lines in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipx import harmless
+from sipx_lan.bans import source_of
+from sipx_lan.digest import LONGEST_USER
+from sipx_lan.events import BanEnded, LoggedOff, LoggedOn, LogonRefused, SourceBanned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sipx import Flow, Proxy
+    from sipx_lan.bans import Failed
+    from sipx_lan.logons import Logon
+
+
+class Observer:
+    """Tells. No password, nonce or digest reaches it."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._report = proxy.report
+        self._log = proxy.log
+
+    def logged_on(self, account: str, flow: Flow, how: str, before: Sequence[Logon]) -> None:
+        """An account has proven itself; ``before`` are the flows that it has already."""
+        others = dict.fromkeys(logon.flow.address for logon in before)
+        elsewhere = tuple(address for address in others if address != flow.address)
+        self._report(LoggedOn(account, flow.address, flow.name, how, elsewhere))
+        if elsewhere:
+            self._log.warning(
+                "%s logged on from %s (%s) while it is logged on from %s",
+                account,
+                flow.name,
+                how,
+                ", ".join(elsewhere),
+            )
+        elif before:
+            self._log.debug("%s logged on again from %s (%s)", account, flow.name, how)
+        else:
+            self._log.info("%s logged on from %s (%s)", account, flow.name, how)
+
+    def logged_off(self, logon: Logon, reason: str, *, last: bool) -> None:
+        """A flow is not an account's any more; ``last``: it has no other."""
+        flow = logon.flow
+        self._report(LoggedOff(logon.name, flow.address, flow.name, reason))
+        if last:
+            self._log.info("%s is not logged on any more: %s: %s", logon.name, flow.name, reason)
+        else:
+            self._log.debug("%s lost %s: %s", logon.name, flow.name, reason)
+
+    def failed(self, user: bytes, address: str, failed: Failed) -> None:
+        """Wrong credentials. One line for each ban, in a form that other programs can read."""
+        shown = str(harmless(user[:LONGEST_USER]))
+        self._report(LogonRefused(shown, address, failed.in_a_row))
+        if not failed.banned:
+            return
+        source = source_of(address)
+        self._report(SourceBanned(source, failed.banned, failed.failures))
+        whole = "" if source == address else f" (all of {source})"
+        self._log.warning(
+            "banned %s for %d s after %d wrong logons%s",
+            address,
+            failed.banned,
+            failed.failures,
+            whole,
+        )
+
+    def ban_ended(self, source: str, reason: str) -> None:
+        """A source is answered again."""
+        self._report(BanEnded(source, reason))
+        self._log.info("%s is not banned any more: %s", source, reason)
