@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sipx import Account, NextHop, SenderKind
 from sipx_registrar.server import Order, Rules, Server
+
+from sipx import Account, NextHop, SenderKind
 
 FOREVER = 1e12
 
