@@ -175,7 +175,8 @@ def plugin_tests(folder: Path) -> Ring:
     tools = {"pytest", "hypothesis"}
 
     def allows(one: Import) -> bool:
-        return inner.allows(one) or one.top in tools or one.within("sipx.testing")
+        beside = one.module.startswith(".")
+        return inner.allows(one) or beside or one.top in tools or one.within("sipx.testing")
 
     return Ring(f"tests of {folder.name}", f"{inner.may}, sipx.testing, pytest, hypothesis", allows)
 
@@ -220,14 +221,15 @@ def test_a_plugin_looks_inward_through_public_names_and_never_sideways(folder: P
 def plugin_words() -> dict[str, Path]:
     """Distributions, modules and entry points of the shipped plugins, and whose they are.
 
-    An entry point that is a transport of RFC 3261 (``udp``) is a word of SIP, and free.
+    An entry point that is a transport of RFC 3261 (``udp``) is a word of SIP, and one that is a
+    role of an interface (``lan``) a word of the configuration; these are free.
     """
     words: dict[str, Path] = {}
     for folder in PLUGINS:
         project = tomllib.loads(folder.joinpath("pyproject.toml").read_text())["project"]
         names = [project["name"], *project.get("entry-points", {}).get("sipx", {})]
         names += [path.stem for path in folder.glob("sipx_*")]
-        words |= {name: folder for name in names if name not in {"udp", "tcp", "tls", "ws"}}
+        words |= {name: folder for name in names if name not in {"udp", "tcp", "tls", "ws", "lan"}}
     return words
 
 
