@@ -125,6 +125,9 @@ class StaticRoutes:
         decision = decide_incoming(self.facts(rows, flow, from_domain))
         covering = [row for row in rows if from_domain in row.domains]
         asks = decision.action is Action.CHALLENGE
+        if asks and not covering:
+            # No credentials would make this right, so none are asked for.
+            return Refuse(403, f"the route {rows[0].domain} may not use this From domain")
         if not covering or not (asks or decision.action is Action.ACCEPT):
             return Refuse(decision.status or 403, decision.reason)
         # A challenge does not say what the peer will be once it is answered: its route does.
