@@ -276,18 +276,19 @@ class StaticRoutes:
             if not route.trusted and route.protocol in ("udp", "tcp"):
                 yield Finding(
                     "SIPX-R006",
-                    Severity.WARNING,
-                    f"route {row.domain} is not trustworthy: its requests are answered 403 until "
-                    "a plugin can authorise them",
-                    "trusted = true, if the server is in a network of your own",
+                    Severity.OK,
+                    f"route {row.domain} is not trustworthy: its requests are accepted with the "
+                    "credentials of an account only",
+                    f'an account with routes = ["{row.domain}"]; or trusted = true, if the server '
+                    "is in a network of your own",
                 )
         for domain in sorted(self._proxy.domains):
-            if self.table.towards(domain) is None:
+            if self.table.towards(domain) is None and not self._proxy.accounts():
                 yield Finding(
                     "SIPX-R002",
                     Severity.WARNING,
                     f"no route leads to a UC server of your domain {domain.decode()}",
-                    f'add [static-routes.route."{domain.decode()}"]',
+                    f'add [static-routes.route."{domain.decode()}"], or accounts for the servers',
                 )
 
 
