@@ -115,6 +115,14 @@ def _same_users(accounts: dict[str, ServerConfig]) -> Iterator[Finding]:
 def _certificates(config: LanConfig, listeners: list[tuple[str, str, str]]) -> Iterator[Finding]:
     mutual = any(protocol == "mtls" for _, _, protocol in listeners)
     only_mutual = mutual and all(protocol == "mtls" for _, _, protocol in listeners)
+    if only_mutual and config.user is not None:
+        yield Finding(
+            "SIPX-L008",
+            Severity.FAILURE,
+            f"the shared user {config.user} has no certificate, and every LAN interface speaks "
+            "mtls",
+            "a [lan.server.NAME] with a certificate for each server, or another interface",
+        )
     for name, server in config.accounts().items():
         if server.kind == "partner":
             continue

@@ -123,6 +123,12 @@ def client_of():
 
 
 @pytest.fixture
+def registrar():
+    """``registrar(proxy)``: a plugin that answers REGISTER."""
+    return Registrar
+
+
+@pytest.fixture
 def start_site(sipx_proxy):
     """``await start_site(protocol="udp", server={...})``: the table [lan], with its listener."""
 
