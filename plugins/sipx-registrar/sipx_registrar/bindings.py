@@ -78,6 +78,10 @@ class Bindings:
         """How many addresses-of-record are bound, logons of servers left out."""
         return len(self._places) - len(self._logons)
 
+    def count(self) -> int:
+        """How many bindings there are, logons of servers too."""
+        return sum(len(slot) for slot in self._slots.values() if slot)
+
     def places(self) -> Iterator[bytes]:
         """All addresses-of-record, logons of servers too."""
         return iter(self._places)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
-    from sipx import Account, Branch, Flow, Sender, Target, Targets
+    from sipx import Account, Branch, Finding, Flow, Sender, Target, Targets
     from sipx.sip import Request, Response
     from sipx_registrar.register import Decided
 
@@ -195,19 +195,37 @@ class Registrar:
     @hookimpl
     def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
         """``sipx status``."""
-        return self.servers.status_sections()
+        from sipx_registrar.registrations_state import RegistrationCounts
+
+        store = self.writing.store
+        counts = RegistrationCounts(
+            store="" if store is None else store.name,
+            users=len(self.bindings),
+            registrations=self.bindings.count(),
+        )
+        return {"registrations": counts, **self.servers.status_sections()}
 
     @hookimpl
     def control_methods(self) -> Mapping[str, Callable[..., object]]:
         """``registrar.*``."""
-        return self.servers.control_methods()
+        from sipx_registrar.registrations_control import RegistrationMethods
+
+        own = RegistrationMethods(self._proxy, self.bindings, self.writing)
+        return {**own.methods(), **self.servers.control_methods()}
 
     @hookimpl
     def commands(self) -> Iterable[click.Command]:
-        """``sipx servers``."""
-        return Servers.commands()
+        """``sipx registrations`` and ``sipx servers``."""
+        from sipx_registrar.registrations_commands import registrations
+
+        return [registrations, *Servers.commands()]
 
     @hookimpl
     def checks(self) -> Iterable[Check]:
-        """For ``sipx check registrar``."""
-        return self.servers.checks()
+        """For ``sipx check registrar`` and ``sipx check servers``."""
+        return [Check("registrar", self._findings), *self.servers.checks()]
+
+    def _findings(self) -> Iterable[Finding]:
+        from sipx_registrar.registration_checks import findings
+
+        return findings(self._config, self._proxy)
