@@ -34,11 +34,13 @@ class Failed(NamedTuple):
     """What a wrong attempt amounts to. ``in_a_row``: of this user name from this source.
 
     ``banned`` is for how many seconds the source is banned from now on, 0.0: it is not.
+    ``failures`` are the source's; ``everywhere`` those with this user name from all sources.
     """
 
     in_a_row: int
     banned: float
     failures: int
+    everywhere: int = 0
 
 
 @dataclass(slots=True)
@@ -68,10 +70,11 @@ class Bans:
         self.limits = limits
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
         self._bans: OrderedDict[str, Ban] = OrderedDict()
+        self._names: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
 
     def take_over(self, old: Bans) -> None:
         """Go on with what another one knows; both see the same from now on."""
-        self._attempts, self._bans = old._attempts, old._bans
+        self._attempts, self._bans, self._names = old._attempts, old._bans, old._names
 
     def banned(self, address: str, now: float) -> bool:
         """Whether requests from this address get no answer."""
@@ -90,11 +93,21 @@ class Bans:
         self._forget_old(attempts, now)
         attempts.times.append((now, name))
         attempts.in_a_row[name] = in_a_row = attempts.in_a_row.get(name, 0) + 1
-        failures = len(attempts.times)
+        failures, everywhere = len(attempts.times), self._everywhere(name, now)
         if failures < self.limits.ban_after:
-            return Failed(in_a_row, 0.0, failures)
+            return Failed(in_a_row, 0.0, failures, everywhere)
         del self._attempts[source]
-        return Failed(in_a_row, self._ban(source, failures, now), failures)
+        return Failed(in_a_row, self._ban(source, failures, now), failures, everywhere)
+
+    def _everywhere(self, name: bytes, now: float) -> int:
+        """The wrong attempts with a user name, from all sources, within a window of their own."""
+        since, count = self._names.pop(name, (now, 0))
+        if now - since >= self.limits.window:
+            since, count = now, 0
+        self._names[name] = (since, count + 1)
+        if len(self._names) > SOURCES:
+            self._names.popitem(last=False)
+        return count + 1
 
     def _forget_old(self, attempts: _Attempts, now: float) -> None:
         times = attempts.times
@@ -145,6 +158,9 @@ class Bans:
         for source, attempts in list(self._attempts.items()):
             if not attempts.times or attempts.times[-1][0] <= now - self.limits.window:
                 del self._attempts[source]
+        for name, (since, _) in list(self._names.items()):
+            if now - since >= self.limits.window:
+                del self._names[name]
         return found
 
     def unban(self, address: str, now: float) -> list[str]:
@@ -161,7 +177,7 @@ class Bans:
         return {source: ban for source, ban in self._bans.items() if now < ban.until}
 
     def __len__(self) -> int:
-        return len(self._attempts) + len(self._bans)
+        return len(self._attempts) + len(self._bans) + len(self._names)
 
 
 def source_of(address: str) -> str:

@@ -10,8 +10,6 @@ from sipx import Challenge
 from sipx.sip import RemoteError, digest, nonce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sipx import Flow
     from sipx.sip import Request
     from sipx_lan.accounts import Entry
@@ -20,6 +18,8 @@ LOOKED_AT: Final = 4
 """Credentials of one request that are looked at: more is not what a client sends."""
 LONGEST_USER: Final = 256
 """Bytes of a user name that are told apart and shown."""
+_PLACE: Final = b"\0nonce\0"
+"""Stands for the nonce in a challenge that is not made yet; no realm can hold it."""
 _HEADERS: Final = (b"authorization", b"proxy-authorization")
 
 
@@ -53,6 +53,15 @@ class DigestServer:
         self.realm = realm.encode()
         self.lifetime = int(lifetime)
         self.nonces = Nonces()
+        # Made once: a challenge is the same for everybody, but for its nonce.
+        self._texts = {
+            (stale, md5): tuple(
+                value.partition(_PLACE)[::2]
+                for value in digest.challenges(self.realm, _PLACE, allow_md5=md5, stale=stale)
+            )
+            for stale in (False, True)
+            for md5 in (False, True)
+        }
 
     def challenge(
         self, request: Request, flow: Flow, now: float, *, stale: bool, allow_md5: bool
@@ -66,8 +75,9 @@ class DigestServer:
         fresh = nonce.make_nonce(
             int(now), self.nonces.key, self.realm, _source(flow), secrets.randbits(64)
         )
-        values = digest.challenges(self.realm, fresh, allow_md5=allow_md5, stale=stale)
-        return Challenge(401 if registers else 407, tuple((name, value) for value in values))
+        texts = self._texts[stale, allow_md5]
+        headers = tuple((name, before + fresh + after) for before, after in texts)
+        return Challenge(401 if registers else 407, headers)
 
     def credentials(self, request: Request) -> digest.Credentials | None:
         """The first digest credentials for our realm; those of other realms are not ours to judge.
@@ -120,7 +130,7 @@ class DigestServer:
 
     def consume(self, request: Request) -> None:
         """RFC 3261 §22.3: credentials for our realm end here; those of others go on untouched."""
-        if not any(True for _ in _values(request)):
+        if not _values(request):
             return
         for i in range(len(request.lines) - 1, -1, -1):
             name, _, value = request.lines[i].partition(b":")
@@ -148,12 +158,11 @@ def _source(flow: Flow) -> bytes:
     return f"{flow.interface.name} {flow.address}".encode()
 
 
-def _values(request: Request) -> Iterator[bytes]:
+def _values(request: Request) -> list[bytes]:
     """Credentials of either kind: clients are not agreed on which header a registrar gets."""
-    first, second = (
-        (b"Authorization", b"Proxy-Authorization")
-        if request.method == b"REGISTER"
-        else (b"Proxy-Authorization", b"Authorization")
-    )
-    yield from request.get_all(first)[:LOOKED_AT]
-    yield from request.get_all(second)[:LOOKED_AT]
+    proxy = request.get_all(b"Proxy-Authorization")
+    own = request.get_all(b"Authorization")
+    if not (proxy or own):
+        return []
+    first, second = (own, proxy) if request.method == b"REGISTER" else (proxy, own)
+    return first[:LOOKED_AT] + second[:LOOKED_AT]

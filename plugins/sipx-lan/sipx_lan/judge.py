@@ -6,6 +6,7 @@ Rows 4, 13 to 16, 19, 20, 22, 23 and 29 of docs/trust.md are met here; its table
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sipx import (
@@ -44,6 +45,8 @@ WRONG: Final = "wrong credentials, again and again"
 FROM: Final = "the account may not use this address in From"
 BANNED: Final = "the source is banned"
 UNPROVEN: Final = "a source that has proven nothing asks too often"
+
+_is_private = lru_cache(maxsize=4096)(is_private)
 
 _AUTH: Final = {
     Answer.NONE: RegistrarAuth.NONE,
@@ -90,7 +93,8 @@ class Judge:
     def authenticate(self, request: Request, flow: Flow) -> Verdict | None:
         """The verdict on a request that is no static route's; None: nobody logs on there."""
         proven = self.proven(flow)
-        if proven is None and flow.interface.role != Role.LAN:
+        logs_on = flow.interface.role == Role.LAN or proven is not None
+        if not logs_on and self._dialled(flow) is None:
             banned = self.bans.banned(flow.address, self._proxy.now())
             return _silence(flow) if banned else None
         return self._judge(request, flow, proven)
@@ -112,7 +116,9 @@ class Judge:
         is_ack = request.method == b"ACK"
         credentials = None if is_ack else self.digest.credentials(request)
         tried = None if credentials is None else self.table.of_user(credentials.username)
-        if known is not None and self._is_other(request, known, tried, credentials):
+        if known is not None and (
+            self._is_other(request, known, tried, credentials) or not _shows(flow, known)
+        ):
             known = None
         if known is not None and flow.account_until > now:
             return self._admit(known, request, self._row(flow, proven))
@@ -126,7 +132,9 @@ class Judge:
             # The kernel looks at the cookie of the dialog (row 27), and may ask for credentials.
             verdict = self._admit(expected, request, self._row(flow, proven))
             return Accept(verdict.sender, True) if isinstance(verdict, Accept) else verdict
-        claimed = self._by_address(request, flow, known, tried)
+        claimed = self._by_address(request, flow, expected, tried)
+        if is_ack and claimed is None:
+            return Refuse(403, "nobody has logged on here")
         outcome = Tried()
         if credentials is not None and claimed is None:
             usable = tried if self._may_use(tried, flow, proven) else None
@@ -160,23 +168,20 @@ class Judge:
         return self.table.dialled(flow.address, flow.port) if flow.outbound else None
 
     def _by_address(
-        self, request: Request, flow: Flow, known: Entry | None, tried: Entry | None
+        self, request: Request, flow: Flow, expected: Entry | None, tried: Entry | None
     ) -> Entry | None:
         """The account without a password that this request is of, as it says (row 29)."""
         if tried is not None:
             return tried if tried.by_address else None
-        if known is not None and known.by_address:
-            return known
+        if expected is not None and expected.by_address:
+            return expected
         return self.table.by_address(request, flow.address)
 
     def _may_use(self, entry: Entry | None, flow: Flow, proven: Entry | None) -> bool:
         """Whether this account can log on here at all; if not, it is an unknown user's answer."""
         if entry is None or not entry.logs_on or not entry.comes_from(flow.address):
             return False
-        if entry.needs_certificate:
-            examined = flow.examined
-            return examined is not None and entry.name in examined.partners
-        return proven is None or proven is entry
+        return _shows(flow, entry) and (proven is None or proven is entry)
 
     # ------------------------------------------------------------ static routes
 
@@ -244,9 +249,9 @@ class Judge:
             and flow.id
             and self.logons.entry_on(flow, self.table) is not account
         ):
-            before = self.logons.of(account.name)
+            before = self.logons.current(account.name, self._proxy.now())
             self.logons.begin(account, flow, how, self._proxy.wall())
-            self._observer.logged_on(account.name, flow, how, before)
+            self._observer.logged_on(account.account, flow, how, before)
         return verdict
 
     def _admit(self, entry: Entry, request: Request, row: int) -> Accept | Refuse:
@@ -302,8 +307,8 @@ class Judge:
             user_account=is_user,
             from_is_account=is_user,  # which of its users From is, is looked at for all accounts
             from_ours=request.from_domain in self._proxy.domains,
-            peer_private=is_private(flow.address),
-            bind_private=is_private(flow.interface.bind),
+            peer_private=_is_private(flow.address),
+            bind_private=_is_private(flow.interface.bind),
             matches_invite=True,
         )
 
@@ -324,8 +329,8 @@ class Judge:
             auth=_AUTH[outcome.answer],
             failures=outcome.failures,
             from_ours=request.from_domain in self._proxy.domains,
-            peer_private=is_private(flow.address),
-            bind_private=is_private(flow.interface.bind),
+            peer_private=_is_private(flow.address),
+            bind_private=_is_private(flow.interface.bind),
             matches_invite=True,
         )
 
@@ -346,6 +351,13 @@ class Judge:
             )
             row = self._rows[key] = decision.row
         return row
+
+
+def _shows(flow: Flow, entry: Entry) -> bool:
+    """Whether the certificate that an account needs besides is at the other end."""
+    if not entry.needs_certificate:
+        return True
+    return flow.examined is not None and entry.name in flow.examined.partners
 
 
 def _in_dialog(request: Request) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sipx import Flow
     from sipx_lan.accounts import AccountTable, Entry
+
+QUIET: Final = 600.0
+"""Seconds after which an address behind a UDP socket that says nothing is not in use any more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +53,16 @@ class Logons:
     def of(self, name: str) -> list[Logon]:
         """All of one account, the oldest first."""
         return list(self._of.get(name, {}).values())
+
+    def current(self, name: str, now: float) -> list[Logon]:
+        """Those that are in use, the oldest first: nobody says when he leaves a UDP address."""
+        return [
+            logon
+            for logon in self.of(name)
+            if logon.flow.reliable
+            or logon.flow.account_until > now
+            or now - logon.flow.last_in < QUIET
+        ]
 
     def begin(self, entry: Entry, flow: Flow, how: str, wall: float) -> None:
         """This account has proven itself on this flow. Whoever did so before is there no more."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sipx import harmless
+from sipx import SenderKind, harmless
 from sipx_lan.bans import source_of
 from sipx_lan.digest import LONGEST_USER
 from sipx_lan.events import BanEnded, LoggedOff, LoggedOn, LogonRefused, SourceBanned
@@ -12,9 +12,12 @@ from sipx_lan.events import BanEnded, LoggedOff, LoggedOn, LogonRefused, SourceB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sipx import Flow, Proxy
+    from sipx import Account, Flow, Proxy
     from sipx_lan.bans import Failed
     from sipx_lan.logons import Logon
+
+MANY: Final = 100
+"""Wrong attempts with one user name within failure_window that are worth a line in the log."""
 
 
 class Observer:
@@ -24,23 +27,27 @@ class Observer:
         self._report = proxy.report
         self._log = proxy.log
 
-    def logged_on(self, account: str, flow: Flow, how: str, before: Sequence[Logon]) -> None:
-        """An account has proven itself; ``before`` are the flows that it has already."""
+    def logged_on(self, account: Account, flow: Flow, how: str, before: Sequence[Logon]) -> None:
+        """An account has proven itself; ``before`` are the flows that it has already.
+
+        A server at two addresses may be two servers with one account; users have several devices.
+        """
+        name = account.name
         others = dict.fromkeys(logon.flow.address for logon in before)
         elsewhere = tuple(address for address in others if address != flow.address)
-        self._report(LoggedOn(account, flow.address, flow.name, how, elsewhere))
-        if elsewhere:
+        self._report(LoggedOn(name, flow.address, flow.name, how, elsewhere))
+        if elsewhere and account.kind is SenderKind.UC_SERVER:
             self._log.warning(
                 "%s logged on from %s (%s) while it is logged on from %s",
-                account,
+                name,
                 flow.name,
                 how,
                 ", ".join(elsewhere),
             )
         elif before:
-            self._log.debug("%s logged on again from %s (%s)", account, flow.name, how)
+            self._log.debug("%s logged on again from %s (%s)", name, flow.name, how)
         else:
-            self._log.info("%s logged on from %s (%s)", account, flow.name, how)
+            self._log.info("%s logged on from %s (%s)", name, flow.name, how)
 
     def logged_off(self, logon: Logon, reason: str, *, last: bool) -> None:
         """A flow is not an account's any more; ``last``: it has no other."""
@@ -55,6 +62,9 @@ class Observer:
         """Wrong credentials. One line for each ban, in a form that other programs can read."""
         shown = str(harmless(user[:LONGEST_USER]))
         self._report(LogonRefused(shown, address, failed.in_a_row))
+        if failed.everywhere == MANY:
+            # Sources are banned, accounts never: or whoever guesses could lock their owners out.
+            self._log.warning("%d wrong logons as %s, from whatever sources", MANY, shown)
         if not failed.banned:
             return
         source = source_of(address)

@@ -67,7 +67,9 @@ def account_states(judge: Judge, proxy: Proxy) -> list[AccountState]:
     """Each account: those of the configuration, then the servers of the shared user."""
     now = proxy.now()
     return [
-        _state(entry, judge.logons.of(entry.name), now, proxy.trouble("users", entry.name))
+        _state(
+            entry, judge.logons.current(entry.name, now), now, proxy.trouble("users", entry.name)
+        )
         for entry in judge.table.everybody()
     ]
 

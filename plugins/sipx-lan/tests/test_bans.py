@@ -44,10 +44,17 @@ def test_attempts_from_several_sources_ban_none_of_them():
     assert table.current(1.0) == {}
 
 
+def test_attempts_on_one_user_are_counted_over_all_sources():
+    table = Bans(LIMITS)
+    found = [table.failed(f"192.0.2.{n}", b"Bob" if n % 2 else b"bob", 0.0) for n in range(5)]
+    assert [failed.everywhere for failed in found] == [1, 2, 3, 4, 5]
+    assert table.failed(A, b"bob", 700.0).everywhere == 1
+
+
 def test_old_attempts_do_not_count():
     table = Bans(LIMITS)
     guess(table, times=3, now=0.0)
-    assert guess(table, times=1, now=601.0)[0] == bans.Failed(1, 0.0, 1)
+    assert guess(table, times=1, now=601.0)[0] == bans.Failed(1, 0.0, 1, 1)
 
 
 def test_each_ban_is_twice_as_long_up_to_a_day_and_forgotten_after_one():
@@ -134,7 +141,7 @@ def test_the_tables_stay_bounded(attempts):
                 table.succeeded(address, user)
             else:
                 table.failed(address, user, now)
-            assert len(table) <= 16
+            assert len(table) <= 24
     finally:
         bans.SOURCES = before
 
@@ -166,20 +173,20 @@ async def brute_force(site, client, *, times):
 async def test_brute_force_is_asked_refused_and_then_not_answered(
     start_site, autojump_clock, transport
 ):
-    site = await start_site(protocol=transport, ban_after=5, ban_time="60s")
+    site = await start_site(protocol=transport, ban_after=5, ban_time="150s")
     attacker, owner = site.client(transport=transport), site.client(transport=transport)
     source = attacker.agent.place[0]
     found = await brute_force(site, attacker, times=7)
     assert found == [407, 407, 403, 403, 403, 0, 0]
     [event] = site.events(SourceBanned)
-    assert (event.source, event.seconds, event.failures) == (source, 60.0, 5)
+    assert (event.source, event.seconds, event.failures) == (source, 150.0, 5)
     # Also with the right password, and as any user; others are not concerned.
     with pytest.raises(NoAnswerError):
         await attacker.message()
     assert (await owner.message()).status == 200
     if transport == "tcp":
         assert all(flow.address != source for flow in site.proxy.kernel.flows)
-    await trio.sleep(70)
+    await trio.sleep(100)
     assert [event.source for event in site.events(BanEnded)] == [source]
     assert (await attacker.message()).status == 200
 
@@ -227,6 +234,18 @@ async def test_a_ban_is_one_clean_line_in_the_log(start_site, autojump_clock, ca
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("banned")]
     assert lines == [f"banned {attacker.agent.place[0]} for 90 s after 3 wrong logons"]
     assert not any("guess" in record.getMessage() for record in caplog.records)
+
+
+async def test_guessing_one_user_from_many_sources_is_told_and_locks_nobody_out(
+    start_site, autojump_clock, caplog
+):
+    site = await start_site()
+    for number in range(105):
+        failed = site.judge.bans.failed(f"192.0.2.{number}", b"ucserver", 0.0)
+        site.judge._observer.failed(b"ucserver", f"192.0.2.{number}", failed)
+    lines = [r.getMessage() for r in caplog.records if "wrong logons" in r.getMessage()]
+    assert lines == ["100 wrong logons as ucserver, from whatever sources"]
+    assert (await site.client().message()).status == 200
 
 
 async def test_questions_to_unproven_datagrams_are_few(start_site, autojump_clock):
