@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from sipx import (
     Accept,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 MAX_SHARED: Final = 1000
 """Servers that one shared account can stand for; beyond it the one unseen for longest goes."""
+REMEMBERED: Final = 4096
+"""Addresses for which it is remembered who may log on from there."""
+_ONLY_MD5: Final = (digest.MD5,)
 _KINDS: Final = {
     "server": SenderKind.UC_SERVER,
     "user": SenderKind.USER,
@@ -79,7 +82,7 @@ class Entry:
         known = self._allowed.get(address)
         if known is None:
             known = self._judged(address)
-            if len(self._allowed) >= 4096:
+            if len(self._allowed) >= REMEMBERED:
                 self._allowed.clear()
             self._allowed[address] = known
         return known
@@ -148,6 +151,7 @@ class AccountTable:
         for entry in self.entries.values():
             for route in entry.routes:
                 self._routes[route] = (*self._routes.get(route, ()), entry)
+        self._algorithms_at: dict[str, tuple[bytes, ...]] = {}
         self.has_by_address = any(entry.by_address for entry in self._by_user.values())
 
     def __iter__(self) -> Iterator[Entry]:
@@ -242,12 +246,26 @@ class AccountTable:
             for entry in self.entries.values()
         )
 
-    def offers_md5(self, address: str) -> bool:
-        """Whether somebody who may log on from here may use MD5."""
-        return any(
-            digest.MD5 in entry.algorithms and entry.comes_from(address)
-            for entry in self._by_user.values()
-        )
+    def algorithms_at(self, address: str) -> tuple[bytes, ...]:
+        """What is offered there, best first: what some account may use that may log on from there.
+
+        MD5 alone where the only accounts that name this address among theirs know nothing else. The
+        address decides, and not whom a request names: so nobody learns who has an account.
+        """
+        found = self._algorithms_at.get(address)
+        if found is None:
+            if len(self._algorithms_at) >= REMEMBERED:
+                self._algorithms_at.clear()
+            found = self._algorithms_at[address] = self._offered(address)
+        return found
+
+    def _offered(self, address: str) -> tuple[bytes, ...]:
+        may = [entry for entry in self._by_user.values() if entry.comes_from(address)]
+        listed = [entry for entry in may if entry.networks]
+        if listed and all(entry.algorithms == _ONLY_MD5 for entry in listed):
+            return _ONLY_MD5
+        known = {algorithm for entry in may for algorithm in entry.algorithms}
+        return tuple(one for one in digest.KNOWN if one in known) or digest.PREFERRED
 
 
 # ---------------------------------------------------------------- from the configuration
@@ -275,7 +293,7 @@ def _entry(name: str, server: ServerConfig, config: LanConfig, domains: frozense
         account=account,
         user=account.logon,
         secret=_secret(server),
-        algorithms=_algorithms(allow_md5=allow_md5),
+        algorithms=_algorithms(allow_md5),
         networks=tuple(map(ip_network, server.addresses)),
         routes=frozenset(server.routes),
         proof=(
@@ -299,7 +317,7 @@ def _shared(config: LanConfig, domains: frozenset[bytes]) -> Entry | None:
         account=Account(name=config.user.lower(), kind=SenderKind.UC_SERVER, logon=user),
         user=user,
         secret=_secret(config),
-        algorithms=_algorithms(allow_md5=config.allow_md5),
+        algorithms=_algorithms(config.allow_md5),
         networks=tuple(map(ip_network, config.addresses)),
         routes=frozenset(),
         proof=(SenderKind.UC_SERVER, user, config.password, config.addresses),
@@ -325,7 +343,9 @@ def _secret(table: LanConfig | ServerConfig) -> digest.Secret | None:
     return None if table.password is None else digest.Secret(table.password.reveal().encode())
 
 
-def _algorithms(*, allow_md5: bool) -> tuple[bytes, ...]:
+def _algorithms(allow_md5: bool | Literal["only"]) -> tuple[bytes, ...]:
+    if allow_md5 == "only":
+        return _ONLY_MD5
     return (*digest.PREFERRED, digest.MD5) if allow_md5 else digest.PREFERRED
 
 

@@ -63,7 +63,9 @@ def _properties(function: F) -> F:
         click.option("--users", multiple=True, metavar="PATTERN", help="Its users; repeatable."),
         click.option("--server", metavar="HOST", help="Where sipx connects to it by itself."),
         click.option(
-            "--allow-md5/--no-allow-md5", default=None, help="Whether MD5 may be used to log on."
+            "--allow-md5",
+            type=click.Choice(["yes", "no", "only"]),
+            help="Whether MD5 may be used to log on; only: nothing else is known there.",
         ),
         click.option(
             "--address",
@@ -96,6 +98,8 @@ def _given(model: type[LanConfig | ServerConfig], options: dict[str, Any]) -> di
     if options["users"] and users_file:
         raise click.UsageError("--users or --users-file, not both")
     values = {key: value for key, value in options.items() if value not in (None, ())}
+    if "allow_md5" in values:
+        values["allow_md5"] = {"yes": True, "no": False}.get(values["allow_md5"], "only")
     for key in _LISTS:
         if key in values:
             given = list(values[key])

@@ -68,8 +68,8 @@ class ServerConfig(Config):
     """Its share of the users that several servers may serve; 0: none."""
     max_users: Annotated[int, Field(ge=1)] | None = None
     """How many users it may have at most."""
-    allow_md5: bool | None = None
-    """Whether it may log on with MD5; without it as in [lan]."""
+    allow_md5: bool | Literal["only"] | None = None
+    """Whether it may log on with MD5; "only": it knows nothing else; without it as in [lan]."""
     routes: tuple[DomainPattern, ...] = ()
     """Domains of untrusted static routes whose requests its credentials authorise."""
     server: Host | None = None
@@ -131,8 +131,8 @@ class LanConfig(Config):
     """The [certificate.NAME] that is shown there; without it that of [wan]."""
     addresses: Networks = ()
     """Where the shared user may log on from; without a password the private networks."""
-    allow_md5: bool = False
-    """Whether MD5 is offered, behind SHA-256: for clients that know nothing better."""
+    allow_md5: bool | Literal["only"] = False
+    """Whether MD5 is offered, behind SHA-256; "only": alone, for clients that fail otherwise."""
     max_failures: Annotated[int, Field(ge=1, le=100)] = 3
     """The wrong attempt in a row that is answered 403 in place of a question."""
     ban_after: Annotated[int, Field(ge=1, le=1000)] = 10

@@ -53,18 +53,17 @@ class DigestServer:
         self.realm = realm.encode()
         self.lifetime = int(lifetime)
         self.nonces = Nonces()
-        # Made once: a challenge is the same for everybody, but for its nonce.
-        self._texts = {
-            (stale, md5): tuple(
-                value.partition(_PLACE)[::2]
-                for value in digest.challenges(self.realm, _PLACE, allow_md5=md5, stale=stale)
-            )
-            for stale in (False, True)
-            for md5 in (False, True)
-        }
+        # A challenge is the same for everybody, but for its nonce.
+        self._texts: dict[tuple[bool, tuple[bytes, ...]], list[list[bytes]]] = {}
 
     def challenge(
-        self, request: Request, flow: Flow, now: float, *, stale: bool, allow_md5: bool
+        self,
+        request: Request,
+        flow: Flow,
+        now: float,
+        *,
+        stale: bool,
+        algorithms: tuple[bytes, ...],
     ) -> Challenge:
         """RFC 3261 §22.2 and §22.3: 401 of a registrar, 407 of a proxy.
 
@@ -75,8 +74,11 @@ class DigestServer:
         fresh = nonce.make_nonce(
             int(now), self.nonces.key, self.realm, _source(flow), secrets.randbits(64)
         )
-        texts = self._texts[stale, allow_md5]
-        headers = tuple((name, before + fresh + after) for before, after in texts)
+        texts = self._texts.get((stale, algorithms))
+        if texts is None:
+            values = digest.challenges(self.realm, _PLACE, algorithms=algorithms, stale=stale)
+            texts = self._texts[stale, algorithms] = [value.split(_PLACE) for value in values]
+        headers = tuple((name, fresh.join(parts)) for parts in texts)
         return Challenge(401 if registers else 407, headers)
 
     def credentials(self, request: Request) -> digest.Credentials | None:
@@ -101,9 +103,11 @@ class DigestServer:
         entry: Entry | None,
         now: float,
         *,
-        allow_md5: bool,
+        algorithms: tuple[bytes, ...],
     ) -> Answer:
-        """Judge credentials. ``entry`` None is an unknown user: the same work, the same answer.
+        """Judge credentials. ``algorithms`` are those that are offered to this source.
+
+        ``entry`` None is an unknown user: the same work, the same answer.
 
         The nonce is looked at first. Who shows one of ours for this source has received it there;
         who does not is asked anew, whatever the password: a forged source address neither finds
@@ -114,7 +118,6 @@ class DigestServer:
             credentials.nonce, int(now), self.lifetime, key, self.realm, source
         ):
             return Answer.STALE
-        offered = (*digest.PREFERRED, digest.MD5) if allow_md5 else digest.PREFERRED
         known = entry is not None and credentials.algorithm in entry.algorithms
         result = digest.verify(
             credentials,
@@ -124,7 +127,7 @@ class DigestServer:
             lambda _: True,
             realm=self.realm,
             counts=self.nonces.counts,
-            algorithms=offered,
+            algorithms=algorithms,
         )
         return _ANSWERS[result]
 

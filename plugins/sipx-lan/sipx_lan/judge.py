@@ -227,7 +227,7 @@ class Judge:
             flow,
             entry,
             now,
-            allow_md5=self.table.offers_md5(flow.address),
+            algorithms=self.table.algorithms_at(flow.address),
         )
         if answer is Answer.VALID:
             self.bans.succeeded(flow.address, credentials.username)
@@ -273,7 +273,7 @@ class Judge:
                 flow,
                 now,
                 stale=decision.stale,
-                allow_md5=self.table.offers_md5(flow.address),
+                algorithms=self.table.algorithms_at(flow.address),
             )
         if decision.action in (Action.DROP, Action.CLOSE):
             return Refuse(0, decision.reason)

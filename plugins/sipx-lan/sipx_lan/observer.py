@@ -62,6 +62,10 @@ class Observer:
         """Wrong credentials. One line for each ban, in a form that other programs can read."""
         shown = str(harmless(user[:LONGEST_USER]))
         self._report(LogonRefused(shown, address, failed.in_a_row))
+        # An operator who mistyped a password has to find out which; the ban bounds these lines.
+        self._log.info(
+            "wrong credentials for '%s' from %s (%d in a row)", shown, address, failed.in_a_row
+        )
         if failed.everywhere == MANY:
             # Sources are banned, accounts never: or whoever guesses could lock their owners out.
             self._log.warning("%d wrong logons as %s, from whatever sources", MANY, shown)

@@ -228,11 +228,17 @@ async def test_the_wan_side_does_not_answer_a_banned_source_either(start_site, a
 
 
 async def test_a_ban_is_one_clean_line_in_the_log(start_site, autojump_clock, caplog):
+    caplog.set_level("INFO", "sipx")
     site = await start_site(ban_after=3, ban_time="90s")
     attacker = site.client(user="bob\tx")
     await brute_force(site, attacker, times=4)
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("banned")]
     assert lines == [f"banned {attacker.agent.place[0]} for 90 s after 3 wrong logons"]
+    wrong = [r.getMessage() for r in caplog.records if r.getMessage().startswith("wrong")]
+    source = attacker.agent.place[0]
+    assert wrong == [
+        rf"wrong credentials for 'bob\tx' from {source} ({number} in a row)" for number in (1, 2, 3)
+    ]
     assert not any("guess" in record.getMessage() for record in caplog.records)
 
 

@@ -182,6 +182,12 @@ def test_a_users_file_takes_the_place_of_a_list(run, config):
     assert read(config)["server"]["berlin"]["users"] == {"file": "u"}
 
 
+@pytest.mark.parametrize(("given", "value"), [("yes", True), ("no", False), ("only", "only")])
+def test_md5_is_allowed_forbidden_or_alone(run, config, given, value):
+    assert run("set", "berlin", "--allow-md5", given).exit_code == 0
+    assert read(config)["server"]["berlin"]["allow_md5"] == value
+
+
 def test_routes_are_a_list(run, config):
     words = ("--kind", "partner", "--route", "partner.example", "--password")
     assert run("add", "gate", *words, stdin="fresh-secret\n").exit_code == 0

@@ -76,22 +76,22 @@ def answered(
     nc=1,
     user=b"ucserver",
     password=b"secret",
-    algorithms=digest.KNOWN,
-    allow_md5=False,
+    known=digest.KNOWN,
+    offer=digest.PREFERRED,
     uri=b"sip:bob@home.example",
 ):
     """A request with credentials for a challenge that was made at ``now``."""
     plain = request(method, uri)
-    challenge = server.challenge(plain, flow, now, stale=False, allow_md5=allow_md5)
+    challenge = server.challenge(plain, flow, now, stale=False, algorithms=offer)
     offered = [value for _, value in challenge.headers]
-    value = digest.answer(offered, user, password, method, uri, b"c", nc, algorithms=algorithms)
+    value = digest.answer(offered, user, password, method, uri, b"c", nc, algorithms=known)
     plain.add(b"Proxy-Authorization", value)
     return plain
 
 
-def verify(server, entry, message, *, flow=FLOW, now=100.0, allow_md5=False):
+def verify(server, entry, message, *, flow=FLOW, now=100.0, offer=digest.PREFERRED):
     credentials = server.credentials(message)
-    return server.verify(credentials, message, flow, entry, now, allow_md5=allow_md5)
+    return server.verify(credentials, message, flow, entry, now, algorithms=offer)
 
 
 # ---------------------------------------------------------------- challenges
@@ -102,7 +102,9 @@ def test_registers_are_asked_by_401_and_all_else_by_407(server):
         (b"REGISTER", 401, b"WWW-Authenticate"),
         (b"INVITE", 407, b"Proxy-Authenticate"),
     ):
-        challenge = server.challenge(request(method), FLOW, 1.0, stale=False, allow_md5=True)
+        challenge = server.challenge(
+            request(method), FLOW, 1.0, stale=False, algorithms=digest.KNOWN
+        )
         assert challenge.status == status
         assert {header for header, _ in challenge.headers} == {name}
         algorithms = [digest.Challenge.parse(value).algorithm for _, value in challenge.headers]
@@ -120,7 +122,7 @@ def test_right_credentials_are_good_once(server, entry):
 
 def test_counts_may_come_out_of_order_and_each_counts_once(server, entry):
     plain = request()
-    challenge = server.challenge(plain, FLOW, 1.0, stale=False, allow_md5=False)
+    challenge = server.challenge(plain, FLOW, 1.0, stale=False, algorithms=digest.PREFERRED)
     offered = [value for _, value in challenge.headers]
 
     def use(nc):
@@ -172,18 +174,57 @@ def test_what_is_unknown_and_what_may_not_be_used_here_is_wrong(server):
 
 
 def test_md5_that_was_not_offered_is_not_looked_at(server, entry):
-    message = answered(server, algorithms=[b"MD5"], allow_md5=True)
+    message = answered(server, known=[b"MD5"], offer=digest.KNOWN)
     assert verify(server, entry, message) is Answer.MALFORMED
     assert (
-        verify(server, entry, message, allow_md5=True) is Answer.WRONG
+        verify(server, entry, message, offer=digest.KNOWN) is Answer.WRONG
     )  # others may, not this one
 
 
 def test_md5_for_who_is_allowed_it(server, tmp_path):
     config = read_configuration(TEXT.format(more="allow_md5 = true"), tmp_path).plugins["lan"]
     entry = AccountTable(config, frozenset()).shared
-    message = answered(server, algorithms=[b"MD5"], allow_md5=True)
-    assert verify(server, entry, message, allow_md5=True) is Answer.VALID
+    message = answered(server, known=[b"MD5"], offer=digest.KNOWN)
+    assert verify(server, entry, message, offer=digest.KNOWN) is Answer.VALID
+
+
+MD5, BEST = (b"MD5",), (b"SHA-256", b"SHA-512-256")
+
+
+@pytest.mark.parametrize(
+    ("more", "offered"),
+    [
+        ("", BEST),
+        ("allow_md5 = true", (*BEST, *MD5)),
+        ('allow_md5 = "only"', MD5),
+        ('[lan.server.old]\npassword = "x"\nallow_md5 = "only"', (*BEST, *MD5)),
+        ('[lan.server.old]\npassword = "x"\nallow_md5 = "only"\naddresses = "10.0.0.1"', MD5),
+        ('[lan.server.old]\npassword = "x"\nallow_md5 = "only"\naddresses = "10.0.0.2"', BEST),
+        (
+            '[lan.server.old]\npassword = "x"\nallow_md5 = "only"\naddresses = "10.0.0.1"\n'
+            '[lan.server.new]\npassword = "y"\naddresses = "10.0.0.0/8"',
+            (*BEST, *MD5),
+        ),
+        ('allow_md5 = "only"\n[lan.server.new]\npassword = "y"\nallow_md5 = false', (*BEST, *MD5)),
+    ],
+)
+def test_the_address_decides_what_is_offered(tmp_path, more, offered):
+    config = read_configuration(TEXT.format(more=more), tmp_path).plugins["lan"]
+    table = AccountTable(config, frozenset())
+    assert table.algorithms_at("10.0.0.1") == table.algorithms_at("10.0.0.1") == offered
+
+
+async def test_a_client_that_knows_md5_alone_is_asked_for_that_alone(start_site, autojump_clock):
+    old = {"password": "o", "allow_md5": "only", "addresses": "127.0.1.2"}
+    site = await start_site(server={"old": old})
+    client = site.client(user="old", password="o")
+    request = client.agent.new("MESSAGE", "sip:peer@away.example", sender="sip:a@home.example")
+    asked = await client.agent.send(request)
+    [value] = asked.get_all(b"Proxy-Authenticate")
+    assert digest.Challenge.parse(value).algorithm == b"MD5"
+    assert (await client.agent.send(client.answer(request, asked))).status == 200
+    [value, _] = (await site.client().agent.send(request.copy())).get_all(b"Proxy-Authenticate")
+    assert digest.Challenge.parse(value).algorithm == b"SHA-256"
 
 
 def test_a_request_for_somebody_else_is_not_covered(server, entry):
@@ -263,7 +304,7 @@ def test_no_authorization_raises_or_is_right(server, entry, value, method, nonce
     value = value.translate(None, b"\r\n\0")
     message = request(method)
     if nonce_too:
-        made = server.challenge(message, FLOW, 100.0, stale=False, allow_md5=True)
+        made = server.challenge(message, FLOW, 100.0, stale=False, algorithms=digest.KNOWN)
         fresh = digest.Challenge.parse(made.headers[0][1]).nonce
         value += b', nonce="' + fresh + b'"'
     for name in (b"Authorization", b"Proxy-Authorization"):
@@ -271,7 +312,7 @@ def test_no_authorization_raises_or_is_right(server, entry, value, method, nonce
     credentials = server.credentials(message)
     if credentials is not None:
         for who in (entry, None):
-            found = server.verify(credentials, message, FLOW, who, 100.0, allow_md5=True)
+            found = server.verify(credentials, message, FLOW, who, 100.0, algorithms=digest.KNOWN)
             assert found is not Answer.VALID
     server.consume(message)
 
