@@ -52,16 +52,17 @@ def show(line: CommandLine, name: str | None) -> None:
     Passwords are not shown. Who is logged on is known while sipx runs.
     """
     config = _config(line)
+    found = _live(line)
+    live = found or {}
     if name is None:
-        live = _live(line)
         accounts = [_account(each, config.server[each], live.get(each)) for each in config.server]
         accounts += [_derived(state) for state in live.values() if state.name not in config.server]
-        data = {"lan": _settings(config), "running": bool(live), "accounts": accounts}
-        line.result(data, _overview(config, accounts, running=bool(live)))
+        data = {"lan": _settings(config), "running": found is not None, "accounts": accounts}
+        line.result(data, _overview(config, accounts, running=found is not None))
         return
     if name not in config.server:
         raise line.failed(no_account(name, config.server))
-    account = _account(name, config.server[name], _live(line).get(name))
+    account = _account(name, config.server[name], live.get(name))
     line.result(account, _details(account))
 
 
@@ -72,13 +73,13 @@ def _config(line: CommandLine) -> LanConfig:
     return config
 
 
-def _live(line: CommandLine) -> dict[str, AccountState]:
-    """What the running sipx knows; {} where none runs, or one that has not this plugin."""
+def _live(line: CommandLine) -> dict[str, AccountState] | None:
+    """What the running sipx knows; None where none runs, or one that has not this plugin."""
     client = line.reachable_control()
     with client or nullcontext():
         methods = [] if client is None else client.call_json("control.methods")["methods"]
         if client is None or all(method["name"] != "lan.accounts" for method in methods):
-            return {}
+            return None
         found = client.call("lan.accounts", None, LanAccounts)
     return {state.name: state for state in found.accounts}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from sipx_lan import LoggedOff, LoggedOn, LogonRefused
 
 from sipx import SenderKind
@@ -116,6 +117,52 @@ async def test_logging_on_and_off_is_told(start_site, autojump_clock):
     flow.close("gone")
     [event] = site.events(LoggedOff)
     assert (event.account, event.address, event.reason) == ("berlin", here, "gone")
+
+
+async def test_a_server_that_went_away_comes_back_on_another_connection(
+    start_site, autojump_clock, caplog
+):
+    caplog.set_level("INFO", "sipx.plugin.lan")
+    site = await start_site()
+    server = site.client()
+    host = server.agent.place[0]
+    await server.register()
+    site.flow_of(server).close("the peer has closed it")
+    await trio.sleep(1)  # until it has noticed; the clock jumps
+    request = server.agent.new("MESSAGE", "sip:peer@away.example", sender="sip:a@home.example")
+    asked = await server.agent.send(request)
+    assert asked.status == 407  # what the old connection had proven is gone with it
+    assert (await server.register()).status == 200
+    assert [event.account for event in site.events(LoggedOn)] == [f"ucserver@{host}"] * 2
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" from ")[0].partition(": ")[0] for line in said] == [
+        f"ucserver@{host} logged on",
+        f"ucserver@{host} is not logged on any more",
+        f"ucserver@{host} logged on",
+    ]
+
+
+async def test_a_server_at_two_addresses_is_warned_about(start_site, autojump_clock, caplog):
+    site = await start_site(server={"berlin": {"password": "b"}})
+    for _ in range(2):
+        await site.client(user="berlin", password="b").register()
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("berlin logged on from tcp:127.0.1.3:")
+    assert line.endswith("(password) while it is logged on from 127.0.1.2")
+
+
+async def test_addresses_over_udp_that_have_become_quiet_are_not_told_of(
+    start_site, autojump_clock
+):
+    site = await start_site(protocol="udp", server={"berlin": {"password": "b"}})
+    first = site.client(transport="udp", user="berlin", password="b")
+    await first.register(expires=0)
+    await trio.sleep(700)
+    second = site.client(transport="udp", user="berlin", password="b")
+    await second.register()
+    assert [event.elsewhere for event in site.events(LoggedOn)] == [(), ()]
+    [state] = site.proxy.plugin("lan").status_sections()["accounts"]
+    assert state.logged_on == (f"udp:{second.agent.place[0]}:5060",)
 
 
 async def test_two_accounts_may_share_a_connection(start_site, client_of, autojump_clock):
