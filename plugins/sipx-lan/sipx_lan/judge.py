@@ -192,7 +192,7 @@ class Judge:
                 return None
             return self._judge(request, flow, self.proven(flow), again=True)
         authorisers = self.table.for_route(sender.name)
-        if not authorisers:
+        if not authorisers or request.method == b"ACK":
             return None
         now = self._proxy.now()
         known = self.logons.entry_on(flow, self.table)

@@ -235,9 +235,12 @@ Pins = Annotated[
 
 
 def _account_name(value: str) -> str:
-    if not value or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in value):
+    # With a dot it could be the domain of a static route, and a dialog of the one the other's.
+    if not value or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value):
         raise refuse(
-            f"'{value}' cannot be the name of an account", "letters, digits, '-', '_' and '.'"
+            f"'{value}' cannot be the name of an account",
+            "letters, digits, '-' and '_'",
+            "a user name with other characters goes into user",
         )
     return value
 

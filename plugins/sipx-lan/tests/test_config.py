@@ -59,6 +59,7 @@ A = '[lan.server.a]\npassword = "x"\n'
         (PRIVATE + "ban_after = 0", "15:13: .*greater than or equal to 1|0 is less than"),
         (PRIVATE + 'nonce_lifetime = "0s"', "nonce_lifetime"),
         (PRIVATE + "[lan.server.'a@b']", "'a@b' cannot be the name of an account"),
+        (PRIVATE + "[lan.server.'b.example']", "'b.example' cannot be the name of an account"),
         (PRIVATE + A + 'users = "a*b*c*d"', "17:9: .*more than 2 stars"),
         (PRIVATE + A + "users = []", "an empty list names nobody"),
         (PRIVATE + A + "users = 5", "no users are named"),
