@@ -92,10 +92,12 @@ class Bindings:
         """Make changes; each place is left in the state that the last of its changes gives."""
         for change in changes:
             before = self._places.get(change.aor, NOBODY)
-            kept = [each for each in before if each.key != change.key]
-            if change.binding is not None:
-                kept.append(change.binding)
-            self._become(change.aor, before, tuple(kept))
+            new = () if change.binding is None else (change.binding,)
+            if not before:
+                after: tuple[Binding, ...] = new
+            else:
+                after = tuple([each for each in before if each.key != change.key]) + new
+            self._become(change.aor, before, after)
 
     def take_due(self) -> list[Binding]:
         """Take out the bindings that have expired since the last time."""
@@ -134,9 +136,11 @@ class Bindings:
             else:
                 self._logons.discard(aor)
             return
-        for owner in {each.owner for each in before} ^ {each.owner for each in after}:
-            count = self._owned.get(owner, 0)
-            count += 1 if any(each.owner == owner for each in after) else -1
+        if len(before) == len(after) == 1 and before[0].owner == after[0].owner:
+            return  # a refresh, most often
+        new = {each.owner for each in after}
+        for owner in {each.owner for each in before} ^ new:
+            count = self._owned.get(owner, 0) + (1 if owner in new else -1)
             if count:
                 self._owned[owner] = count
             else:
@@ -189,30 +193,36 @@ class Bindings:
 
 
 class _Live:
-    """The bindings of one account on one flow, which may be tens of thousands, and which of them
-    lasts longest.
+    """The bindings of one account on one flow, which may be tens of thousands, and when the last
+    of them ends: counted by whole seconds, as that is all that is asked.
     """
 
-    __slots__ = ("_latest", "bindings")
+    __slots__ = ("_counts", "_latest", "bindings")
 
     def __init__(self) -> None:
         self.bindings: set[Binding] = set()
-        self._latest: list[tuple[float, int, Binding]] = []
-        """A heap, the longest first; what is not bound any more goes when it comes to the top."""
+        self._counts: dict[int, int] = {}
+        self._latest: list[int] = []
+        """A heap of the seconds, negative; one that nothing ends in goes when it is on top."""
 
     def add(self, binding: Binding) -> None:
         self.bindings.add(binding)
-        if len(self._latest) > 2 * len(self.bindings) + 16:
-            self._latest = [(-each.expires, id(each), each) for each in self.bindings]
-            heapify(self._latest)
-        else:
-            heappush(self._latest, (-binding.expires, id(binding), binding))
+        second = int(binding.expires)
+        if second not in self._counts:
+            self._counts[second] = 0
+            heappush(self._latest, -second)
+        self._counts[second] += 1
 
     def discard(self, binding: Binding) -> None:
         self.bindings.discard(binding)
+        self._counts[int(binding.expires)] -= 1
 
-    def until(self) -> float:
+    def until(self) -> int:
         """When the last of them ends, in seconds since 1970."""
-        while self._latest[0][2] not in self.bindings:
-            heappop(self._latest)
-        return -self._latest[0][0]
+        while not self._counts[-self._latest[0]]:
+            del self._counts[-heappop(self._latest)]
+        if len(self._latest) > 2 * len(self.bindings) + 3600:
+            self._counts = {second: count for second, count in self._counts.items() if count}
+            self._latest = [-second for second in self._counts]
+            heapify(self._latest)
+        return -self._latest[0]

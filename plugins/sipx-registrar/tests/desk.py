@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
-from sipx_registrar import Registrar, RegistrarConfig
+from sipx_registrar import Registrar, RegistrarConfig, events
 
 from sipx import Account, Binding, Sender, SenderKind, UserSet
 from sipx.sip import parse_datagram
@@ -15,11 +16,11 @@ CONTACT = "<sip:alice@10.0.0.11:5060>"
 
 
 class FakeProxy:
-    """A clock that is turned by hand, and ears."""
+    """A clock that is turned by hand, and ears for what is told of registrations."""
 
     def __init__(self, state_dir=None, domains=("home.example",)):
         self.domains = frozenset(domain.encode() for domain in domains)
-        self.state_dir = state_dir
+        self.state_dir = state_dir or Path("/nonexistent")
         self.log = logging.LoggerAdapter(logging.getLogger("sipx.plugin.registrar"), {})
         self.time = 0.0
         self.known = []
@@ -40,7 +41,8 @@ class FakeProxy:
         return self.store
 
     def report(self, event):
-        self.events.append(event)
+        if type(event).__module__ == events.__name__:
+            self.events.append(event)
 
     def note_trouble(self, kind, name, text):
         self.troubles[kind, name] = text
