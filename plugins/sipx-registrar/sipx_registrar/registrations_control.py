@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from sipx import Caller, ControlError, UserSet, changing, pattern_refusal
+from sipx_registrar.bindings import is_logon_place
 from sipx_registrar.events import shown
 from sipx_registrar.registrations_state import (
     RegistrationList,
@@ -55,7 +56,7 @@ class RegistrationMethods:
         for number, place in enumerate(places, 1):
             if number % SLICE == 0:
                 await trio.lowlevel.checkpoint()
-            if wanted is not None and place not in wanted:
+            if wanted is not None and (is_logon_place(place) or place not in wanted):
                 continue
             for binding in self._bindings.of(place):
                 if params.owner in ("", binding.owner):
