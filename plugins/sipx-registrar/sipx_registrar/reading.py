@@ -79,27 +79,27 @@ class Registration:
         return any(each.reg_id for each in self.contacts)
 
 
-def check_extensions(request: Request) -> None:
+def read_required(request: Request) -> frozenset[bytes]:
     """§10.3 item 2: "the registrar MUST process the Require header field values" as §8.2.2 says.
 
-    Raises Refused and RemoteError.
+    Raises Refused.
     """
-    if request.get(b"Require") is None:
-        return
-    foreign = [tag for tag in request.get_list(b"Require") if tag.lower() not in UNDERSTOOD]
+    required = tags_of(request, b"Require")
+    foreign = sorted(required - UNDERSTOOD)
     if foreign:
         raise Refused(420, "", (b"Unsupported", b", ".join(foreign)))
+    return required
 
 
 def read_path(request: Request, supported: frozenset[bytes]) -> tuple[bytes, ...]:
     """The values of Path, topmost first (RFC 3327 §5.3). Raises Refused and RemoteError."""
-    if request.get(b"Path") is None:
+    values = tuple(request.get_list(b"Path"))
+    if not values:
         return ()
     if b"path" not in supported:
         # "The recommended policy is for the registrar to reject the request with a 420 (Bad
         # Extension)": who does not know of the Path could not tell that it is another's.
         raise Refused(420, "Path without support for it", (b"Unsupported", b"path"))
-    values = tuple(request.get_list(b"Path"))
     if sum(map(len, values)) > LONGEST:
         raise Refused(400, "Path is too long to be kept")
     for value in values:
@@ -111,12 +111,18 @@ def read_path(request: Request, supported: frozenset[bytes]) -> tuple[bytes, ...
 
 
 def read_contacts(
-    request: Request, path: Sequence[bytes], supported: frozenset[bytes]
+    request: Request,
+    path: Sequence[bytes],
+    supported: frozenset[bytes],
+    required: frozenset[bytes],
 ) -> tuple[tuple[Wanted, ...], bool]:
     """The Contact values, and whether they are the star. Raises Refused and RemoteError."""
-    given = [NameAddr.parse(value) for value in request.get_list(b"Contact")]
-    if len(given) > MOST_CONTACTS:
+    values = request.get_list(b"Contact")
+    if not values:
+        return (), False
+    if len(values) > MOST_CONTACTS:
         raise Refused(400, f"more than {MOST_CONTACTS} contacts in one request")
+    given = [NameAddr.parse(value) for value in values]
     default = _expires_header(request)
     if any(each.is_star for each in given):
         # §10.3 item 6: "If the request has additional Contact fields or an expiration time other
@@ -124,7 +130,7 @@ def read_contacts(
         if len(given) > 1 or default != 0 or given[0].params:
             raise Refused(400, "Contact: * stands alone and with Expires: 0")
         return (), True
-    bulk = b"gin" in _tags(request, b"Require")
+    bulk = b"gin" in required
     flows = b"outbound" in supported
     wanted = tuple(_wanted(each, default, flows=flows, bulk=bulk) for each in given)
     lasting = [each for each in wanted if each.expires != 0]
@@ -137,20 +143,16 @@ def read_contacts(
     return wanted, False
 
 
-def supported_by(request: Request) -> frozenset[bytes]:
-    """The option tags of Supported. Raises RemoteError."""
-    return _tags(request, b"Supported")
-
-
-def _tags(request: Request, name: bytes) -> frozenset[bytes]:
-    if request.get(name) is None:
-        return frozenset()
-    return frozenset(tag.lower() for value in request.get_all(name) for tag in _listed(value))
-
-
-def _listed(value: bytes) -> list[bytes]:
-    """The elements of a list of tokens; Supported may be empty (RFC 3261 §20.37)."""
-    return [tag.strip(b" \t") for tag in value.split(b",") if tag.strip(b" \t")]
+def tags_of(request: Request, name: bytes) -> frozenset[bytes]:
+    """The option tags of Require or Supported, which may be empty (RFC 3261 §20.37)."""
+    return frozenset(
+        [
+            tag.strip(b" \t").lower()
+            for value in request.get_all(name)
+            for tag in value.split(b",")
+            if tag.strip(b" \t")
+        ]
+    )
 
 
 def _expires_header(request: Request) -> int | None:

@@ -20,10 +20,10 @@ from sipx_registrar.reading import (
     Refused,
     Registration,
     Wanted,
-    check_extensions,
     read_contacts,
     read_path,
-    supported_by,
+    read_required,
+    tags_of,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Register:
         self._config = config
         self._proxy = proxy
         self._ownership = Ownership(config, proxy, is_down)
+        self._dated = (-1, b"")
         self._agents: dict[bytes, bytes] = {}
         """Each User-Agent once, however many clients have it."""
 
@@ -69,16 +70,13 @@ class Register:
             raise Refused(400, error.reason) from None
 
     def _read(self, request: Request, account: Account, flow: Flow) -> Registration:
-        check_extensions(request)
+        required = read_required(request)
         place, logon = place_of(request, account, self._proxy.domains)
         if len(request.call_id) > LONGEST:
             raise Refused(400, "Call-ID is too long to be kept")
-        supported = supported_by(request)
+        supported = tags_of(request, b"Supported")
         path = read_path(request, supported)
-        contacts: tuple[Wanted, ...] = ()
-        star = False
-        if request.get(b"Contact") is not None:
-            contacts, star = read_contacts(request, path, supported)
+        contacts, star = read_contacts(request, path, supported, required)
         if any(each.bulk for each in contacts) and not has_numbers(account):
             raise Refused(403, f"no telephone number is among the users of {account.name}")
         return Registration(
@@ -196,6 +194,12 @@ class Register:
             flow=flow,
         )
 
+    def _date(self, second: int) -> bytes:
+        """Made once a second."""
+        if self._dated[0] != second:
+            self._dated = (second, formatdate(second, usegmt=True).encode())
+        return self._dated[1]
+
     def _agent(self, request: Request) -> bytes:
         agent = (request.get(b"User-Agent") or b"")[:LONGEST]
         if len(self._agents) >= MOST_AGENTS:
@@ -212,7 +216,7 @@ class Register:
         # Each Contact value MUST feature an "expires" parameter".
         headers = [(b"Contact", _contact(each, now)) for each in decided.after]
         # "The response SHOULD include a Date header field".
-        headers.append((b"Date", formatdate(now, usegmt=True).encode()))
+        headers.append((b"Date", self._date(int(now))))
         headers += [(b"Path", value) for value in asked.path]
         if decided.after:
             route = b"<%b>" % asked.flow.interface.uri(b"")

@@ -43,7 +43,7 @@ def test_who_has_no_account_cannot_register(desk):
 
 def test_an_extension_that_is_not_known_is_refused(desk):
     response = desk.register(ALICE, CONTACT, headers=["Require: path, foo, Outbound, bar"])
-    assert (response.status, response.get(b"Unsupported")) == (420, b"foo, bar")
+    assert (response.status, response.get(b"Unsupported")) == (420, b"bar, foo")
     assert desk.contacts() == []
 
 
