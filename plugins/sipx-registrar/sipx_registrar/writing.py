@@ -19,7 +19,6 @@ from sipx import BindingChange, Refuse, StartError
 from sipx_registrar.drafts import Draft
 from sipx_registrar.memory import MemoryStore
 from sipx_registrar.reading import Refused
-from sipx_registrar.register import Decided
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from sipx_registrar.bindings import Bindings
     from sipx_registrar.news import News
     from sipx_registrar.reading import Registration
-    from sipx_registrar.register import Register
+    from sipx_registrar.register import Decided, Register
 
 MOST: Final = 1000
 """REGISTERs of one transaction."""
@@ -51,14 +50,16 @@ class Job:
     """Something to be written: a REGISTER, bindings that are taken away, or bindings that have
     expired and may have come back since.
 
-    ``answer`` says what came of it once ``done`` is set.
+    Once ``done`` is set either ``refused`` says why it was not made, or what was ``decided`` and
+    ``removed`` is so. ``given_up``: nobody waits for it any more, but it may yet be made.
     """
 
     registration: Registration | None = None
     remove: Sequence[Binding] = ()
     forget: Sequence[Binding] = ()
     done: trio.Event = field(default_factory=trio.Event)
-    answer: Decided | Refuse | None = None
+    decided: Decided | None = None
+    refused: Refuse | None = None
     removed: list[Place] = field(default_factory=list)
     given_up: bool = False
 
@@ -130,28 +131,27 @@ class Writing:
         return partial(self._committed, job)
 
     async def _committed(self, job: Job) -> Decided | Refuse:
-        await self._wait(job)
-        return job.answer or self._not_now()
+        if not await self._wait(job):
+            return self._not_now()
+        return job.refused or job.decided or self._not_now()
 
     async def remove(self, bindings: Sequence[Binding]) -> Refuse | None:
         """Take bindings away, as an operator wants it."""
         job = Job(remove=bindings)
         self._add(job)
-        await self._wait(job)
-        return job.answer if isinstance(job.answer, Refuse) else None
+        return job.refused if await self._wait(job) else self._not_now()
 
     def look_again(self) -> None:
         """Another store may be wanted."""
         self._waiting.arrived.set()
 
-    async def _wait(self, job: Job) -> None:
+    async def _wait(self, job: Job) -> bool:
         try:
             with trio.move_on_after(PATIENCE):
                 await job.done.wait()
         finally:
             job.given_up = not job.done.is_set()
-        if job.given_up:
-            job.answer = self._not_now()
+        return not job.given_up
 
     def _add(self, job: Job) -> None:
         self._waiting.jobs.append(job)
@@ -306,7 +306,7 @@ class Writing:
         finally:
             for job in jobs:
                 if not job.done.is_set():
-                    job.answer = job.answer if isinstance(job.answer, Refuse) else self._not_now()
+                    job.refused = job.refused or self._not_now()
                     job.done.set()
 
     def _decide(self, job: Job, draft: Draft, forget: list[BindingChange]) -> None:
@@ -314,9 +314,9 @@ class Writing:
             try:
                 decided = self._register.decide(job.registration, draft)
             except Refused as refused:
-                job.answer = refused.answer
+                job.refused = refused.answer
                 return
-            job.answer = decided
+            job.decided = decided
             if decided.after is not decided.before:
                 draft.put(job.registration.place, decided.after)
         for binding in job.remove:
@@ -338,14 +338,13 @@ class Writing:
         said = f"registrations cannot be stored ({store.name}): {error.strerror or error}"
         self._proxy.note_trouble(*TROUBLE, f"{said}; REGISTER is refused until they can")
         for job in jobs:
-            if not isinstance(job.answer, Refuse):
-                job.answer = Refuse(500, "registrations cannot be stored now")
+            job.refused = job.refused or Refuse(500, "registrations cannot be stored now")
             self._owed += job.forget
 
     def _tell(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            if isinstance(job.answer, Decided):
-                self._news.registered(job.answer)
+            if job.decided is not None:
+                self._news.registered(job.decided)
             for place in job.removed:
                 self._news.changed(*place)
             job.done.set()

@@ -202,8 +202,11 @@ async def test_a_store_that_does_not_answer_is_not_waited_for(desk, store, autoj
         assert answers.all[0].get(b"Retry-After") == b"30"
         store.gate.set()
         await trio.testing.wait_all_tasks_blocked()
-        # What was being written is; what waited behind it was given up.
+        # What was being written is, and is told of; what waited behind it was given up.
         assert desk.contacts(b"+4930@home.example") == []
+        users = [event.user for event in desk.proxy.events]
+        assert users == ["alice@home.example", "bob@home.example"]
+        assert len(desk.bindings) == 2
 
 
 async def test_a_store_with_a_bug_leaves_nobody_waiting(desk, store, autojump_clock):
