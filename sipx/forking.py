@@ -373,6 +373,7 @@ class ResponseContext:
                 self.core.give_up(self)
                 return
         best = best_response(responses)
+        source = next((b for b in self.branches if b.response is best), None)
         self.done = True
         if self.cancelled and best.status in (408, 500, 503):
             best = self.request.reply(487)
@@ -381,7 +382,6 @@ class ResponseContext:
             best = self.request.reply(
                 refusal.status, headers=refusal.headers + warning(refusal.why)
             )
-        source = next((b for b in self.branches if b.response is best), None)
         if best.status in (401, 407):
             best = merge_challenges(best, responses)
         if best.status == 503:
