@@ -38,6 +38,7 @@ class Care:
 
     next_ping: float
     next_connection: float = 0.0
+    connected_at: float = 0.0
     wait: float = FIRST_WAIT
     pinging: bool = False
     connecting: bool = False
@@ -65,7 +66,6 @@ class Watch:
             return
         if server is not None and server in self._cares:
             care = self._cares[server]
-            care.next_connection, care.wait = 0.0, FIRST_WAIT
             if server.health is not Health.UP:
                 care.next_ping = 0.0
         self._news.set()
@@ -139,11 +139,17 @@ class Watch:
             if self._interval and not care.pinging and now >= care.next_ping:
                 care.pinging = True
                 nursery.start_soon(self._ping, server, care)
+            if now - care.connected_at >= LONGEST_WAIT:
+                care.wait = FIRST_WAIT
         elif server.dial_target is not None and not care.connecting:
             # Where it is only known from its Contact it is called back once it is lost, no longer:
             # whoever logs on by himself comes again.
             wanted = server.account.hop is not None or server.health is Health.SUSPECT
             if wanted and now >= care.next_connection:
+                # Whoever takes connections and ends them at once is not called without a pause.
+                spread = self._proxy.random.uniform(1 - JITTER, 1 + JITTER)
+                care.next_connection = now + care.wait * spread
+                care.wait = min(2 * care.wait, LONGEST_WAIT)
                 care.connecting = True
                 nursery.start_soon(self._connect, server, care)
 
@@ -214,19 +220,14 @@ class Watch:
         try:
             flow = await proxy.open_flow(target)
         except SendError as error:
-            now = proxy.now()
-            server.could_not_connect(str(error), now)
-            spread = proxy.random.uniform(1 - JITTER, 1 + JITTER)
-            care.next_connection = now + care.wait * spread
-            care.wait = min(2 * care.wait, LONGEST_WAIT)
+            server.could_not_connect(str(error), proxy.now())
             return
         finally:
             care.connecting = False
         if server.order is Order.MAINTENANCE:
             flow.close("the operator has disconnected this server")
             return
-        care.wait = FIRST_WAIT
-        care.next_ping = proxy.now()
+        care.connected_at = care.next_ping = proxy.now()
         server.connected(flow, proxy.now())
         self._servers.known.flows[flow] = server
         self._servers.known.version += 1

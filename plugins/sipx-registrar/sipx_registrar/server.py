@@ -245,6 +245,8 @@ class Server:
             return False
         self.ways = [way for way in self.ways if way.until > wall]
         if not self.ways:
+            if self.account.hop is None:
+                self.dial = self.dial_target = None
             self._without_a_way("its registration has expired", now)
         return True
 
