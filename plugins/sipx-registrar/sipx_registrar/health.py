@@ -44,8 +44,8 @@ class Care:
     connecting: bool = False
     sent: int = 0
     """Its counter of requests at the last look."""
-    waiting_since: float = 0.0
-    """The look before requests went there that nothing was heard after; 0: none wait."""
+    waiting_since: float | None = None
+    """The look before requests went there that nothing was heard after; None: none wait."""
 
 
 class Watch:
@@ -123,13 +123,15 @@ class Watch:
         """Requests that nothing came after for as long as a ping may take call for a ping."""
         if server.sent != care.sent:
             care.sent = server.sent
-            care.waiting_since = care.waiting_since or self._looked
-        if not care.waiting_since:
+            if care.waiting_since is None:
+                care.waiting_since = self._looked
+        if care.waiting_since is None:
             return
-        if any(way.flow.last_in >= care.waiting_since for way in server.ways):
-            care.waiting_since = 0.0
-        elif now - care.waiting_since >= self._timeout:
-            care.waiting_since = 0.0
+        since = care.waiting_since
+        if any(way.flow.last_in >= since for way in server.ways):
+            care.waiting_since = None
+        elif now - since >= self._timeout:
+            care.waiting_since = None
             care.next_ping = 0.0
 
     def _act(self, server: Server, care: Care, now: float, nursery: trio.Nursery) -> None:

@@ -105,8 +105,8 @@ class Server:
         self._was_down = False
         self._until = inf
         """When its last logon ends, in seconds since 1970."""
-        self.lost_at = 0.0
-        """Since when there is no way to it; 0: there is one, or there never was."""
+        self.lost_at: float | None = None
+        """Since when there is no way to it; None: there is one, or there never was."""
         self.vain = 0
         """Connections of ours that failed, one after the other."""
         self.misses = self.goods = 0
@@ -256,7 +256,7 @@ class Server:
         self.failures += 1
         if self.ways:
             return
-        self.lost_at = self.lost_at or now
+        self.lost_at = now if self.lost_at is None else self.lost_at
         if self.health is Health.NEVER:
             self.reason = f"no connection: {why}"
         elif self.vain >= VAIN:
@@ -266,7 +266,7 @@ class Server:
         """Patience ends."""
         if self.health is not Health.SUSPECT:
             return
-        if self.lost_at:
+        if self.lost_at is not None:
             if now - self.lost_at >= PATIENCE:
                 why = f"{self.reason}; it did not come back within {PATIENCE:g} s"
                 self._become(Health.DOWN, why)
@@ -274,8 +274,8 @@ class Server:
             self._is_up("it is tried again, as nobody asks it for signs of life", now)
 
     def _has_a_way(self, why: str, now: float) -> None:
-        returned = bool(self.lost_at)
-        self.lost_at, self.vain = 0.0, 0
+        returned = self.lost_at is not None
+        self.lost_at, self.vain = None, 0
         if self.health is Health.SUSPECT and returned and not self.misses and not self._was_down:
             self._become(Health.UP, why)
         elif not self.rules.pings and self.health in (Health.NEVER, Health.DOWN):
@@ -307,7 +307,8 @@ class Server:
         """Suspect no more at once; but one that was down has to show ``up_after`` signs."""
         self.misses = 0
         self.goods += 1
-        if self.health is Health.UP or self.lost_at or now < self.quiet_until:
+        lost = self.lost_at is not None
+        if self.health is Health.UP or lost or now < self.quiet_until:
             return
         if not self._was_down or self.goods >= self.rules.up_after:
             self._is_up(why, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import trio
+
 from sipx import Accept, Account, DomainSet, NextHop, Sender, SenderKind, UserSet, hookimpl
 from sipx.testing import UserAgent, register
 from sipx.testing.network import MemoryTcpCarrier, MemoryUdpCarrier
@@ -99,9 +100,17 @@ class UcServer:
         return self.agent.received[method]
 
     def mute(self, *methods):
-        """Take these and answer nothing."""
-        for method in methods or ("MESSAGE", "OPTIONS"):
+        """Take these and give them no final answer."""
+        for method in methods:
             self.agent.on(method, _nothing)
+
+    def hang(self):
+        """Take all and answer nothing, not even provisionally."""
+        self.agent.transactions.on_request = lambda request, flow: None
+
+    def goes_on(self):
+        """It hangs no more."""
+        del self.agent.transactions.on_request
 
     def answers(self, method, status, headers=()):
         async def answer(agent, request):
