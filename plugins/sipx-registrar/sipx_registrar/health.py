@@ -75,8 +75,8 @@ class Watch:
     ) -> None:
         """As long as the proxy runs."""
         servers = self._servers
+        await servers.take_charge()
         now = self._proxy.now()
-        servers.take_charge(now)
         self._cares.clear()
         self._looked = self._sampled = now
         self._news = trio.Event()

@@ -7,6 +7,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import trio
+
 from sipx import ControlError
 from sipx_registrar.server import Order
 
@@ -19,45 +21,49 @@ if TYPE_CHECKING:
 class Orders:
     """Draining and maintenance by the name of the server; whoever is not named serves.
 
-    The file is read when it is first asked for, and is not there as long as all servers serve.
+    The file is not there as long as all servers serve. Disk is only touched by ``read``, and in a
+    thread by ``load`` and ``note``.
     """
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
-        self._orders: dict[str, Order] | None = None
+        self._orders: dict[str, Order] = {}
+        self._loaded = False
 
     def of(self, name: str) -> Order:
-        """What is wanted of a server."""
-        return self._known().get(name, Order.SERVE)
+        """What is wanted of a server, as far as it has been loaded."""
+        return self._orders.get(name, Order.SERVE)
 
-    def note(self, name: str, order: Order) -> None:
-        """Something else is wanted of it; it is in the file when this returns.
+    async def load(self) -> None:
+        """Read the file, once."""
+        if not self._loaded:
+            self._orders = await trio.to_thread.run_sync(self.read)
+            self._loaded = True
+
+    async def note(self, name: str, order: Order) -> None:
+        """Something else is wanted of a server; it is in the file when this returns.
 
         Raises ControlError, and then nothing has changed.
         """
-        orders = {**self._known(), name: order}
-        kept: dict[str, Order] = {
-            each: what for each, what in orders.items() if what is not Order.SERVE
-        }
+        await self.load()
+        orders: dict[str, Order] = {**self._orders, name: order}
+        if order is Order.SERVE:
+            del orders[name]
         try:
-            self._write(kept)
+            await trio.to_thread.run_sync(self._write, orders)
         except OSError as error:
             raise ControlError(
-                "internal",
+                "failed",
                 f"{error.filename or 'the state directory'} cannot be written ({error.strerror}), "
                 "so a restart would forget this; nothing is changed",
             ) from error
-        self._orders = kept
-
-    def _known(self) -> dict[str, Order]:
-        if self._orders is None:
-            self._orders = self._read()
-        return self._orders
+        self._orders = orders
 
     def _path(self) -> Path:
         return self._proxy.state_dir / "servers.json"
 
-    def _read(self) -> dict[str, Order]:
+    def read(self) -> dict[str, Order]:
+        """What stands in the file; a file that cannot be read is told of, and none."""
         try:
             text = self._path().read_text(encoding="utf-8")
         except FileNotFoundError:

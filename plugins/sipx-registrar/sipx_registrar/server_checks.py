@@ -29,8 +29,9 @@ def findings(servers: Servers) -> Iterator[Finding]:
         return
     yield from _shares(there)
     yield from _patterns(there)
+    orders = servers.orders.read()
     for server in there:
-        order = servers.orders.of(server.name)
+        order = orders.get(server.name, Order.SERVE)
         if order is not Order.SERVE:
             yield Finding(
                 "SIPX-U004",

@@ -133,17 +133,20 @@ class Servers:
         elif server.health is Health.UP:
             self.proxy.note_trouble("server", server.name, "")
 
-    def take_charge(self, now: float) -> None:
+    async def take_charge(self) -> None:
         """The service begins: what is known goes by this configuration from now on."""
-        known = self.known
+        await self.orders.load()
+        known, now = self.known, self.proxy.now()
         if known.started is None:
             known.started = now
         rules = known.rules
         rules.pings, rules.slow_start = self.rules.pings, self.rules.slow_start
         rules.down_after, rules.up_after = self.rules.down_after, self.rules.up_after
+        self.load()
         for server in known.servers.values():
             server.changed = self.changed
-        self.load()
+            server.order = self.orders.of(server.name)
+        known.version += 1
 
     def ways_changed(self, server: Server) -> None:
         """Ways to a server have ended without a flow having been closed."""
@@ -287,18 +290,15 @@ class Servers:
         """The servers by name."""
         return [self.known.servers[name] for name in sorted(self.known.servers)]
 
-    def command(self, name: str, order: Order, why: str) -> Server:
-        """The operator wants something else of a server. Raises KeyError for one not known."""
-        self.load()
-        server = self.known.servers[name]
-        self.orders.note(name, order)
+    async def command(self, server: Server, order: Order, why: str) -> None:
+        """The operator wants something else of a server. Raises ControlError."""
+        await self.orders.note(server.name, order)
         server.command(order, why)
         if order is Order.MAINTENANCE:
             for way in tuple(server.ways):
                 way.flow.close("the operator has disconnected it")
-            self.proxy.note_trouble("server", name, None)
+            self.proxy.note_trouble("server", server.name, None)
         self._watch.wake(server)
-        return server
 
     def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
         """What the status shows."""

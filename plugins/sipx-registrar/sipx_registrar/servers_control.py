@@ -56,27 +56,29 @@ class ServerMethods:
         )
 
     @changing
-    def drain(self, params: ServerParams, caller: Caller) -> ServerState:
+    async def drain(self, params: ServerParams, caller: Caller) -> ServerState:
         """Give a server no users and no conversations any more that others may serve.
 
         What is under way goes on, and so does what only this server may serve.
         """
-        return self._command(params.name, Order.DRAINING, f"{caller.user} drains it")
+        return await self._command(params.name, Order.DRAINING, f"{caller.user} drains it")
 
     @changing
-    def resume(self, params: ServerParams, caller: Caller) -> ServerState:
+    async def resume(self, params: ServerParams, caller: Caller) -> ServerState:
         """Let a server serve again that was drained or disconnected."""
-        return self._command(params.name, Order.SERVE, f"{caller.user} lets it serve again")
+        return await self._command(params.name, Order.SERVE, f"{caller.user} lets it serve again")
 
     @changing
-    def disconnect(self, params: ServerParams, caller: Caller) -> ServerState:
+    async def disconnect(self, params: ServerParams, caller: Caller) -> ServerState:
         """Close the connections of a server and let it not log on again until ``resume``."""
-        return self._command(params.name, Order.MAINTENANCE, f"{caller.user} has disconnected it")
+        return await self._command(
+            params.name, Order.MAINTENANCE, f"{caller.user} has disconnected it"
+        )
 
-    def _command(self, name: str, order: Order, why: str) -> ServerState:
+    async def _command(self, name: str, order: Order, why: str) -> ServerState:
         servers = self._servers
-        self._named(name)
-        server = servers.command(name, order, why)
+        server = self._named(name)
+        await servers.command(server, order, why)
         share = shares(servers.ordered())[name]
         now, wall = servers.proxy.now(), servers.proxy.wall()
         return state_of(server, servers.bindings, share, now=now, wall=wall)

@@ -233,9 +233,7 @@ async def test_slow_start_gives_back_the_share_step_by_step(site, autojump_clock
     assert await share() == whole
 
 
-async def test_two_servers_under_one_account_are_told_of_and_the_newest_is_used(
-    site, autojump_clock
-):
+async def test_two_servers_under_one_account_are_told_of(site, autojump_clock):
     berlin = site.server("berlin", users=["alice"])
     other = site.server("twin", users=["alice"])
     site.accounts.senders[other.address] = site.accounts.senders[berlin.address]
@@ -280,9 +278,7 @@ async def test_dialogs_stay_on_their_flow_and_end_with_their_server(site, autoju
     assert munich.got("SUBSCRIBE") == 1
 
 
-async def test_a_dialog_goes_on_over_the_connection_that_its_server_opens_anew(
-    site, autojump_clock
-):
+async def test_a_dialog_goes_on_over_the_next_connection(site, autojump_clock):
     berlin = site.server("berlin")
     await berlin.log_on("alice")
     subscription = await site.partner.subscribe(f"sip:alice@{HOME}")

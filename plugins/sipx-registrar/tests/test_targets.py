@@ -59,7 +59,6 @@ class Desk:
         self.proxy = StandIn()
         self.bindings = Bindings(self.proxy.now, self.proxy.wall)
         self.servers = Servers(RegistrarConfig(**config), self.proxy, self.bindings)
-        self.servers.orders._orders = {}
 
     def account(self, name, *, users=None, kind=SenderKind.UC_SERVER, up=True, **facts):
         users = None if users is None else UserSet(users)
