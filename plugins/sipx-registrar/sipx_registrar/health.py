@@ -75,7 +75,7 @@ class Watch:
     ) -> None:
         """As long as the proxy runs."""
         servers = self._servers
-        await servers.take_charge()
+        servers.take_charge()
         now = self._proxy.now()
         self._cares.clear()
         self._looked = self._sampled = now

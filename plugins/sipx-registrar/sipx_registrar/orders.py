@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Orders:
     """Draining and maintenance by the name of the server; whoever is not named serves.
 
-    The file is not there as long as all servers serve. Disk is only touched by ``read``, and in a
-    thread by ``load`` and ``note``.
+    The file is small, and not there before somebody has wanted something. It is read once, when
+    the service begins and nobody waits for it, and written in a thread.
     """
 
     def __init__(self, proxy: Proxy) -> None:
@@ -34,10 +34,10 @@ class Orders:
         """What is wanted of a server, as far as it has been loaded."""
         return self._orders.get(name, Order.SERVE)
 
-    async def load(self) -> None:
+    def load(self) -> None:
         """Read the file, once."""
         if not self._loaded:
-            self._orders = await trio.to_thread.run_sync(self.read)
+            self._orders = self.read()
             self._loaded = True
 
     async def note(self, name: str, order: Order) -> None:
@@ -45,7 +45,7 @@ class Orders:
 
         Raises ControlError, and then nothing has changed.
         """
-        await self.load()
+        self.load()
         orders: dict[str, Order] = {**self._orders, name: order}
         if order is Order.SERVE:
             del orders[name]

@@ -133,9 +133,9 @@ class Servers:
         elif server.health is Health.UP:
             self.proxy.note_trouble("server", server.name, "")
 
-    async def take_charge(self) -> None:
+    def take_charge(self) -> None:
         """The service begins: what is known goes by this configuration from now on."""
-        await self.orders.load()
+        self.orders.load()
         known, now = self.known, self.proxy.now()
         if known.started is None:
             known.started = now

@@ -95,7 +95,7 @@ async def test_orders_outlive_a_restart(site, methods, autojump_clock):
     file = site.servers.proxy.state_dir / "servers.json"
     assert json.loads(file.read_text()) == {"berlin": "maintenance"}
     again = type(site.servers.orders)(site.servers.proxy)
-    await again.load()
+    again.load()
     assert again.of("berlin").value == "maintenance"
     await command_of(methods, "resume", "berlin")
     assert json.loads(file.read_text()) == {}
@@ -104,7 +104,7 @@ async def test_orders_outlive_a_restart(site, methods, autojump_clock):
 async def test_a_damaged_file_of_orders_is_told_of_and_all_serve(site, caplog, autojump_clock):
     (site.servers.proxy.state_dir / "servers.json").write_text('{"berlin": "dancing"}')
     again = type(site.servers.orders)(site.servers.proxy)
-    await again.load()
+    again.load()
     assert again.of("berlin").value == "serve"
     assert "damaged" in caplog.text
 
