@@ -52,17 +52,26 @@ class Admission:
         """The hook that answered last."""
 
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
-        """The first plugin that knows the sender decides; a plugin that raises denies."""
+        """The first plugin that knows the sender decides; a plugin that raises denies.
+
+        Who asks for credentials does not know the sender yet: another plugin may, by its
+        certificate or address, and then nobody is asked for anything (docs/trust.md, rows 10 to
+        22 before 14 to 23).
+        """
+        question: Challenge | None = None
         for hook in self.hooks.authenticate_request:
             try:
                 verdict = hook(request, flow)
             except Exception as error:
                 self.journal.fault(hook, "authenticate_request", error)
                 raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if verdict is not None:
-                self.asked = hook
+            if verdict is None or (question is not None and not isinstance(verdict, Accept)):
+                continue
+            self.asked = hook
+            if not isinstance(verdict, Challenge):
                 return verdict
-        return None
+            question = verdict
+        return question
 
     def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Accept:
         """The verdict, then the From-domain check that follows every accepted sender.

@@ -141,3 +141,44 @@ async def test_who_is_banned_gets_no_answer_and_costs_no_transaction_for_long(
     assert journal.refused_for[Refusal.BANNED] == 1
     assert journal.answers[b"MESSAGE", 0] == 1
     assert made.kernel.transactions.absorbed == 1
+
+
+class Asks:
+    """Asks everybody for credentials."""
+
+    @hookimpl
+    def authenticate_request(self, request, flow):
+        return Challenge(407, ((b"Proxy-Authenticate", b"Digest ..."),))
+
+
+class Refuses:
+    """Refuses everybody."""
+
+    @hookimpl
+    def authenticate_request(self, request, flow):
+        return Refuse(403, "nobody is welcome")
+
+
+async def test_who_is_known_to_one_plugin_is_not_asked_for_credentials_by_another(
+    scene, autojump_clock
+):
+    made = await scene()
+    home, away = made.raw("home.example"), made.raw("away.example")
+    stranger = made.raw("elsewhere.example", routed=False)
+    made.plug("asks", Asks())
+    away.ask("MESSAGE", "sip:anna@home.example")
+    home.answer(await home.next("MESSAGE"), 200)
+    await away.next(200)
+    stranger.ask("MESSAGE", "sip:anna@home.example")
+    await stranger.next(407)
+
+
+async def test_a_question_goes_before_a_refusal_that_comes_after_it(scene, autojump_clock):
+    made = await scene()
+    away = made.raw("away.example", routed=False)
+    made.plug("refuses", Refuses())
+    away.ask("MESSAGE", "sip:anna@home.example")
+    await away.next(403)
+    made.plug("asks", Asks())
+    away.ask("MESSAGE", "sip:anna@home.example")
+    await away.next(407)
