@@ -12,7 +12,7 @@ from sipx.sip import RemoteError, digest, nonce
 if TYPE_CHECKING:
     from sipx import Flow
     from sipx.sip import Request
-    from sipx_lan.accounts import Entry
+    from sipx_lan.entries import Entry
 
 LOOKED_AT: Final = 4
 """Credentials of one request that are looked at: more is not what a client sends."""

@@ -27,7 +27,7 @@ from sipx import (
     decide_incoming,
     is_private,
 )
-from sipx_lan.accounts import AccountTable, Entry
+from sipx_lan.accounts import AccountTable
 from sipx_lan.allowance import Allowance
 from sipx_lan.bans import BanLimits, Bans
 from sipx_lan.digest import Answer, DigestServer
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sipx import Proxy
     from sipx.sip import Request, digest
     from sipx_lan.config import LanConfig
+    from sipx_lan.entries import Entry
     from sipx_lan.observer import Observer
 
 THIRD: Final = 3

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sipx import Flow
-    from sipx_lan.accounts import AccountTable, Entry
+    from sipx_lan.accounts import AccountTable
+    from sipx_lan.entries import Entry
 
 QUIET: Final = 600.0
 """Seconds after which an address behind a UDP socket that says nothing is not in use any more."""

@@ -10,8 +10,8 @@ from sipx import SenderKind
 
 if TYPE_CHECKING:
     from sipx import Proxy
-    from sipx_lan.accounts import Entry
     from sipx_lan.bans import Bans
+    from sipx_lan.entries import Entry
     from sipx_lan.judge import Judge
     from sipx_lan.logons import Logon
 
