@@ -234,6 +234,22 @@ async def test_a_route_without_trust_is_authorised_over_tls(lab):
     assert statuses == [407, 407, 403]
 
 
+async def test_a_trusted_route_over_tls_is_asked_nothing_though_it_has_an_account(lab):
+    route = {"server": "127.0.0.2", "protocol": "tls", "trusted": True}
+    tables = {"static-routes": {"route": {"partner.example": route}}}
+    gate = {"kind": "partner", "password": "g", "routes": ["partner.example"]}
+    await lab.run("tls", tables=tables, user="ucserver", password="s", server={"gate": gate})
+    client = await lab.client("gate", "g", carrier=TlsWithout)
+    request = client.agent.new("REGISTER", f"sip:{HOME}", sender="sip:ann@partner.example")
+    assert (await client.agent.send(request)).status != 401
+    options = client.agent.new("OPTIONS", f"sip:{HOME}", sender="sip:ann@partner.example")
+    assert (await client.agent.send(options)).status == 404
+    verdict_of = lab.proxy.plugin("static-routes").authenticate_request
+    [flow] = [flow for flow in lab.proxy.kernel.flows if flow.address == "127.0.0.2"]
+    verdict = verdict_of(options, flow)
+    assert (verdict.sender.row, verdict.sender.trusted, verdict.authorise) == (12, True, False)
+
+
 # ---------------------------------------------------------------- sipx connects
 
 
