@@ -40,6 +40,7 @@ NAME: Final = "lan"
 """The name of the plugin, of its table, and of the listener it adds."""
 
 _ONLY_SERVERS: Final = ("weight", "max_users", "server")
+_NOT_PARTNERS: Final = ("users", "certificate", "ca", "pins")
 
 
 class ServerConfig(Config):
@@ -87,20 +88,31 @@ class ServerConfig(Config):
             for key in ("port", "protocol"):
                 if getattr(self, key) is not None:
                     raise refuse(f"{key} without server", "server = the host to connect to")
-        if self.kind == "partner" and not self.routes:
-            raise refuse(
-                "a partner's account authorises nothing without routes",
-                'routes = ["partner.example"], the domains of its static routes',
-            )
+        if self.kind == "partner":
+            self._authorises()
         if self.kind != "server":
             for key in _ONLY_SERVERS:
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise refuse(f'{key} says nothing for kind = "{self.kind}"', 'kind = "server"')
-        if self.kind == "partner" and self.users is not None:
-            raise refuse('users says nothing for kind = "partner"', "leave it out")
-        if self.ca and self.certificate is None:
+        if self.ca and not self.has_certificate and self.server is None:
             raise refuse("ca without certificate", "certificate = the name that it must prove")
         return self
+
+    def _authorises(self) -> None:
+        """A partner's account is asked for credentials, and nothing else makes sense for it."""
+        if not self.routes:
+            raise refuse(
+                "a partner's account authorises nothing without routes",
+                'routes = ["partner.example"], the domains of its static routes',
+            )
+        for key in _NOT_PARTNERS:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise refuse(f'{key} says nothing for kind = "partner"', "leave it out")
+        if self.password is None:
+            raise refuse(
+                "a partner's account proves nothing without a password",
+                'password = { file = "..." }; a certificate belongs into its static route',
+            )
 
     def logon(self, name: str) -> str:
         """The user name of the account called ``name``."""

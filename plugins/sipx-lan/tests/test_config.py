@@ -74,6 +74,14 @@ A = '[lan.server.a]\npassword = "x"\n'
         ),
         (PRIVATE + A + 'kind = "user"\nweight = 2', 'weight says nothing for kind = "user"'),
         (PRIVATE + A + 'ca = "ca.crt"', "ca without certificate"),
+        (
+            PRIVATE + '[lan.server.a]\nkind = "partner"\nroutes = ["b.example"]',
+            "proves nothing without a password",
+        ),
+        (
+            PRIVATE + A + 'kind = "partner"\nroutes = ["b.example"]\ncertificate = "b.example"',
+            'certificate says nothing for kind = "partner"',
+        ),
         (PRIVATE + A + 'pins = "abcd"', "is no SHA-256 hash"),
         (
             PRIVATE + A + 'server = "10.0.0.9"\nprotocol = "tls"',
