@@ -25,9 +25,9 @@ class RegistrarConfig(Config):
     register_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """REGISTER requests per second and account; ten times as many may come at once."""
     moved: Literal["refuse", "replace", "both"] = "refuse"
-    """What happens when a server registers a user whom another live server has registered."""
+    """When a server registers a user of another live server: "refuse", "replace" it, or "both"."""
     fork: Literal["serial", "parallel"] = "serial"
-    """Whether INVITE and MESSAGE go to all places of a user at once, or to one after the other."""
+    """INVITE and MESSAGE go to the places of a user one after the other, or all in "parallel"."""
     ping_interval: Duration = 30.0
     """How often a UC server is asked for signs of life by OPTIONS; 0 asks never."""
     ping_timeout: Duration = 5.0

@@ -11,7 +11,7 @@ from sipx_registrar.bindings import logon_place
 from sipx_registrar.reading import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Sequence
 
     from sipx import Account, Binding, Proxy
     from sipx.sip import Request
@@ -75,7 +75,7 @@ class Ownership:
         self._proxy = proxy
         self._is_down = is_down
 
-    def kept(self, before: Iterable[Binding], account: Account) -> list[Binding]:
+    def kept(self, before: Sequence[Binding], account: Account) -> list[Binding]:
         """The bindings of others that stay when an account registers a user. Raises Refused.
 
         REG-1: "another server's binding is not replaced unless the policy says so"; that of a
@@ -86,7 +86,7 @@ class Ownership:
             return []
         known = {each.name for each in self._proxy.accounts()}
         live = [each for each in foreign if each.owner in known and not self._is_down(each.owner)]
-        if live and self._config.moved == "refuse":
+        if live and len(foreign) == len(before) and self._config.moved == "refuse":
             raise Refused(403, "another server has registered this user")
         return live
 

@@ -10,6 +10,7 @@ from sipx import Check, Later, LocationStore, Proxy, Refuse, Service, hookimpl
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.config import RegistrarConfig
 from sipx_registrar.drafts import Draft
+from sipx_registrar.events import shown
 from sipx_registrar.memory import MemoryStore
 from sipx_registrar.news import News
 from sipx_registrar.rates import Rates
@@ -114,10 +115,15 @@ class Registrar:
         return self.register.answer(decided)
 
     def _refused(self, request: Request, account: Account, refuse: Refuse) -> Response:
+        response = refusal(request, refuse)
         self._proxy.log.info(
-            "REGISTER of %s refused: %d %s", account.name, refuse.status, refuse.why
+            "%s may not register %s: %d %s",
+            account.name,
+            shown(request.get(b"To") or b""),
+            refuse.status,
+            refuse.why or shown(response.reason),
         )
-        return refusal(request, refuse)
+        return response
 
     @hookimpl
     def determine_targets(self, request: Request, sender: Sender) -> Targets | Refuse | None:

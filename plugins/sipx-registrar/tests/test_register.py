@@ -446,6 +446,20 @@ def test_both_may_have_a_user():
     assert changed == [OwnerChanged("alice@home.example", ("berlin",), ("berlin", "paris"))]
 
 
+def test_who_has_a_user_together_with_another_may_refresh_it():
+    desk, paris = moving("both")
+    desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    refusing = Desk(desk.proxy, moved="refuse")
+    refusing.cseq = desk.cseq
+    refusing.plugin.take_over(desk.plugin)
+    assert refusing.register(ALICE, CONTACT).status == 200
+    assert (
+        refusing.register(ALICE, PHONE, by=paris, call_id="paris", flow=desk.flow(paris)).status
+        == 200
+    )
+    assert sorted(owners(refusing)) == ["berlin", "paris"]
+
+
 @pytest.mark.parametrize("moved", ["refuse", "both"])
 @pytest.mark.parametrize("how", ["down", "gone"])
 def test_a_server_that_is_not_there_holds_nobody(moved, how):

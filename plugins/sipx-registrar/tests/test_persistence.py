@@ -1,4 +1,4 @@
-"""What was acknowledged outlives ``kill -9``, and is there before the next process listens."""
+"""What was acknowledged outlives ``kill -9``, restarts and reloads; what the disk does is told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sipx_registrar.sqlite import FILE, SqliteStore
 
 from sipx import Accept, Sender, hookimpl
-from sipx.testing import TcpCarrier, UserAgent, register, running
+from sipx.testing import RefusedError, TcpCarrier, UserAgent, register, running
 
 from .desk import an_account
 
@@ -131,3 +131,49 @@ async def test_a_reload_changes_the_store_and_keeps_what_is_registered(
         (binding,) = registrar.bindings.of(b"alice@home.example")
         assert binding.flow is not None
         assert binding.flow.account_until > proxy.kernel.clock()
+
+
+async def test_a_damaged_file_costs_the_registrations_and_not_the_proxy(
+    sipx_on_loopback, nursery, tmp_path, caplog
+):
+    folder = tmp_path / "kept" / "plugins" / "registrar"
+    folder.mkdir(parents=True)
+    (folder / FILE).write_bytes(b"no database" * 1000)
+    state = {"state_dir": str(tmp_path / "kept")}
+    proxy = await sipx_on_loopback(registrar={}, service=state)
+    logs_on(proxy)
+    berlin = UserAgent("sip:uc@home.example", TcpCarrier("127.0.0.1"), proxy=proxy.place("tcp"))
+    async with running(berlin):
+        await register(berlin, "sip:alice@home.example")
+    (trouble,) = proxy.kernel.troubles
+    assert (trouble.kind, trouble.name) == ("store", "damaged file")
+    assert "registrations are lost" in trouble.text
+    assert any(each.levelname == "ERROR" for each in caplog.records)
+    assert len(list(folder.glob(FILE + ".damaged-*"))) == 1
+
+
+async def test_a_full_disk_refuses_what_is_new_and_keeps_what_is_there(
+    sipx_on_loopback, nursery, tmp_path
+):
+    proxy = await sipx_on_loopback(registrar={})
+    logs_on(proxy)
+    berlin = UserAgent("sip:uc@home.example", TcpCarrier("127.0.0.1"), proxy=proxy.place("tcp"))
+    async with running(berlin):
+        alice = await register(berlin, "sip:alice@home.example")
+        registrar = proxy.plugin("registrar")
+        limit = registrar.store._connection.execute
+        (pages,) = limit("PRAGMA page_count").fetchone()
+        limit(f"PRAGMA max_page_count = {pages}")
+        statuses = []
+        for number in range(200):
+            try:
+                await register(berlin, f"sip:+49{number:0>200}@home.example")
+            except RefusedError as refused:
+                statuses.append(refused.response.status)
+                break
+        assert statuses == [500]
+        assert "full" in proxy.kernel.troubles.of("store", "registrations").text
+        assert len(await alice.query()) == 1
+        limit(f"PRAGMA max_page_count = {pages + 1000}")
+        await register(berlin, "sip:+49@home.example")
+        assert proxy.kernel.troubles.of("store", "registrations") is None
