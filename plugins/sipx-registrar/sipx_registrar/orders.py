@@ -50,7 +50,7 @@ class Orders:
         if order is Order.SERVE:
             del orders[name]
         try:
-            await trio.to_thread.run_sync(self._write, orders)
+            await self._save(orders)
         except OSError as error:
             raise ControlError(
                 "failed",
@@ -80,6 +80,9 @@ class Orders:
                 self._path(),
             )
             return {}
+
+    async def _save(self, orders: dict[str, Order]) -> None:
+        await trio.to_thread.run_sync(self._write, orders)
 
     def _write(self, orders: dict[str, Order]) -> None:
         path = self._path()

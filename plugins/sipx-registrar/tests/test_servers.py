@@ -7,6 +7,7 @@ import json
 import pytest
 import trio
 from click.testing import CliRunner
+from sipx_registrar.orders import Orders
 from sipx_registrar.servers_commands import servers as command
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerParams, ServersParams
@@ -16,6 +17,16 @@ from sipx import Caller, ControlError, SenderKind
 from .uc import HOME, Site, settle
 
 LEA = Caller("lea")
+
+
+@pytest.fixture(autouse=True)
+def without_threads(monkeypatch):
+    """A clock that jumps would run away while a thread writes."""
+
+    async def save(orders, wanted):
+        orders._write(wanted)
+
+    monkeypatch.setattr(Orders, "_save", save)
 
 
 @pytest.fixture
@@ -94,7 +105,7 @@ async def test_orders_outlive_a_restart(site, methods, autojump_clock):
     await command_of(methods, "disconnect", "berlin")
     file = site.servers.proxy.state_dir / "servers.json"
     assert json.loads(file.read_text()) == {"berlin": "maintenance"}
-    again = type(site.servers.orders)(site.servers.proxy)
+    again = Orders(site.servers.proxy)
     again.load()
     assert again.of("berlin").value == "maintenance"
     await command_of(methods, "resume", "berlin")
@@ -103,7 +114,7 @@ async def test_orders_outlive_a_restart(site, methods, autojump_clock):
 
 async def test_a_damaged_file_of_orders_is_told_of_and_all_serve(site, caplog, autojump_clock):
     (site.servers.proxy.state_dir / "servers.json").write_text('{"berlin": "dancing"}')
-    again = type(site.servers.orders)(site.servers.proxy)
+    again = Orders(site.servers.proxy)
     again.load()
     assert again.of("berlin").value == "serve"
     assert "damaged" in caplog.text
