@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
+_END_AWAY: Final = Refuse(480, "whoever has this dialog cannot be reached now")
 _INVALID: Final = {
     420: Refusal.MALFORMED,
     440: Refusal.MALFORMED,
@@ -164,7 +165,10 @@ class ProxyCore:
         """A request within a dialog of ours goes to its other end."""
         sender = context.sender
         context.permitted = (cookie.addresses, sender.kind not in INSIDE)
-        context.add_branch(self.routing.other_end(cookie, sender, context.flow))
+        target = self.routing.other_end(cookie, sender, context.flow)
+        if target.account is not None and isinstance(context, ResponseContext):
+            context.unreachable = _END_AWAY
+        context.add_branch(target)
 
     def _served(self, context: ResponseContext, response: Response) -> None:
         """A plugin is the user agent server of this request."""

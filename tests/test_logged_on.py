@@ -6,7 +6,7 @@ import trio
 
 from sipx.accounts import Account
 from sipx.cookies import peer_id
-from sipx.plugin import Accept, Later, Refuse, Sender, Target, Targets, hookimpl
+from sipx.plugin import Accept, Later, NextHop, Refuse, Sender, Target, Targets, hookimpl
 from sipx.sip import cached_uri
 from sipx.trust import SenderKind
 
@@ -181,6 +181,25 @@ async def test_a_dialog_whose_flow_has_gone_gets_430_or_what_the_plugin_says(sce
     assert (await away.next(480)).get(b"Retry-After") == b"30"
     assert registrar.asked == [(peer_id("berlin"), False, "away.example")] * 2
     assert berlin.heard() == []
+
+
+async def test_a_dialog_whose_end_cannot_be_called_back_gets_480(scene, autojump_clock):
+    _, registrar, berlin, away = await logged_on(scene)
+    berlin.ask("REGISTER", "sip:home.example")
+    await berlin.next(200)
+    away.ask("SUBSCRIBE", "sip:anna@home.example", "Event: presence", call_id="watch")
+    berlin.answer(await berlin.next("SUBSCRIBE"), 200)
+    routes = [
+        f"Route: {value.decode()}" for value in (await away.next(200)).get_all(b"Record-Route")
+    ]
+    registrar.flow.close("gone")
+    nowhere = NextHop("127.0.9.9", 5060, "tcp")
+    registrar.answer = Target(hops=(nowhere,), name="berlin", account=BERLIN, trusted=True)
+    for method, cseq in (("SUBSCRIBE", 2), ("NOTIFY", 3), ("BYE", 4)):
+        away.ask(
+            method, "sip:anna@10.9.9.9:5060", *routes, call_id="watch", to_tag="far", cseq=cseq
+        )
+        assert b"cannot be reached now" in (await away.next(480)).get(b"Warning")
 
 
 async def test_who_cannot_be_reached_is_answered_for_as_the_plugin_says(scene, autojump_clock):
