@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sipx import parse_address
 from sipx.sip import digest
 from sipx_lan.entries import (
     ONLY_MD5,
-    REMEMBERED,
     Entry,
     address_of,
     entry_of,
@@ -17,10 +17,13 @@ from sipx_lan.entries import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from sipx.sip import Request
     from sipx_lan.config import LanConfig
 
+REMEMBERED: Final = 4096
+"""Addresses for which it is remembered what is offered there."""
 MAX_SHARED: Final = 1000
 """Servers that one shared account can stand for; beyond it the one unseen for longest goes."""
 
@@ -49,6 +52,20 @@ class AccountTable:
             for route in entry.routes:
                 self._routes[route] = (*self._routes.get(route, ()), entry)
         self._algorithms_at: dict[str, tuple[bytes, ...]] = {}
+        self._anywhere = {
+            algorithm
+            for entry in self._by_user.values()
+            if not entry.networks
+            for algorithm in entry.algorithms
+        }
+        self._hosts: dict[IPv4Address | IPv6Address, list[Entry]] = {}
+        self._networks: list[tuple[IPv4Network | IPv6Network, Entry]] = []
+        for entry in self._by_user.values():
+            for network in entry.networks:
+                if network.num_addresses == 1:
+                    self._hosts.setdefault(network[0], []).append(entry)
+                else:
+                    self._networks.append((network, entry))
         self._at_hop = {
             (hop.host, hop.port): entry
             for entry in self.entries.values()
@@ -164,9 +181,17 @@ class AccountTable:
         return found
 
     def _offered(self, address: str) -> tuple[bytes, ...]:
-        may = [entry for entry in self._by_user.values() if entry.comes_from(address)]
-        listed = [entry for entry in may if entry.networks]
+        listed = self._listing(address)
         if listed and all(entry.algorithms == ONLY_MD5 for entry in listed):
             return ONLY_MD5
-        known = {algorithm for entry in may for algorithm in entry.algorithms}
+        known = {algorithm for entry in listed for algorithm in entry.algorithms}
+        known |= self._anywhere
         return tuple(one for one in digest.KNOWN if one in known) or digest.PREFERRED
+
+    def _listing(self, address: str) -> list[Entry]:
+        """The accounts that name this address among theirs."""
+        parsed = parse_address(address.partition("%")[0])
+        if parsed is None:
+            return []
+        wide = [entry for network, entry in self._networks if parsed in network]
+        return wide + self._hosts.get(parsed, [])

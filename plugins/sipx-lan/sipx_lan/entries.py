@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from sipx.sip import Request
 
-REMEMBERED: Final = 4096
-"""Addresses for which it is remembered who may log on from there."""
 ONLY_MD5: Final = (digest.MD5,)
 _KINDS: Final = {
     "server": SenderKind.UC_SERVER,
@@ -60,7 +58,6 @@ class Entry:
     """Whether its table says whose users it has."""
     shared: bool = False
     _accepts: dict[int, Accept] = field(default_factory=dict)
-    _allowed: dict[str, bool] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,21 +76,12 @@ class Entry:
 
     def comes_from(self, address: str) -> bool:
         """Whether it may log on from this address."""
-        known = self._allowed.get(address)
-        if known is None:
-            known = self._judged(address)
-            if len(self._allowed) >= REMEMBERED:
-                self._allowed.clear()
-            self._allowed[address] = known
-        return known
-
-    def _judged(self, text: str) -> bool:
-        address = parse_address(text.partition("%")[0])
-        if address is None:
+        parsed = parse_address(address.partition("%")[0])
+        if parsed is None:
             return False
         if self.networks:
-            return any(address in network for network in self.networks)
-        return not self.by_address or is_private(str(address))
+            return any(parsed in network for network in self.networks)
+        return not self.by_address or is_private(str(parsed))
 
     def accept(self, row: int) -> Accept:
         """Its requests are accepted, by this row of docs/trust.md."""
