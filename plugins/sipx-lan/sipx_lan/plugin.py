@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 SWEEP: Final = 5.0
 """Seconds between two looks at bans that end and at files that change."""
 
+SHOWN: Final = 100
+"""Accounts that the status shows at most; ``sipx lan show`` shows all."""
+
 
 class Lan:
     """UC servers and users log on, with a password, a certificate or from a private address."""
@@ -152,7 +155,7 @@ class Lan:
         from sipx_lan.state import account_states, ban_states
 
         return {
-            "accounts": account_states(self.judge, self._proxy),
+            "accounts": account_states(self.judge, self._proxy, most=SHOWN),
             "bans": ban_states(self.judge.bans, self._proxy),
         }
 

@@ -63,14 +63,24 @@ class BanState(BaseModel):
     """How often the source has been banned lately, this time included."""
 
 
-def account_states(judge: Judge, proxy: Proxy) -> list[AccountState]:
-    """Each account: those of the configuration, then the servers of the shared user."""
+def account_states(judge: Judge, proxy: Proxy, *, most: int | None = None) -> list[AccountState]:
+    """Each account: those of the configuration, then the servers of the shared user.
+
+    With ``most`` only so many, users' accounts last: the status has to answer at once.
+    """
     now = proxy.now()
+    entries = list(judge.table.everybody())
+    if most is not None and len(entries) > most:
+        entries.sort(key=lambda entry: entry.account.kind is SenderKind.USER)
+        del entries[most:]
     return [
         _state(
-            entry, judge.logons.current(entry.name, now), now, proxy.trouble("users", entry.name)
+            entry,
+            judge.logons.current(entry.name, now),
+            now,
+            proxy.trouble("users", entry.name),
         )
-        for entry in judge.table.everybody()
+        for entry in entries
     ]
 
 

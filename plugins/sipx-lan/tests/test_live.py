@@ -179,6 +179,15 @@ async def test_the_status_tells_accounts_and_bans_and_no_secret(two):
     assert "'b'" not in repr(sections)
 
 
+async def test_of_very_many_accounts_the_status_shows_the_servers_first(start_site, autojump_clock):
+    users = {f"u{number}": {"password": "x", "kind": "user"} for number in range(150)}
+    site = await start_site(server={**users, "berlin": BERLIN})
+    plugin = site.proxy.plugin("lan")
+    states = plugin.status_sections()["accounts"]
+    assert (len(states), states[0].name) == (100, "berlin")
+    assert len(plugin.control_methods()["lan.accounts"]().accounts) == 151
+
+
 async def test_the_control_api_lists_and_ends_bans(two):
 
     site, *_ = two
