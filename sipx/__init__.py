@@ -70,6 +70,10 @@ if TYPE_CHECKING:
     from sipx.control.errors import (
         ControlError,
     )
+    from sipx.control.explain import (
+        ExplainParams,
+        Explanation,
+    )
     from sipx.control.methods import (
         Caller,
         Done,
@@ -235,6 +239,10 @@ _PLACES: Final = {
         "refuse",
     ),
     "sipx.control.errors": ("ControlError",),
+    "sipx.control.explain": (
+        "ExplainParams",
+        "Explanation",
+    ),
     "sipx.control.methods": (
         "Caller",
         "Done",
@@ -413,7 +421,9 @@ __all__ = [
     "Duration",
     "EkuPolicy",
     "Examination",
+    "ExplainParams",
     "Explained",
+    "Explanation",
     "Fault",
     "FilePath",
     "Finding",

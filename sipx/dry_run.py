@@ -136,14 +136,22 @@ class Explained:
     why: str
     targets: tuple[TargetWay, ...]
     dns: tuple[DnsAnswer, ...]
+    reasons: tuple[str, ...] = ()
+    """Why the targets are what they are, as plugins say (hook ``explain_targets``)."""
 
 
 class DryRun:
-    """The proxy of a configuration, made but not running."""
+    """A proxy that is asked what it would do: one that was made for it, or one that runs."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._clock = kernel.clock
+        self._runs = True
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is a running proxy: then registrations and states are those of now."""
+        return self._runs
 
     @classmethod
     @contextmanager
@@ -164,7 +172,9 @@ class DryRun:
                     interface.bound((interface.listen_address, port))
             kernel.interfaces.refresh()
             kernel.transactions.own_sent_by = kernel.interfaces.own_sent_by
-            yield cls(kernel)
+            made = cls(kernel)
+            made._runs = False
+            yield made
 
     @property
     def certificates(self) -> CertificateStore:
@@ -207,30 +217,35 @@ class DryRun:
         from_uri: str | None = None,
         interface: str | None = None,
         certificate: Path | None = None,
+        chain: tuple[x509.Certificate, ...] = (),
+        account: str | None = None,
     ) -> Explained:
         """The fate of a request to ``uri``.
 
-        ``source`` is the address and port it comes from; None takes an accepted UC server for
-        granted. Without ``interface`` all that speak the source's address family are told, and
-        the first that accepts the request counts. ``certificate`` is a PEM file with the chain
-        that the sender shows where the interface speaks TLS. Raises RequestError.
+        ``source`` is the address and port it comes from; without one it comes from ``account``,
+        which has logged on, or an accepted UC server is taken for granted. Without ``interface``
+        all that speak the source's address family are told, and the first that accepts the
+        request counts. ``certificate`` is a PEM file with the chain that the sender shows where
+        the interface speaks TLS, ``chain`` the same read already. Raises RequestError.
         """
         try:
-            chain = () if certificate is None else tuple(read_certificates(certificate))
+            if certificate is not None:
+                chain = tuple(read_certificates(certificate))
         except CertificateError as error:
             raise RequestError(str(error)) from error
-        domain = min(self._kernel.domains).decode()
-        from_uri = from_uri or f"sip:explain@{domain}"
+        from_uri = from_uri or self._somebody(uri)
         request = _request(method, uri, from_uri, source or ("192.0.2.1", 5060))
         arrivals: tuple[Arrival, ...] = ()
         targets: tuple[TargetWay, ...] = ()
+        reasons: tuple[str, ...] = ()
         status, why = 0, ""
         try:
             if source is None:
-                sender = _granted(self._kernel.domains)
+                sender = self._granted(account)
             else:
                 arrivals = await self._arrivals(request, source, interface, chain)
                 sender = _accepted(arrivals)
+            reasons = self._kernel.hooks.explain_targets(request, sender)
             targets = await self._targets(request, sender)
             if targets and not any(target.status == 0 for target in targets):
                 status, why = targets[0].status, targets[0].why
@@ -238,7 +253,33 @@ class DryRun:
             status, why = refusal.status, refusal.why
         except RemoteError as refusal:
             status, why = refusal.status, refusal.reason
-        return Explained(method, uri, from_uri, arrivals, status, why, targets, self._dns())
+        dns = self._dns(_names(request.uri, targets) if self._runs else None)
+        return Explained(method, uri, from_uri, arrivals, status, why, targets, dns, reasons)
+
+    def _somebody(self, uri: str) -> str:
+        """Who writes where nobody is named: of our users whoever is written to, so that it is his
+        server that is found, also where whoever speaks decides.
+        """
+        try:
+            written = cached_uri(uri.encode())
+        except RemoteError as error:
+            raise RequestError(f"{uri}: {error.reason}") from error
+        if written.user is not None and written.host in self._kernel.domains:
+            return f"sip:{written.user.decode()}@{written.host.decode()}"
+        return f"sip:explain@{min(self._kernel.domains).decode()}"
+
+    def _granted(self, account: str | None) -> Sender:
+        """The sender that nobody asked to be judged: an account, or one of our own UC servers."""
+        domains = self._kernel.domains
+        if account is None:
+            return Sender(SenderKind.UC_SERVER, "a UC server of ours", domains, trusted=True)
+        accounts = {each.name: each for each in self._kernel.hooks.accounts()}
+        found = accounts.get(account)
+        if found is None:
+            there = ", ".join(sorted(accounts)) or "none"
+            raise RequestError(f"there is no account '{account}'; there are: {there}")
+        trusted = found.kind is SenderKind.UC_SERVER
+        return Sender(found.kind, found.name, domains, trusted=trusted, account=found)
 
     # ------------------------------------------------------------ inwards
 
@@ -362,11 +403,16 @@ class DryRun:
             refused = _NEEDS_TLS
         return HopWay(hop.address, hop.port, hop.transport, hop.name, name, refused)
 
-    def _dns(self) -> tuple[DnsAnswer, ...]:
+    def _dns(self, names: frozenset[str] | None) -> tuple[DnsAnswer, ...]:
+        """What the DNS said; of what a running proxy knows only what is about these names."""
         now = self._clock()
+        answers = self._kernel.resolver.answers()
+        if names is not None:
+            names |= {r.target for a in answers if _is_about(a.name, names) for r in a.srv}
+            answers = tuple(a for a in answers if _is_about(a.name, names))
         return tuple(
             DnsAnswer(a.name, a.type, a.text, round(a.expires - now, 1), a.is_temporary)
-            for a in self._kernel.resolver.answers()
+            for a in answers
         )
 
 
@@ -393,9 +439,15 @@ def _accepted(arrivals: tuple[Arrival, ...]) -> Sender:
     raise Refused(told.status, told.why)
 
 
-def _granted(domains: frozenset[bytes]) -> Sender:
-    """The sender that nobody asked to be judged: one of our own UC servers."""
-    return Sender(SenderKind.UC_SERVER, "a UC server of ours", domains, trusted=True)
+def _names(uri: bytes, targets: tuple[TargetWay, ...]) -> frozenset[str]:
+    """The names that the way of a request may have been asked for."""
+    hops = [hop.name for target in targets for hop in target.hops]
+    return frozenset((cached_uri(uri).host.decode("ascii", "replace"), *hops))
+
+
+def _is_about(name: str, names: frozenset[str]) -> bool:
+    """Whether a question was about one of these hosts, or one of their services."""
+    return name in names or (name.startswith("_") and name.split(".", 2)[-1] in names)
 
 
 def _request(method: str, uri: str, from_uri: str, source: tuple[str, int]) -> Request:

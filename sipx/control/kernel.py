@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sipx.control.api import Api
 from sipx.control.configuration import Configuration
+from sipx.control.explain import ExplainMethods
 from sipx.control.flows import FlowMethods
 from sipx.control.logs import LogMethods
 from sipx.control.methods import Done, changing
@@ -103,6 +104,7 @@ class KernelMethods:
         self._transactions = TransactionMethods(kernel)
         self._flows = FlowMethods(kernel)
         self._configuration = Configuration(kernel)
+        self._explain = ExplainMethods(kernel)
 
     def methods(self) -> Mapping[str, Callable[..., object]]:
         """All of them by name."""
@@ -122,6 +124,7 @@ class KernelMethods:
             "reload": self.reload,
             "reload.plan": self.plan,
             "events": self.events,
+            "explain": self._explain.explain,
             **self._configuration.methods(),
         }
 
