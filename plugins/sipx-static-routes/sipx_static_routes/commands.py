@@ -58,6 +58,8 @@ def _domains(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The PEM file with the certificate that the sender shows over TLS.",
 )
+@click.option("--account", metavar="NAME", help="It comes from this account, which has logged on.")
+@click.option("--offline", is_flag=True, help="Ask the configuration file, also while sipx runs.")
 @command_options
 @click.pass_obj
 def explain(
@@ -67,15 +69,18 @@ def explain(
     method: str,
     interface: str | None,
     certificate: Path | None,
+    account: str | None,
+    offline: bool,
 ) -> None:
     """What would happen to a request for URI, and why.
 
-    Nothing is sent except questions to DNS. Without --from the request is taken for one of our
-    own UC servers; with it, the sender is judged on each interface that it could reach, over TLS
-    by the certificate that --certificate names. The exit code is 0 when the request would be
-    forwarded, 1 when it would be refused, and 75 when a name server failed.
+    While sipx runs it is asked, and says which UC server gets a user and why; else the
+    configuration file is. Nothing is sent except questions to DNS. Without --from the request is
+    taken for one of our own UC servers; with it, the sender is judged on each interface that it
+    could reach, over TLS by the certificate that --certificate names. The exit code is 0 when the
+    request would be forwarded, 1 when it would be refused, and 75 when a name server failed.
     """
     # It makes a whole proxy, which takes its time to be imported; the other commands need none.
     from sipx_static_routes.explaining import explained
 
-    explained(line, uri, senders, method, interface, certificate)
+    explained(line, uri, senders, method, interface, certificate, account, offline=offline)

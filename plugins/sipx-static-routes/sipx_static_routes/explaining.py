@@ -1,13 +1,26 @@
-"""What the table of routes would do with a request: ``sipx routes explain``."""
+"""What would become of a request: ``sipx routes explain``.
+
+Where sipx runs, it is asked: only the running proxy knows who is registered and which UC servers
+are there. The configuration file tells the rest, and all of it where nothing runs.
+"""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 import trio
 
-from sipx import RequestError, ResolveError, decide_incoming, parse_address
+from sipx import (
+    ControlError,
+    ExplainParams,
+    Explanation,
+    RequestError,
+    ResolveError,
+    decide_incoming,
+    parse_address,
+)
 from sipx.sip import RemoteError, SipUri, cached_uri
 from sipx_static_routes.listing import NAME
 from sipx_static_routes.plugin import StaticRoutes
@@ -16,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sipx import CommandLine, DryRun, Explained
+    from sipx import CommandLine, DryRun
 
 TRY_LATER: Final = 75
 """The exit code for answers that may be others soon: a name server failed."""
@@ -29,12 +42,19 @@ def explained(
     method: str,
     interface: str | None,
     certificate: Path | None,
+    account: str | None,
+    *,
+    offline: bool,
 ) -> None:
     """Tell the fate of a request. Ends the command with the exit code that stands for it."""
     who = _sender_of(senders)
     if certificate is not None and who == (None, None):
         raise click.UsageError("--certificate needs --from: an address or a SIP URI")
-    with line.dry_run() as dry:
+    if account is not None and who.source is not None:
+        raise click.UsageError("a request comes from --account, or from an address of --from")
+    asked = _Asked(_uri(uri), method.upper(), interface, certificate, account)
+    client = None if offline else line.reachable_control()
+    with client or nullcontext(), line.dry_run() as dry:
         names = [each.name for each in dry.interfaces]
         if interface is not None and interface not in names:
             raise click.BadParameter(
@@ -46,15 +66,27 @@ def explained(
             plugin = None
             line.say(f"the plugin {NAME} is not switched on")
         try:
-            found = trio.run(
-                _explained, dry, plugin, _uri(uri), method.upper(), who, interface, certificate
-            )
+            # Accounts that have shown up by themselves are known to the running one only.
+            alone = asked if client is None else asked._replace(account=None)
+            found = trio.run(_explained, dry, plugin, alone, who)
         except RequestError as error:
             raise click.UsageError(str(error)) from None
+        if client is not None:
+            found = _live(line, client, asked, found)
     line.result(_data(found), _lines(found))
     later = any(answer.temporary for answer in found.told.dns)
     if found.told.status not in (0, 200):
         raise click.exceptions.Exit(TRY_LATER if later and found.told.status == 504 else 1)
+
+
+class _Asked(NamedTuple):
+    """What the command was asked about."""
+
+    uri: str
+    method: str
+    interface: str | None
+    certificate: Path | None
+    account: str | None
 
 
 class _Who(NamedTuple):
@@ -67,10 +99,11 @@ class _Who(NamedTuple):
 class _Found(NamedTuple):
     """The fate of a request, the route that matched it, and the table's word on each arrival."""
 
-    told: Explained
+    told: Explanation
     who: _Who
     route: dict[str, Any] | None
     decisions: tuple[dict[str, Any] | None, ...]
+    account: str | None = None
 
 
 def _sender_of(given: Sequence[str]) -> _Who:
@@ -107,38 +140,60 @@ def _uri(text: str) -> str:
     return text if text.lower().startswith(("sip:", "sips:")) else f"sip:{text}"
 
 
-async def _explained(
-    dry: DryRun,
-    plugin: StaticRoutes | None,
-    uri: str,
-    method: str,
-    who: _Who,
-    interface: str | None,
-    certificate: Path | None,
-) -> _Found:
+async def _explained(dry: DryRun, plugin: StaticRoutes | None, asked: _Asked, who: _Who) -> _Found:
+    """What the configuration file says."""
     if plugin is not None:
         for name in sorted(plugin.table.names()):
             try:
                 plugin.table.learn(name, await dry.addresses(name))
             except ResolveError:
                 continue  # what became of the question is told with the others
-        who = _completed(dry, plugin, who)
+        if who != (None, None):
+            who = _completed(dry, plugin, who)
     told = await dry.explain(
-        uri,
-        method=method,
+        asked.uri,
+        method=asked.method,
         source=who.source,
         from_uri=who.uri,
-        interface=interface,
-        certificate=certificate,
+        interface=asked.interface,
+        certificate=asked.certificate,
+        account=asked.account,
     )
     route = None
     decisions: tuple[dict[str, Any] | None, ...] = tuple(None for _ in told.arrivals)
     if plugin is not None:
-        row = plugin.table.towards(cached_uri(uri.encode()).host)
+        row = plugin.table.towards(cached_uri(asked.uri.encode()).host)
         route = None if row is None else {"domain": row.domain, "why": _why(row.domain)}
         domain = cached_uri(told.from_uri.encode()).host
         decisions = tuple(_decision(plugin, arrival.flow, domain) for arrival in told.arrivals)
-    return _Found(told, who, route, decisions)
+    return _Found(Explanation.of(told, live=False), who, route, decisions, asked.account)
+
+
+def _live(line: CommandLine, client: Any, asked: _Asked, found: _Found) -> _Found:
+    """The same as the running proxy says it; what it does not say stays."""
+    pem = "" if asked.certificate is None else asked.certificate.read_text(errors="replace")
+    source = found.who.source
+    params = ExplainParams(
+        uri=asked.uri,
+        method=asked.method,
+        address="" if source is None else source[0],
+        port=5060 if source is None else source[1],
+        from_uri=found.who.uri or "",
+        interface=asked.interface or "",
+        account=asked.account or "",
+        certificate=pem,
+    )
+    try:
+        told = client.call("explain", params, Explanation)
+    except ControlError as error:
+        raise line.failed(f"the running sipx: {error.text}") from error
+    # The interfaces of the file and those that run are the same, unless one was changed since.
+    by_name = {
+        arrival.interface: decision
+        for arrival, decision in zip(found.told.arrivals, found.decisions, strict=True)
+    }
+    decisions = tuple(by_name.get(arrival.interface) for arrival in told.arrivals)
+    return found._replace(told=told, decisions=decisions, account=asked.account)
 
 
 def _completed(dry: DryRun, plugin: StaticRoutes, who: _Who) -> _Who:
@@ -191,6 +246,8 @@ def _data(found: _Found) -> dict[str, Any]:
     return {
         "uri": told.uri,
         "method": told.method,
+        "live": told.live,
+        "account": found.account,
         "sender": None
         if who.source is None
         else {"address": who.source[0], "port": who.source[1], "from": told.from_uri},
@@ -202,7 +259,7 @@ def _data(found: _Found) -> dict[str, Any]:
             {
                 "interface": arrival.interface,
                 "protocol": arrival.protocol,
-                "accepted": arrival.sender is not None,
+                "accepted": arrival.accepted,
                 "status": arrival.status or None,
                 "why": arrival.why,
                 "row": arrival.row or (decision["row"] if decision else None),
@@ -210,6 +267,7 @@ def _data(found: _Found) -> dict[str, Any]:
             }
             for arrival, decision in zip(told.arrivals, found.decisions, strict=True)
         ],
+        "reasons": list(told.reasons),
         "targets": [
             {
                 "name": target.name,
@@ -237,7 +295,13 @@ def _data(found: _Found) -> dict[str, Any]:
 def _lines(found: _Found) -> Iterator[str]:
     told, who = found.told, found.who
     yield click.style(f"{told.method} {told.uri}", bold=True)
-    if who.source is None:
+    if told.live:
+        yield "asked:  the running sipx"
+    else:
+        yield "asked:  the configuration file; who is registered is only known where sipx runs"
+    if found.account is not None:
+        yield f"from:   {found.account}, which has logged on, {told.from_uri}"
+    elif who.source is None:
         yield "from:   one of our own UC servers (nobody to judge without --from)"
     else:
         yield f"from:   {who.source[0]} port {who.source[1]}, {told.from_uri}"
@@ -245,30 +309,33 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"sender: on {arrival.interface} ({arrival.protocol}): " + _judged(arrival, decision)
     if found.route is not None:
         yield f"route:  {found.route['domain']}: {found.route['why']}"
-    elif not told.arrivals or any(arrival.sender for arrival in told.arrivals):
+    elif not told.arrivals or any(arrival.accepted for arrival in told.arrivals):
         yield "route:  none"
+    for reason in told.reasons:
+        yield f"why:    {reason}"
     for answer in told.dns:
         yield f"dns:    {answer.text} (TTL {answer.ttl:.0f} s)"
     number = 0
     for target in told.targets:
+        to = f" to {target.name}" if told.reasons and target.name else ""
         for hop in target.hops:
             number += 1
-            name = "" if hop.name == hop.address else f" ({hop.name})"
+            name = "" if hop.name in (hop.address, target.name) else f" ({hop.name})"
             way = f"not tried: {hop.refused}" if hop.refused else f"from interface {hop.interface}"
-            yield f"hop {number}:  {hop.transport} {hop.address} port {hop.port}{name}, {way}"
+            yield f"hop {number}:  {hop.transport} {hop.address} port {hop.port}{name}{to}, {way}"
     yield _end(told)
 
 
 def _judged(arrival: Any, decision: dict[str, Any] | None) -> str:
     row = f", row {decision['row']}: {decision['reason']}" if decision else ""
-    if arrival.sender is not None:
-        trust = "trusted" if arrival.sender.trusted else "not trusted"
+    if arrival.accepted:
+        trust = "trusted" if arrival.trusted else "not trusted"
         return f"{arrival.why}, {trust}{row or f', row {arrival.row}'}"
     said = f"refused with {arrival.status}, {arrival.why}"
     return said if decision and decision["reason"] in arrival.why else said + row
 
 
-def _end(told: Explained) -> str:
+def _end(told: Explanation) -> str:
     if told.status == 0:
         return click.style("It would be forwarded.", fg="green")
     if told.status == 200:
