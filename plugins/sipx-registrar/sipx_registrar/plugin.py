@@ -88,7 +88,7 @@ class Registrar:
                 return self.register.answer(self.writing.now(asked))
         except Refused as refused:
             return self._refused(request, account, refused.answer)
-        return Later(partial(self._stored, asked, self.writing.later(asked)), PATIENCE + 1)
+        return Later(partial(self._stored, asked, self.writing.later(asked)), PATIENCE + 2)
 
     def _admitted(self, request: Request, account: Account, flow: Flow) -> Registration:
         """What a REGISTER asks for, if its account may ask for something now. Raises Refused."""

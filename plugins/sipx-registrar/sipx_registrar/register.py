@@ -242,13 +242,16 @@ def _index_of(wanted: Wanted, bound: Sequence[Binding]) -> int | None:
     """Which binding a Contact value is about: RFC 5626 §6 by instance and reg-id, else by the
     comparison of URIs (RFC 3261 §10.3 item 7).
     """
-    for at, binding in enumerate(bound):
-        if wanted.reg_id:
+    if wanted.reg_id:
+        for at, binding in enumerate(bound):
             if binding.reg_id == wanted.reg_id and binding.instance == wanted.instance:
                 return at
-        elif not binding.reg_id and (
-            binding.contact == wanted.contact or cached_uri(binding.contact).equivalent(wanted.uri)
-        ):
+        return None
+    for at, binding in enumerate(bound):
+        if binding.contact == wanted.contact and not binding.reg_id:
+            return at  # what a refresh looks like: nothing has to be parsed
+    for at, binding in enumerate(bound):
+        if not binding.reg_id and cached_uri(binding.contact).equivalent(wanted.uri):
             return at
     return None
 

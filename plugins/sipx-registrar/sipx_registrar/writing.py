@@ -35,8 +35,8 @@ SLICE: Final = 50
 """REGISTERs that are decided without letting others run."""
 SWEEP: Final = 1.0
 """Seconds between two looks for what has expired."""
-PATIENCE: Final = 4.0
-"""Seconds that a REGISTER waits for its write; that of the kernel is 5."""
+PATIENCE: Final = 3.0
+"""Seconds that a REGISTER waits for its write, and at most SWEEP more; the kernel waits 5."""
 CLOSING: Final = 5.0
 """Seconds that a store may take to close."""
 TROUBLE: Final = ("store", "registrations")
@@ -62,6 +62,7 @@ class Job:
     refused: Refuse | None = None
     removed: list[Place] = field(default_factory=list)
     given_up: bool = False
+    since: float = field(default_factory=trio.current_time)
 
 
 @dataclass(eq=False, slots=True)
@@ -97,6 +98,8 @@ class Writing:
         self._waiting = Waiting()
         self._owed: list[Binding] = []
         """What has expired and could not be taken out of the store yet."""
+        self._under_way: Sequence[Job] = ()
+        """The jobs of the transaction that is under way."""
         self.store: LocationStore | None = None
         """The one in use, while it is open."""
 
@@ -146,12 +149,21 @@ class Writing:
         self._waiting.arrived.set()
 
     async def _wait(self, job: Job) -> bool:
-        try:
+        if self.store is not None:
+            await job.done.wait()  # or until _put_off
+        else:
             with trio.move_on_after(PATIENCE):
                 await job.done.wait()
-        finally:
             job.given_up = not job.done.is_set()
         return not job.given_up
+
+    def _put_off(self) -> None:
+        """Nobody waits longer than PATIENCE. One look each second is less than a deadline each."""
+        long_ago = trio.current_time() - PATIENCE
+        for job in (*self._under_way, *self._waiting.jobs):
+            if job.since < long_ago and not job.done.is_set():
+                job.given_up = True
+                job.done.set()
 
     def _add(self, job: Job) -> None:
         self._waiting.jobs.append(job)
@@ -262,6 +274,7 @@ class Writing:
     async def _sweep(self) -> None:
         while True:
             await trio.sleep(SWEEP)
+            self._put_off()
             ended = self._bindings.take_due()
             if ended:
                 self._news.expired(ended)
@@ -288,6 +301,7 @@ class Writing:
     async def _transaction(self, store: LocationStore, jobs: Sequence[Job]) -> None:
         draft = Draft(self._bindings)
         forget: list[BindingChange] = []
+        self._under_way = jobs
         try:
             for number, job in enumerate(jobs, 1):
                 self._decide(job, draft, forget)
@@ -304,6 +318,7 @@ class Writing:
             self._proxy.note_trouble(*TROUBLE, "")
             self._tell(jobs)
         finally:
+            self._under_way = ()
             for job in jobs:
                 if not job.done.is_set():
                     job.refused = job.refused or self._not_now()
