@@ -6,7 +6,7 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from sipx import Check, Later, LocationStore, Proxy, Refuse, Service, hookimpl
+from sipx import Check, Later, LocationStore, Proxy, Refuse, SenderKind, Service, hookimpl
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.config import RegistrarConfig
 from sipx_registrar.drafts import Draft
@@ -78,7 +78,7 @@ class Registrar:
         if request.method != b"REGISTER":
             return None
         account = sender.account
-        if account is None:
+        if account is None or account.kind not in (SenderKind.UC_SERVER, SenderKind.USER):
             return refusal(request, Refuse(403, "only who logs on with an account can register"))
         try:
             asked = self._admitted(request, account, flow)

@@ -97,7 +97,7 @@ class Writing:
         self._retry_after = retry_after
         self._waiting = Waiting()
         self._owed: list[Binding] = []
-        """What has expired and could not be taken out of the store yet."""
+        """What has expired and is still in the store."""
         self._under_way: Sequence[Job] = ()
         """The jobs of the transaction that is under way."""
         self.store: LocationStore | None = None
@@ -224,26 +224,21 @@ class Writing:
                 self._proxy.log.error("registrations (%s): cannot be closed: %s", store.name, error)
 
     async def _load(self, store: LocationStore) -> None:
-        """What has not expired goes into the table."""
+        """What has not expired goes into the table, the rest out of the store in a moment."""
         began = self._proxy.now()
         count = 0
-        ended: list[BindingChange] = []
         async for piece in store.load():
             now = self._proxy.wall()
             live = [BindingChange(each.aor, each.key, each) for each in piece if each.expires > now]
-            ended += [
-                BindingChange(each.aor, each.key, None) for each in piece if each.expires <= now
-            ]
             self._bindings.apply(live)
+            self._owed += [each for each in piece if each.expires <= now]
             count += len(live)
-        for at in range(0, len(ended), MOST):
-            await store.write(ended[at : at + MOST])
-        if count or ended:
+        if count or self._owed:
             self._proxy.log.info(
                 "%d registrations read (%s), %d more had expired; %.1f s",
                 count,
                 store.name,
-                len(ended),
+                len(self._owed),
                 self._proxy.now() - began,
             )
 

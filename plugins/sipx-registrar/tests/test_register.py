@@ -38,6 +38,11 @@ def test_who_has_no_account_cannot_register(desk):
     assert "account" in why(response)
 
 
+def test_a_partner_registers_nobody(desk):
+    partner = desk.add(an_account("partner", kind=SenderKind.PARTNER, users=None, logon=b""))
+    assert desk.register(ALICE, CONTACT, by=partner).status == 403
+
+
 # ---------------------------------------------------------------- item 2: extensions
 
 
