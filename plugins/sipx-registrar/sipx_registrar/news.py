@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sipx_registrar.bindings import is_logon_place
 from sipx_registrar.events import Expired, OwnerChanged, Registered, Unregistered, shown
@@ -10,9 +10,14 @@ from sipx_registrar.events import Expired, OwnerChanged, Registered, Unregistere
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sipx import Binding, Proxy
+    from sipx import Account, Binding, Proxy
+    from sipx.sip import Request
     from sipx_registrar.register import Decided
     from sipx_registrar.servers import Servers
+
+QUIET: Final = 1.0
+"""Seconds in which the same refusal is not logged again."""
+MOST_SAID: Final = 1000
 
 
 class News:
@@ -21,6 +26,22 @@ class News:
     def __init__(self, proxy: Proxy, servers: Servers) -> None:
         self._proxy = proxy
         self._servers = servers
+        self._said: dict[tuple[str, str], float] = {}
+        """When a refusal was logged last, by the account and the words of us."""
+
+    def refused(self, request: Request, account: Account, status: int, why: str) -> None:
+        """A REGISTER was refused. The log is told once a second of one account and reason: a
+        server may register ten thousand users in a moment, and none of them be its own.
+        """
+        now = self._proxy.now()
+        key = (account.name, why)
+        if now - self._said.get(key, -QUIET) < QUIET:
+            return
+        if len(self._said) >= MOST_SAID:
+            self._said.clear()
+        self._said[key] = now
+        to = shown(request.get(b"To") or b"")
+        self._proxy.log.info("%s may not register %s: %d %s", account.name, to, status, why)
 
     def registered(self, decided: Decided) -> None:
         """A REGISTER was committed, and is answered now."""

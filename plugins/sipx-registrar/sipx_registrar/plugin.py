@@ -116,13 +116,7 @@ class Registrar:
 
     def _refused(self, request: Request, account: Account, refuse: Refuse) -> Response:
         response = refusal(request, refuse)
-        self._proxy.log.info(
-            "%s may not register %s: %d %s",
-            account.name,
-            shown(request.get(b"To") or b""),
-            refuse.status,
-            refuse.why or shown(response.reason),
-        )
+        self.news.refused(request, account, refuse.status, refuse.why or shown(response.reason))
         return response
 
     @hookimpl

@@ -557,6 +557,22 @@ def test_what_changes_is_an_event_and_what_is_refreshed_is_none(desk):
     ]
 
 
+def test_a_refusal_is_logged_once_a_second(desk, caplog):
+    caplog.set_level("INFO")
+    carol, dora = "sip:carol@home.example", "sip:dora@home.example"
+    for to in (carol, dora, "sip:x@away.example"):
+        desk.register(to, CONTACT)
+    desk.proxy.time = 1.0
+    desk.register(dora, CONTACT)
+    said = [each.getMessage() for each in caplog.records if "may not" in each.getMessage()]
+    assert said == [
+        "berlin may not register <sip:carol@home.example>: 403 this is no user of berlin",
+        "berlin may not register <sip:x@away.example>: 404 the user in To is not in a domain that "
+        "is served here",
+        "berlin may not register <sip:dora@home.example>: 403 this is no user of berlin",
+    ]
+
+
 def test_the_servers_are_told_after_the_table(desk):
     told = []
     desk.plugin.servers.registered = lambda account, flow, contact, *, logon, until: told.append(
