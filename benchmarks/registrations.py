@@ -169,7 +169,7 @@ def bindings(args: argparse.Namespace, work: Path) -> bool:
     finally:
         empty.stop()
         full.stop()
-    store = sum(file.stat().st_size for file in full.work.glob("registrations*"))
+    store = sum(file.stat().st_size for file in full.work.rglob("registrations*"))
     each = 1024 / args.count
     few, many = look_up(FEW), look_up(args.count)
     for name, value in {

@@ -17,7 +17,7 @@ from sipx.sip import Response, StreamParser, parse_datagram
 from .site import DOMAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
 SECONDS = 15.0
@@ -175,11 +175,19 @@ class RawClient:
         name = b"WWW-Authenticate" if response.status == 401 else b"Proxy-Authenticate"
         return [Challenge(value.decode()) for value in response.get_all(name)]
 
+    def prove(self, build: Callable[..., str], account: str, password: str) -> Response:
+        """Send what ``build(*headers)`` makes, and once more with credentials if challenged."""
+        text = build()
+        response = self.ask(text)
+        if response.status not in (401, 407):
+            return response
+        name = "Authorization" if response.status == 401 else "Proxy-Authorization"
+        method, uri = text.split(" ")[:2]
+        value = self.challenges(response)[0].answer(account, password, method, uri)
+        return self.ask(build(f"{name}: {value}"))
+
     def register_with(self, user: str, account: str, password: str, expires: int = 600) -> Response:
         """REGISTER, and once more with the credentials if it is challenged."""
-        response = self.ask(self.register(user, expires=expires))
-        if response.status != 401:
-            return response
-        challenge = self.challenges(response)[0]
-        value = challenge.answer(account, password, "REGISTER", f"sip:{DOMAIN}")
-        return self.ask(self.register(user, f"Authorization: {value}", expires=expires))
+        return self.prove(
+            lambda *headers: self.register(user, *headers, expires=expires), account, password
+        )

@@ -33,6 +33,7 @@ TABLES = """
 [lan.server.many]
 password = "Vistula"
 users = ["u*"]
+addresses = ["127.0.0.12"]
 
 [registrar]
 register_rate = 1000

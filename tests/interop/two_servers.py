@@ -21,19 +21,22 @@ BERLIN, MUNICH = "127.0.0.10", "127.0.0.11"
 PASSWORDS = {"berlin": "Spree and Havel", "munich": "Isar, and Wuerm"}
 ADDRESSES = {"berlin": BERLIN, "munich": MUNICH}
 PROTOCOLS = {"berlin": "tcp", "munich": "tls"}
-# Kamailio's uac module knows MD5 only.
+# Kamailio's uac module knows MD5 only, and looks at nothing but the first challenge.
 _ACCOUNT = """
 [lan.server.{name}]
 password = "{password}"
 users = {users}
-allow_md5 = true
+addresses = ["{address}"]
+allow_md5 = "only"
 """
 
 
 def accounts(users: dict[str, list[str]]) -> str:
     """The tables of both servers; ``users`` are the patterns of each."""
     return "".join(
-        _ACCOUNT.format(name=name, password=PASSWORDS[name], users=patterns)
+        _ACCOUNT.format(
+            name=name, password=PASSWORDS[name], users=patterns, address=ADDRESSES[name]
+        )
         for name, patterns in users.items()
     )
 
