@@ -99,7 +99,7 @@ def test_a_thousand_users_refresh_for_a_minute_while_messages_flow(
     assert set(refreshing.statuses) == {200}
     assert {tuple(one.statuses) for one in load.sent} == {(200,)}, site.proxy.said
     assert len(load.sent) > MESSAGES * SECONDS * 0.9
-    assert len([row for row in site.registrations() if row["server"] == "many"]) == USERS
+    assert len([row for row in site.registrations() if row["owner"] == "many"]) == USERS
     waits = [one.answered_at - one.at for one in load.sent]
     figures = (
         f"{REFRESHES} refreshes of {USERS} users and {len(load.sent)} messages in {SECONDS} s: "
@@ -112,5 +112,6 @@ def test_a_thousand_users_refresh_for_a_minute_while_messages_flow(
     record_property("figures", figures)
     with capsys.disabled():
         sys.stdout.write(f"\n{figures}\n")
+    client.socket.close()
     berlin.end()
     site.end()

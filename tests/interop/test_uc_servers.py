@@ -43,7 +43,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_all_users_are_registered_each_with_its_server(world: World) -> None:
-    owners = {row["user"].partition("@")[0]: row["server"] for row in world.site.registrations()}
+    owners = {row["user"].partition("@")[0]: row["owner"] for row in world.site.registrations()}
     assert owners == {user: server for server, own in USERS.items() for user in own}
     servers = world.site.servers()
     assert {name: row["state"] for name, row in servers.items()} == dict.fromkeys(USERS, "up")
