@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from .cable import Cable
 from .partner_load import PartnerLoad, Sent
 from .programs import free_port, program
 from .raw_client import NothingHeardError, RawClient
@@ -115,6 +116,26 @@ def test_a_server_that_dies_under_load_costs_no_message_another_could_take(site:
     # The moments of one user: no message of it is served by both in turn while nothing changes.
     for user in ANYWHERE:
         assert len({one.served_by for one in before if one.user == user}) == 1
+
+
+def test_a_connection_that_is_lost_is_made_again(site: Site) -> None:
+    """The server is well and does not know: it registers again in ten minutes at the earliest."""
+    cable = Cable("127.0.0.30", site.lan["tcp"], ADDRESSES["berlin"])
+    berlin = uc_server(site, "berlin", ONLY_BERLIN + SHARED["berlin"], sipx=cable.place)
+    berlin.wait_registered()
+    load = PartnerLoad(site.wan("tcp"), ONLY_BERLIN, RATE // 4)
+    load.start()
+    load.wait_more(RATE // 4)
+    assert cable.cut() == 1
+    lost = time.monotonic()
+    load.wait(lambda: time.monotonic() > lost + 2, "two seconds")
+    again = time.monotonic()
+    load.wait_more(RATE // 2)
+    site.wait_for(lambda: site.servers()["berlin"]["state"] == "up", "berlin is up again")
+    load.stop()
+    berlin.end()
+    assert {tuple(one.statuses) for one in load.since(again)} == {(200,)}, shown(load.since(again))
+    assert {len(one.statuses) for one in load.sent} == {1}
 
 
 PEOPLE = {"berlin": ["ada"], "munich": ["bob"]}

@@ -41,8 +41,15 @@ def accounts(users: dict[str, list[str]]) -> str:
     )
 
 
-def uc_server(site: Site, name: str, users: Sequence[str], *, password: str = "") -> UcServer:
-    """Start one of them: berlin logs on over TCP, munich over TLS."""
+def uc_server(
+    site: Site,
+    name: str,
+    users: Sequence[str],
+    *,
+    password: str = "",
+    sipx: tuple[str, int] | None = None,
+) -> UcServer:
+    """Start one of them: berlin logs on over TCP, munich over TLS; ``sipx`` is where to."""
     protocol = PROTOCOLS[name]
     secure = protocol == "tls"
     return UcServer(
@@ -50,7 +57,7 @@ def uc_server(site: Site, name: str, users: Sequence[str], *, password: str = ""
         name,
         address=ADDRESSES[name],
         protocol=protocol,
-        sipx=site.lan[protocol],
+        sipx=sipx or site.lan[protocol],
         domain=DOMAIN,
         account=name,
         password=password or PASSWORDS[name],
