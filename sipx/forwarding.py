@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sipx.cookies import AUTHENTICATED, FAR_BY_FLOW, NEAR_BY_FLOW, TRUSTED, Cookies
+from sipx.errors import Refused
 from sipx.paths import NoHop, Paths
+from sipx.reasons import Refusal
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.headers import NameAddr, digits, split_list
@@ -352,6 +354,19 @@ def _as_sent(copy: Request, head: list[bytes]) -> Request:
 def supports_path(request: Request) -> bool:
     """Whether a REGISTER may be given a Path (RFC 3327 §5.2)."""
     return b"path" in [tag.lower() for tag in request.get_list(b"Supported")]
+
+
+def demand_path(request: Request) -> None:
+    """RFC 3327 §5.2: where users log on through this proxy, it is the edge that they are reached
+    by, and nobody could reach them without its Path. Raises Refused.
+    """
+    if not supports_path(request):
+        raise Refused(
+            421,
+            "a REGISTER through this proxy has to support path",
+            ((b"Require", b"path"),),
+            Refusal.MALFORMED,
+        )
 
 
 def next_uri(request: Request, target: Target) -> bytes:

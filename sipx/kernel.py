@@ -175,6 +175,8 @@ class Kernel:
         self.running_services = Services(self._service_failed)
         self._parked = 0
         self._parking: trio.Nursery | None = None
+        self._written = trio.Event()
+        """Parked requests have written something that has not left yet."""
         self._changing = trio.Lock()
         """Held by whoever starts, stops or reloads: one at a time."""
         self._ending = False
@@ -258,6 +260,7 @@ class Kernel:
             self.timers.now = self.clock()
             transactions.start_soon(self._tick)
             transactions.start_soon(self._sweep)
+            transactions.start_soon(self._flush_parked)
             transactions.start_soon(self._watch_certificates)
             async with trio.open_nursery() as listeners:
                 async with self._changing:
@@ -271,6 +274,7 @@ class Kernel:
                     listeners.cancel_scope.cancel()
             self._parking = None
             transactions.cancel_scope.cancel()
+        self.edge.batch_ends()
         self.transactions.clear()
         self._stop, self._up = trio.Event(), trio.Event()
         self._down.set()
@@ -445,6 +449,15 @@ class Kernel:
                 await fn(*args)
         finally:
             self._parked -= 1
+            self._written.set()
+
+    async def _flush_parked(self) -> None:
+        """What many of them write in one turn of the loop leaves in one write: a plugin that
+        commits in groups answers them in groups.
+        """
+        while True:
+            await self._written.wait()
+            self._written = trio.Event()
             self.edge.batch_ends()
 
     # ------------------------------------------------------------ faults

@@ -21,7 +21,7 @@ from sipx.admission import INSIDE, Admission
 from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
-from sipx.forwarding import given_breadth, guard_identity, supports_path
+from sipx.forwarding import demand_path, given_breadth, guard_identity
 from sipx.loose_routing import LooseRouting
 from sipx.plugin import Accept, Later, Refuse, Sender, Target, Targets
 from sipx.reasons import Refusal
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sipx.journal import Journal
     from sipx.plugin import Verdict
     from sipx.sip.transaction import ServerTransaction
+    from sipx.sip.uri import SipUri
     from sipx.transactions import Transactions
 
 T = TypeVar("T")
@@ -180,12 +181,16 @@ class ProxyCore:
     def _targets_known(self, context: ResponseContext, targets: Targets | Refuse | None) -> None:
         request = context.request
         if targets is None:
+            if request.method == b"OPTIONS" and self._is_domain(cached_uri(request.uri)):
+                # §11: nobody else is asked: it is this proxy that serves the domain.
+                self._served(context, _capabilities(request))
+                return
             raise self._nowhere(request)
         if isinstance(targets, Refuse):
             reason = Refusal.USER_UNREACHABLE if targets.status in (430, 480) else Refusal.PLUGIN
             raise Refused(targets.status, targets.why, targets.headers, reason)
         if request.method == b"REGISTER" and context.flow.interface.role == "lan":
-            _check_path(request)
+            demand_path(request)
         context.unreachable = targets.unreachable
         groups = targets.groups
         if len(groups) == 1 and len(groups[0]) == 1:
@@ -300,8 +305,12 @@ class ProxyCore:
     def _to_ourselves(self, request: Request) -> Response | None:
         """A request whose Request-URI is this proxy: OPTIONS is answered, without details."""
         if request.method == b"OPTIONS" and request.layout.route < 0:
-            return request.reply(200, headers=((b"Accept", b"*/*"),))
+            return _capabilities(request)
         return None
+
+    def _is_domain(self, uri: SipUri) -> bool:
+        """Whether a URI is one of our domains, and nobody in it."""
+        return uri.user is None and uri.host in self.domains
 
     def _loops(self, request: Request, own: frozenset[bytes]) -> bool:
         """RFC 5393 §4.2.2: our own Via with the same hash means a loop, with another a spiral."""
@@ -513,17 +522,9 @@ class ProxyCore:
             self.answer(parked, invite, flow, parked.reply(487))
 
 
-def _check_path(request: Request) -> None:
-    """RFC 3327 §5.2: where users log on through this proxy, it is the edge that they are reached
-    by, and nobody could reach them without its Path. Raises Refused.
-    """
-    if not supports_path(request):
-        raise Refused(
-            421,
-            "a REGISTER through this proxy has to support path",
-            ((b"Require", b"path"),),
-            Refusal.MALFORMED,
-        )
+def _capabilities(request: Request) -> Response:
+    """The answer to OPTIONS (§11.2), without details."""
+    return request.reply(200, headers=((b"Accept", b"*/*"),))
 
 
 def loop_hash(request: Request) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
 from sipx.accounts import Account
@@ -23,6 +24,7 @@ class Registrar:
         self.served: list[bytes] = []
         self.asked: list[tuple[bytes, bool, str]] = []
         self.answer = None
+        self.serves_targets = True
 
     @hookimpl
     def option_tags(self):
@@ -55,7 +57,8 @@ class Registrar:
     def determine_targets(self, request, sender):
         if self.answer is not None:
             return self.answer
-        if cached_uri(request.uri).host != b"home.example" or self.flow is None:
+        ours = cached_uri(request.uri).host == b"home.example"
+        if not (ours and self.flow is not None and self.serves_targets):
             return None
         target = Target(flow=self.flow, name="berlin", account=BERLIN, trusted=True)
         return Targets(((target,),), unreachable=Refuse(480, "its server is down"))
@@ -102,6 +105,43 @@ async def test_an_answer_that_has_to_wait_comes_when_it_is_there(scene, autojump
     registrar.wait.set()
     await berlin.next(200)
     assert registrar.served == ["berlin"]
+
+
+async def test_many_answers_of_one_moment_leave_in_one_write(sipx_proxy, autojump_clock):
+    proxy = await sipx_proxy()
+    registrar = Registrar()
+    proxy.kernel.hooks._order.insert(0, "registrar")
+    proxy.kernel.hooks.register("registrar", registrar)
+    registrar.wait = trio.Event()
+    client = proxy.peer("home.example", transport="tcp", routed=False)
+    registrar.address = client.place[0]
+    written = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(client.request, "REGISTER", "sip:home.example")
+        await trio.testing.wait_all_tasks_blocked()
+        (flow,) = [one for one in proxy.kernel.flows if one.address == client.place[0]]
+        write = type(flow).write
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                type(flow), "write", lambda at, data: (written.append(data), write(at, data))
+            )
+            registrar.wait.set()
+            await trio.testing.wait_all_tasks_blocked()
+    assert len(registrar.served) == 20
+    assert sum(data.count(b"SIP/2.0 200") for data in written) == 20
+    assert len(written) == 1
+
+
+async def test_options_to_the_domain_is_answered_by_the_proxy_where_nobody_else_is_asked(
+    scene, autojump_clock
+):
+    _, registrar, berlin, _ = await logged_on(scene)
+    registrar.serves_targets = False
+    berlin.ask("OPTIONS", "sip:home.example")
+    assert (await berlin.next(200)).get(b"Accept") == b"*/*"
+    berlin.ask("OPTIONS", "sip:anna@home.example")
+    await berlin.next(404)
 
 
 async def test_strangers_are_not_served(scene, autojump_clock):

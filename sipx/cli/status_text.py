@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 10
 """Reasons that are listed of each kind, the most frequent first."""
+MOMENTS: Final = ("since", "until")
+"""Fields of plugins' models that are moments."""
 _COLORS: Final = {"failure": "red", "warning": "yellow"}
 
 
@@ -152,7 +155,7 @@ def _sections(found: ProxyStatus, width: int | None) -> Iterator[str]:
     """What plugins show: a list as a table with the fields as columns, an object line by line."""
     for title, shown in found.sections.items():
         if isinstance(shown, dict):
-            yield from _headed(escaped(title), [f"{k}: {_cell(v)}" for k, v in shown.items()])
+            yield from _headed(escaped(title), [f"{k}: {_field(k, v)}" for k, v in shown.items()])
         elif isinstance(shown, list) and shown:
             objects = [one for one in shown if isinstance(one, dict)]
             yield from _headed(escaped(title), _listed(objects, width))
@@ -162,8 +165,15 @@ def _listed(objects: Sequence[Mapping[str, Any]], width: int | None) -> list[str
     heads = list(dict.fromkeys(key for one in objects for key in one))
     # A column that is empty everywhere says nothing.
     heads = [head for head in heads if any(_cell(one.get(head)) for one in objects)]
-    rows = [[_cell(one.get(head)) for head in heads] for one in objects]
+    rows = [[_field(head, one.get(head)) for head in heads] for one in objects]
     return table([h.replace("_", " ") for h in heads], rows, None if width is None else width - 2)
+
+
+def _field(name: str, value: object) -> str:
+    """A field of a plugin's model; ``since`` and ``until`` are seconds since 1970."""
+    if name in MOMENTS and isinstance(value, float):
+        return f"{datetime.fromtimestamp(value, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    return _cell(value)
 
 
 def _cell(value: object) -> str:
