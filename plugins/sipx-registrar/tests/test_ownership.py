@@ -1,0 +1,207 @@
+"""Whose users are whose, how many there may be, and who is told."""
+
+from __future__ import annotations
+
+import pytest
+from sipx_registrar.events import OwnerChanged, Registered, Unregistered
+
+from sipx import Refuse
+from sipx.sip import NameAddr
+
+from .desk import CONTACT, EPOCH, Desk, an_account, why
+
+ALICE = "sip:alice@home.example"
+PHONE = "<sip:alice@10.0.0.99:5070;transport=tcp>"
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+def listed(response):
+    return [NameAddr.parse(value) for value in response.get_list(b"Contact")]
+
+
+# ---------------------------------------------------------------- who holds a user
+
+
+def moving(moved):
+    desk = Desk(moved=moved)
+    paris = desk.add(an_account("paris", logon=b"uc-paris"))
+    desk.register(ALICE, CONTACT)
+    return desk, paris
+
+
+def owners(desk):
+    return [each.owner for each in desk.bindings.of(b"alice@home.example")]
+
+
+def test_a_live_server_holds_its_users():
+    desk, paris = moving("refuse")
+    response = desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    assert (response.status, owners(desk)) == (403, ["berlin"])
+    assert "another server" in why(response)
+
+
+def test_the_last_one_wins_if_it_may(caplog):
+    desk, paris = moving("replace")
+    assert desk.register(ALICE, PHONE, by=paris, call_id="paris").status == 200
+    assert owners(desk) == ["paris"]
+    assert OwnerChanged("alice@home.example", ("berlin",), ("paris",)) in desk.proxy.events
+    assert "alice@home.example is registered by paris now, before by berlin" in caplog.text
+
+
+def test_both_may_have_a_user():
+    desk, paris = moving("both")
+    response = desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    assert (sorted(owners(desk)), len(listed(response))) == (["berlin", "paris"], 2)
+    changed = [event for event in desk.proxy.events if isinstance(event, OwnerChanged)]
+    assert changed == [OwnerChanged("alice@home.example", ("berlin",), ("berlin", "paris"))]
+
+
+def test_who_has_a_user_together_with_another_may_refresh_it():
+    desk, paris = moving("both")
+    desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    refusing = Desk(desk.proxy, moved="refuse")
+    refusing.cseq = desk.cseq
+    refusing.plugin.take_over(desk.plugin)
+    assert refusing.register(ALICE, CONTACT).status == 200
+    assert (
+        refusing.register(ALICE, PHONE, by=paris, call_id="paris", flow=desk.flow(paris)).status
+        == 200
+    )
+    assert sorted(owners(refusing)) == ["berlin", "paris"]
+
+
+@pytest.mark.parametrize("moved", ["refuse", "both"])
+@pytest.mark.parametrize("how", ["down", "gone"])
+def test_a_server_that_is_not_there_holds_nobody(moved, how):
+    desk, paris = moving(moved)
+    if how == "gone":
+        desk.proxy.known.remove(desk.berlin)
+    else:
+        desk.plugin.servers.is_down = lambda name: name == "berlin"
+        desk.plugin.register._ownership._is_down = desk.plugin.servers.is_down
+    assert desk.register(ALICE, PHONE, by=paris, call_id="paris").status == 200
+    assert owners(desk) == ["paris"]
+
+
+@pytest.mark.parametrize("moved", ["refuse", "both", "replace"])
+def test_nobody_takes_away_what_is_anothers(moved):
+    desk, paris = moving(moved)
+    for contact in (CONTACT, "*"):
+        response = desk.register(ALICE, contact, expires=0, by=paris, call_id="paris")
+        assert (response.status, len(listed(response))) == (200, 1)
+    assert owners(desk) == ["berlin"]
+
+
+def test_a_server_that_shuts_down_takes_its_own_with_it():
+    desk, paris = moving("both")
+    desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    desk.register(ALICE, "*", expires=0, by=paris, call_id="paris")
+    assert owners(desk) == ["berlin"]
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_a_user_is_at_so_many_places_and_no_more():
+    desk = Desk(max_bindings=2)
+    assert desk.register(ALICE, CONTACT, PHONE).status == 200
+    response = desk.register(ALICE, "<sip:third@10.0.0.3>")
+    assert response.status == 403
+    assert "2 places" in why(response)
+    assert desk.register(ALICE, CONTACT, PHONE).status == 200
+    replaced = "<sip:third@10.0.0.3>"
+    assert desk.register(ALICE, replaced, PHONE + ";expires=0").status == 200
+
+
+def test_too_many_contacts_in_one_request_are_not_looked_at(desk):
+    contacts = ", ".join(f"<sip:{n}@10.0.0.1>" for n in range(101))
+    assert desk.register(ALICE, contacts).status == 400
+
+
+def test_an_account_has_so_many_users_and_no_more(desk):
+    small = desk.add(an_account("small", users=None, logon=b"uc-small", max_users=2))
+    assert desk.register("sip:uc-small@home.example", CONTACT, by=small).status == 200
+    for user in ("a", "b"):
+        assert desk.register(f"sip:{user}@home.example", CONTACT, by=small).status == 200
+    response = desk.register("sip:c@home.example", CONTACT, by=small)
+    assert response.status == 403
+    assert "2 users" in why(response)
+    assert desk.register("sip:a@home.example", PHONE, by=small).status == 200
+    desk.register("sip:b@home.example", "*", expires=0, by=small)
+    assert desk.register("sip:c@home.example", CONTACT, by=small).status == 200
+
+
+def test_an_account_registers_so_often_and_no_more():
+    desk = Desk(register_rate=2, retry_after="7s")
+    assert [desk.register(ALICE, CONTACT).status for _ in range(21)] == [200] * 20 + [503]
+    assert desk.register(ALICE, CONTACT).get(b"Retry-After") == b"7"
+    desk.proxy.time = 1.0
+    assert [desk.register(ALICE, CONTACT).status for _ in range(3)] == [200, 200, 503]
+    paris = desk.add(an_account("paris", logon=b"uc-paris"))
+    assert desk.register("sip:bob@home.example", CONTACT, by=paris).status == 200
+
+
+def test_a_server_under_maintenance_is_told_to_come_later(desk):
+    later = Refuse(503, "maintenance", ((b"Retry-After", b"60"),))
+    desk.plugin.servers.admits = lambda account: later
+    response = desk.register(ALICE, CONTACT)
+    assert (response.status, response.get(b"Retry-After")) == (503, b"60")
+
+
+# ---------------------------------------------------------------- who is told
+
+
+def test_what_changes_is_an_event_and_what_is_refreshed_is_none(desk):
+    desk.register(ALICE, CONTACT)
+    desk.register(ALICE, CONTACT)
+    desk.register(ALICE, CONTACT, expires=0)
+    contact = "sip:alice@10.0.0.11:5060"
+    assert desk.proxy.events == [
+        Registered("alice@home.example", "berlin", contact, EPOCH + 3600),
+        Unregistered("alice@home.example", "berlin", contact),
+    ]
+
+
+def test_a_refusal_is_logged_once_a_second(desk, caplog):
+    caplog.set_level("INFO")
+    carol, dora = "sip:carol@home.example", "sip:dora@home.example"
+    for to in (carol, dora, "sip:x@away.example"):
+        desk.register(to, CONTACT)
+    desk.proxy.time = 1.0
+    desk.register(dora, CONTACT)
+    said = [each.getMessage() for each in caplog.records if "may not" in each.getMessage()]
+    assert said == [
+        "berlin may not register <sip:carol@home.example>: 403 this is no user of berlin",
+        "berlin may not register <sip:x@away.example>: 404 the user in To is not in a domain that "
+        "is served here",
+        "berlin may not register <sip:dora@home.example>: 403 this is no user of berlin",
+    ]
+
+
+def test_the_servers_are_told_after_the_table(desk):
+    told = []
+    desk.plugin.servers.registered = lambda account, flow, contact, *, logon, until: told.append(
+        (account.name, flow, contact, logon, until, len(desk.bindings))
+    )
+    desk.plugin.servers.unregistered = lambda account, flow, *, logon: told.append(logon)
+    desk.register(ALICE, CONTACT, expires=600)
+    desk.register("sip:uc-berlin@home.example", CONTACT)
+    desk.register(ALICE, CONTACT, expires=0)
+    desk.register(ALICE)
+    contact = b"sip:alice@10.0.0.11:5060"
+    flow = desk.flow()
+    assert told == [
+        ("berlin", flow, contact, False, EPOCH + 600, 1),
+        ("berlin", flow, contact, True, EPOCH + 3600, 1),
+        False,
+    ]
+
+
+def test_a_registration_authorises_its_flow(desk):
+    desk.proxy.time = 5.0
+    desk.register(ALICE, CONTACT, expires=600)
+    assert desk.flow().account_until == 605.0
