@@ -56,7 +56,7 @@ def _bound(chooser: Chooser, binding: Binding, request: Request, sender: Sender)
     if chooser.preference(binding) == OUT:
         if server is None:
             return f"{contact}, left out: that account is not there any more"
-        return f"{contact}, left out: the server is {server.state} ({server.reason})"
+        return f"{contact}, left out: the server is {server.state} ({server.why})"
     if binding.owner == sender.name and same_uri(binding.contact, request.uri):
         return f"{contact}, left out: the request comes from there"
     target = chooser.reach(binding)
@@ -87,7 +87,7 @@ def _ranked(
 
 def _standing(server: Server, sender: Sender) -> str:
     if preference_of(server) == OUT:
-        return f", left out: {server.state} ({server.reason})"
+        return f", left out: {server.state} ({server.why})"
     if server.name == sender.name:
         return ", left out: the request comes from there"
     if server.account.users is None and not server.account.weight:

@@ -93,6 +93,8 @@ class Server:
         self.changed = changed
         self.health = Health.NEVER
         self.order = Order.SERVE
+        self.ordered = ""
+        """Who wants that, in words."""
         self.wall = wall
         self.since = wall()
         """Since when it is in its state, in seconds since 1970."""
@@ -143,6 +145,11 @@ class Server:
         if drained or self.order is Order.MAINTENANCE:
             shown = self.order
         return str(shown.value)
+
+    @property
+    def why(self) -> str:
+        """Why it is in its state, in words."""
+        return self.reason if self.state == self.health.value else self.ordered
 
     @property
     def serves(self) -> bool:
@@ -360,7 +367,7 @@ class Server:
         """The operator wants something else of it."""
         before = self.state
         if order is not self.order:
-            self.order = order
+            self.order, self.ordered = order, why
             self._tell(before, why)
 
     def _tell(self, before: str, why: str) -> None:

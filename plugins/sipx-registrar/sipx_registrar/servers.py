@@ -101,11 +101,17 @@ class Servers:
         server = known.servers.get(account.name)
         if server is None:
             server = Server(account, known.rules, self.changed, self.proxy.wall)
-            server.order = self.orders.of(account.name)
+            self._obey(server)
             known.servers[account.name] = server
         else:
             server.meet(account)
         return server
+
+    def _obey(self, server: Server) -> None:
+        """What was wanted of it before sipx was started is wanted still."""
+        order = self.orders.of(server.name)
+        if order is not server.order:
+            server.order, server.ordered = order, "an operator wanted it before the start of sipx"
 
     def users_changed(self) -> None:
         """Lists of users may have been read again, in place."""
@@ -145,7 +151,7 @@ class Servers:
         self.load()
         for server in known.servers.values():
             server.changed = self.changed
-            server.order = self.orders.of(server.name)
+            self._obey(server)
         known.version += 1
 
     def ways_changed(self, server: Server) -> None:

@@ -147,7 +147,7 @@ def row_of(server: Server, bindings: Bindings, share: float) -> ServerRow:
         users=bindings.owned_by(server.name),
         weight=server.account.weight,
         share=f"{share:.0%}",
-        reason="" if server.state == "up" else server.reason,
+        reason="" if server.state == "up" else server.why,
     )
 
 
@@ -163,7 +163,7 @@ def state_of(
         health=server.health.value,
         since=server.since,
         lasting=max(wall - server.since, 0.0),
-        reason=server.reason,
+        reason=server.why,
         address=place_of(server),
         flow=server.ways[0].flow.name if server.ways else "",
         flows=tuple(
