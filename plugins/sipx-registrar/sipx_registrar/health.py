@@ -42,6 +42,8 @@ class Care:
     wait: float = FIRST_WAIT
     pinging: bool = False
     connecting: bool = False
+    weight: float = 0.0
+    """Its weight at the last look."""
     sent: int = 0
     """Its counter of requests at the last look."""
     waiting_since: float | None = None
@@ -108,8 +110,10 @@ class Watch:
             if server.forget_ended(now):
                 servers.ways_changed(server)
             server.time_passes(now)
-            if now - server.ramp_from <= server.rules.slow_start + TICK:
-                servers.known.version += 1  # its share has grown
+            weight = server.weight_at(now)
+            if weight != care.weight:
+                care.weight = weight
+                servers.known.version += 1
             if sample:
                 server.sample()
             self._see_answers(server, care, now)

@@ -299,10 +299,13 @@ class Chooser:
         owners, everybody = self.who_serves(aor)
         if not owners and not everybody:
             return NOBODY
-        order = self.rank(owners, key)
-        # Of its own users a server without a weight is a stand-by; of all others it has none.
-        order += [server for server in owners if not server.account.weight]
-        order += self.rank(everybody, key)
+        order: list[Server] = []
+        if owners:
+            order += self.rank(owners, key)
+            # Of its own users a server without a weight is a stand-by; of all others it has none.
+            order += [server for server in owners if not server.account.weight]
+        if everybody:
+            order += self.rank(everybody, key)
         fit = [server for server in order if preference_of(server) != OUT]
         fit.sort(key=preference_of)
         return tuple(fit)
