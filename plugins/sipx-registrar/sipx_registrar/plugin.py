@@ -43,8 +43,6 @@ class Registrar:
         self.servers = Servers(config, proxy, self.bindings)
         self.register = Register(config, proxy, self.servers.is_down)
         self._rates = Rates(config.register_rate, proxy.now)
-        self._known: set[str] = set()
-        """The accounts that have registered; those of one shared name show up one by one."""
         self.store: LocationStore = (
             MemoryStore(self.bindings)
             if config.store == "memory"
@@ -92,9 +90,7 @@ class Registrar:
 
     def _admitted(self, request: Request, account: Account, flow: Flow) -> Registration:
         """What a REGISTER asks for, if its account may ask for something now. Raises Refused."""
-        if account.name not in self._known:
-            self._known.add(account.name)
-            self.servers.accounts_changed()
+        self.servers.shows_up(account)
         if not self._rates.admits(account.name):
             raise Refused(
                 503,
@@ -186,7 +182,6 @@ class Registrar:
     def reloaded(self) -> None:
         """Accounts may have changed, and another plugin may have a store."""
         self._replaced = None
-        self._known.clear()
         self.servers.accounts_changed()
         self.writing.look_again()
 

@@ -78,7 +78,7 @@ class Servers:
             self.accounts_changed()
 
     def accounts_changed(self) -> None:
-        """At the start, after a reload, when an account shows up that was not known."""
+        """At the start and after a reload: who there is now."""
         self._loaded = True
         known = self.known
         found = {account.name: account for account in self.proxy.accounts()}
@@ -93,6 +93,22 @@ class Servers:
             if _is_server(account):
                 self._meet(account)
         self._users_changed()
+        known.version += 1
+        self._watch.wake()
+
+    def shows_up(self, account: Account) -> None:
+        """Somebody has logged on; if he was not known before, he is now. Costs nothing else: users
+        by the thousand may log on.
+        """
+        self.load()
+        known = self.known
+        if account.name in known.accounts:
+            return
+        known.accounts[account.name] = account
+        known.peers[peer_id(account.name)] = account
+        if _is_server(account):
+            self._meet(account)
+            self._users_changed()
         known.version += 1
         self._watch.wake()
 
@@ -169,10 +185,8 @@ class Servers:
         self, account: Account, flow: Flow, contact: bytes, *, logon: bool, until: float
     ) -> None:
         """A REGISTER of this account was answered 200; ``until`` is seconds since 1970."""
-        self.load()
+        self.shows_up(account)
         known = self.known
-        if known.accounts.get(account.name) is not account:
-            self.accounts_changed()
         server = known.servers.get(account.name)
         if server is None:
             return  # somebody who logs on alone: his bindings are all there is to know

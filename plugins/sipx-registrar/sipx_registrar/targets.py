@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 
 MOST: Final = 3
 """Servers that one request is tried at, besides those that its user is registered by."""
-KEPT: Final = 65_536
+KEPT: Final = 16_384
 """Entries of each cache; a full one is emptied."""
+REACHED: Final = 4096
+"""Ways to bindings that are kept: a binding that is refreshed is another one, and the old stays
+here until the cache is emptied.
+"""
 
 FINE: Final = 0
 SUSPECT: Final = 1
@@ -227,7 +231,7 @@ class Chooser:
         found = self._reached.get(binding)
         if found is not None and found.flow is flow and found.account is account:
             return found.target
-        if len(self._reached) >= KEPT:
+        if len(self._reached) >= REACHED:
             self._reached.clear()
         hops: tuple[NextHop, ...] = ()
         if flow is None:
