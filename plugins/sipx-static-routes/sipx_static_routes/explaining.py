@@ -7,6 +7,7 @@ are there. The configuration file tells the rest, and all of it where nothing ru
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -16,6 +17,7 @@ from sipx import (
     ControlError,
     ExplainParams,
     Explanation,
+    ProxyStatus,
     RequestError,
     ResolveError,
     decide_incoming,
@@ -27,7 +29,6 @@ from sipx_static_routes.plugin import StaticRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from sipx import CommandLine, DryRun
 
@@ -53,7 +54,7 @@ def explained(
     if account is not None and who.source is not None:
         raise click.UsageError("a request comes from --account, or from an address of --from")
     asked = _Asked(_uri(uri), method.upper(), interface, certificate, account)
-    client = None if offline else line.reachable_control()
+    client = None if offline else _running(line)
     with client or nullcontext(), line.dry_run() as dry:
         names = [each.name for each in dry.interfaces]
         if interface is not None and interface not in names:
@@ -77,6 +78,23 @@ def explained(
     later = any(answer.temporary for answer in found.told.dns)
     if found.told.status not in (0, 200):
         raise click.exceptions.Exit(TRY_LATER if later and found.told.status == 504 else 1)
+
+
+def _running(line: CommandLine) -> Any:
+    """A connection to the sipx that runs with this configuration file, None where there is none."""
+    client = line.reachable_control()
+    if client is None:
+        return None
+    try:
+        used = Path(client.call("status", None, ProxyStatus).service.config)
+    except ControlError as error:
+        raise line.failed(f"the running sipx: {error.text}") from error
+    asked = line.config_path()
+    if used.resolve() == asked.resolve():
+        return client
+    client.close()
+    line.say(f"the sipx that runs uses {used}; {asked} is asked")
+    return None
 
 
 class _Asked(NamedTuple):

@@ -54,6 +54,12 @@ server = "127.0.0.6"
 """
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs on this machine is not asked."""
+    monkeypatch.setenv("SIPX_SOCKET", str(tmp_path / "none"))
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "sipx.toml"
