@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from sipx.addresses import parse_address
 from sipx.events import InterfaceChanged
 
 if TYPE_CHECKING:
@@ -269,16 +270,22 @@ class Interfaces:
     ) -> Interface | None:
         """The interface to send from: by transport, then ``bind``, else ``near``, else the first.
 
+        ``bind`` is an address or an interface's name; one of a name that is not up is any.
         "mtls" serves a hop of "tls" too, and the other way round; the same protocol is preferred.
         """
         wanted = ("tls", "mtls") if hop.transport in ("tls", "mtls") else (hop.transport,)
         fit = [
             i
             for i in self.listening()
-            if i.protocol in wanted and i.reaches(hop.address) and (bind in (None, i.bind))
+            if i.protocol in wanted and i.reaches(hop.address) and (bind in (None, i.bind, i.name))
         ]
         if not fit and bind is not None:
-            fit = [i for i in self.listening() if i.protocol in wanted and i.wildcard]
+            named = parse_address(bind) is None and bind != "*"
+            fit = [
+                i
+                for i in self.listening()
+                if i.protocol in wanted and (i.wildcard or (named and i.reaches(hop.address)))
+            ]
         if near is not None and near in fit:
             return near
         fit.sort(key=lambda i: i.protocol != hop.transport)

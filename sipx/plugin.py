@@ -141,7 +141,7 @@ class NextHop:
     """One place a target can be reached at.
 
     ``host`` is a numeric address or a name; without ``port`` and ``transport`` RFC 3263 decides.
-    ``bind`` chooses the interface by its address.
+    ``bind`` chooses the interface by its address or its name.
     """
 
     host: str

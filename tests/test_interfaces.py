@@ -85,6 +85,15 @@ def test_bind_chooses_the_interface_and_near_breaks_the_tie():
     assert interfaces.towards(hop("198.51.100.1"), "192.0.2.3") is None
 
 
+def test_a_name_chooses_the_interface_and_one_that_is_not_up_is_any():
+    one, two = listening("one", ("192.0.2.1", 5060)), listening("two", ("192.0.2.2", 5060))
+    interfaces = Interfaces([one, two])
+    assert interfaces.towards(hop("198.51.100.1"), "two") is two
+    assert interfaces.towards(hop("198.51.100.1"), "two", one) is two
+    assert interfaces.towards(hop("198.51.100.1"), "gone") is one
+    assert interfaces.towards(hop("198.51.100.1", "tcp"), "one") is None
+
+
 def test_p10_a_record_route_leads_back_to_its_interface():
     one = listening("one", ("192.0.2.1", 5060))
     stream = listening("stream", ("192.0.2.1", 5060), TCP)
