@@ -147,17 +147,16 @@ class Watch:
                 nursery.start_soon(self._ping, server, care)
             if now - care.connected_at >= LONGEST_WAIT:
                 care.wait = FIRST_WAIT
-        elif server.dial_target is not None and not care.connecting:
-            # Where it is only known from its Contact it is called back once it is lost, no longer:
-            # whoever logs on by himself comes again.
-            wanted = server.account.hop is not None or server.health is Health.SUSPECT
-            if wanted and now >= care.next_connection:
-                # Whoever takes connections and ends them at once is not called without a pause.
-                spread = self._proxy.random.uniform(1 - JITTER, 1 + JITTER)
-                care.next_connection = now + care.wait * spread
-                care.wait = min(2 * care.wait, LONGEST_WAIT)
-                care.connecting = True
-                nursery.start_soon(self._connect, server, care)
+        elif server.dial_target is None or care.connecting:
+            return
+        elif now >= care.next_connection:
+            # As long as it is registered, or for ever where its place is configured. Whoever takes
+            # connections and ends them at once is not called without a pause.
+            spread = self._proxy.random.uniform(1 - JITTER, 1 + JITTER)
+            care.next_connection = now + care.wait * spread
+            care.wait = min(2 * care.wait, LONGEST_WAIT)
+            care.connecting = True
+            nursery.start_soon(self._connect, server, care)
 
     # ------------------------------------------------------------ pings
 

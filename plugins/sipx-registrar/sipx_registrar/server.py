@@ -85,8 +85,11 @@ class Server:
         rules: Rules,
         changed: Callable[[Server, str, str, str], None],
         wall: Callable[[], float],
+        hop: NextHop | None = None,
     ) -> None:
         self.account = account
+        self.hop = hop
+        """Where sipx connects to it, as configured."""
         self.name = account.name
         self.seed = seed_of(account.name)
         self.rules = rules
@@ -119,18 +122,17 @@ class Server:
         self.sent = self.failures = self.pings = self.pongs = 0
         self.round_trip: float | None = None
         self._samples: deque[int] = deque([0], maxlen=WINDOW)
-        if account.hop is not None:
-            self._may_dial(account.hop)
+        if hop is not None:
+            self._may_dial(hop)
 
-    def meet(self, account: Account) -> None:
-        """Its account is this one now."""
-        if account is self.account:
+    def meet(self, account: Account, hop: NextHop | None) -> None:
+        """Its account is this one now, and sipx connects to it there."""
+        if account is self.account and hop == self.hop:
             return
-        configured = self.account.hop
-        self.account = account
+        dial = hop or (self.dial if self.dial != self.hop else None)
+        self.account, self.hop = account, hop
         for way in self.ways:
             way.target = self._target(flow=way.flow)
-        dial = account.hop or (self.dial if self.dial != configured else None)
         self.dial = self.dial_target = None
         if dial is not None:
             self._may_dial(dial)
@@ -204,10 +206,12 @@ class Server:
                 )
         if logon:
             way.logon, way.contact = True, contact
-            self._until = until
-            hop = self.account.hop or dialable(contact, flow)
-            if hop is not None:
-                self._may_dial(hop)
+        self._until = until
+        if self.hop is None and (logon or not way.logon):
+            # The Contact of a user names a place of its server, too; its own counts more.
+            there = dialable(contact, flow)
+            if there is not None:
+                self._may_dial(there)
         why = f"it logged on from {flow.address}"
         if not known and self.health is Health.DOWN and self.rules.pings:
             self.misses = 0
@@ -221,7 +225,7 @@ class Server:
     def connected(self, flow: Flow, now: float) -> None:
         """A connection of ours to it is open; whether somebody is there a ping will tell."""
         if all(way.flow is not flow for way in self.ways):
-            until = self._until if self.account.hop is None else inf
+            until = self._until if self.hop is None else inf
             self.ways.insert(0, Way(flow, self._target(flow=flow), self.wall(), until))
         self._has_a_way(f"connected to {flow.address} port {flow.port}", now)
 
@@ -231,7 +235,7 @@ class Server:
         if self.ways:
             return
         self.lost_at = now
-        if self.account.hop is None:
+        if self.hop is None:
             self.dial = self.dial_target = None
             self._become(Health.DOWN, "it logged off")
         else:
@@ -248,12 +252,12 @@ class Server:
     def forget_ended(self, now: float) -> bool:
         """Registrations end by themselves (RFC 3261 §10.2.1); whether one has."""
         wall = self.wall()
+        if self.hop is None and self._until <= wall:
+            self.dial = self.dial_target = None
         if all(way.until > wall for way in self.ways):
             return False
         self.ways = [way for way in self.ways if way.until > wall]
         if not self.ways:
-            if self.account.hop is None:
-                self.dial = self.dial_target = None
             self._without_a_way("its registration has expired", now)
         return True
 

@@ -6,6 +6,7 @@ with the one that it replaces, so that whichever of the two runs on knows all of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sipx import Check, Refuse, SenderKind, peer_id
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
-    from sipx import Account, Branch, Flow, Proxy, Sender, Service, Target, Targets
+    from sipx import Account, Branch, Flow, NextHop, Proxy, Sender, Service, Target, Targets
     from sipx.sip import Request, Response
     from sipx_registrar.bindings import Bindings
     from sipx_registrar.config import RegistrarConfig
@@ -116,12 +117,24 @@ class Servers:
         known = self.known
         server = known.servers.get(account.name)
         if server is None:
-            server = Server(account, known.rules, self.changed, self.proxy.wall)
+            server = Server(
+                account, known.rules, self.changed, self.proxy.wall, self._hop_of(account)
+            )
             self._obey(server)
             known.servers[account.name] = server
         else:
-            server.meet(account)
+            server.meet(account, self._hop_of(account))
         return server
+
+    def _hop_of(self, account: Account) -> NextHop | None:
+        """Where sipx connects to a server: from the LAN side, where its requests are known."""
+        hop = account.hop
+        if hop is None or hop.bind is not None:
+            return hop
+        for interface in self.proxy.status().interfaces:
+            if interface.role == "lan" and interface.protocol == hop.transport:
+                return replace(hop, bind=interface.name)
+        return hop
 
     def _obey(self, server: Server) -> None:
         """What was wanted of it before sipx was started is wanted still."""
@@ -151,7 +164,7 @@ class Servers:
         said("UC server %s: %s, was %s: %s", server.name, after, before, why)
         self.proxy.report(ServerChanged(server.name, before, after, why))
         if server.order is not Order.MAINTENANCE and server.health is Health.DOWN:
-            self.proxy.note_trouble("server", server.name, f"it is down: {why}")
+            self.proxy.note_trouble("server", server.name, f"it is down: {server.reason}")
         elif server.health is Health.UP:
             self.proxy.note_trouble("server", server.name, "")
 

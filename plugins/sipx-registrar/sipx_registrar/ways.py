@@ -31,13 +31,14 @@ class Way:
 
 def dialable(contact: bytes, flow: Flow) -> NextHop | None:
     """Where the Contact of a server can be dialled that registered over ``flow``."""
-    return dialable_uri(contact, flow.address, flow.transport)
+    return dialable_uri(contact, flow.address, flow.transport, flow.interface.name)
 
 
-def dialable_uri(contact: bytes, address: str, transport: str) -> NextHop | None:
+def dialable_uri(contact: bytes, address: str, transport: str, interface: str) -> NextHop | None:
     """Where a Contact can be dialled: only if it names the address that it was registered from.
 
-    Anything else is behind a NAT, or points at somebody else.
+    Anything else is behind a NAT, or points at somebody else. It is dialled from the interface
+    that it was registered on: only there the requests within its dialogs are known as its own.
     """
     try:
         uri = cached_uri(contact)
@@ -49,7 +50,8 @@ def dialable_uri(contact: bytes, address: str, transport: str) -> NextHop | None
     wanted = (uri.transport or (b"tls" if uri.scheme == b"sips" else b"udp")).decode()
     if wanted != transport and not (wanted == "tls" and transport == "mtls"):
         return None
-    return NextHop(str(host), uri.port or DEFAULT_PORTS.get(transport, 5060), transport)
+    port = uri.port or DEFAULT_PORTS.get(transport, 5060)
+    return NextHop(str(host), port, transport, interface or None)
 
 
 def hop_of(binding: Binding) -> NextHop | None:
@@ -62,8 +64,8 @@ def hop_of(binding: Binding) -> NextHop | None:
     if binding.reg_id or not binding.address:
         return None
     if binding.transport == "udp":
-        return NextHop(binding.address, binding.port, "udp")
-    return dialable_uri(binding.contact, binding.address, binding.transport)
+        return NextHop(binding.address, binding.port, "udp", binding.interface or None)
+    return dialable_uri(binding.contact, binding.address, binding.transport, binding.interface)
 
 
 def same_uri(one: bytes, other: bytes) -> bool:

@@ -178,6 +178,17 @@ async def test_sipx_connects_to_a_server_by_itself_and_again(site, autojump_cloc
     assert await site.status() == 200
 
 
+async def test_a_connection_that_is_lost_while_its_server_lives_is_made_again(site, autojump_clock):
+    berlin = site.server("berlin")
+    await berlin.start()
+    await berlin.binds("alice")  # no logon of its own: its user's Contact says where it is
+    berlin.server.ways[0].flow.close("a firewall has forgotten it")
+    await trio.sleep(1)
+    assert berlin.state == "up"
+    assert await site.status() == 200
+    assert berlin.server.ways[0].flow.outbound
+
+
 async def test_by_udp_pings_alone_tell(site, autojump_clock):
     berlin = site.server("berlin", transport="udp")
     await site.proxy.reload(registrar={"store": "memory", "ping_interval": "10s"})

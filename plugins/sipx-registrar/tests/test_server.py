@@ -19,14 +19,20 @@ class Case:
         self.now = 100.0
         self.told = []
         account = Account("berlin", SenderKind.UC_SERVER, hop=hop, weight=weight)
-        self.server = Server(account, Rules(**rules), self.changed, lambda: 5000.0 + self.now)
+        self.server = Server(account, Rules(**rules), self.changed, lambda: 5000.0 + self.now, hop)
 
     def changed(self, server, before, after, why):
         assert server is self.server
         self.told.append((before, after))
 
     def flow(self, address="10.0.0.11", port=40000, transport="tcp"):
-        return SimpleNamespace(address=address, port=port, transport=transport, closed=False)
+        return SimpleNamespace(
+            address=address,
+            port=port,
+            transport=transport,
+            closed=False,
+            interface=SimpleNamespace(name="lan"),
+        )
 
     def logs_on(self, flow=None, *, until=FOREVER, contact=b"sip:uc.invalid"):
         flow = flow or self.flow()
@@ -273,11 +279,31 @@ def test_a_registration_that_expires_takes_its_way_along():
     assert case.state == "down"
 
 
+def test_where_it_was_is_dialled_as_long_as_it_is_registered():
+    case = Case()
+    flow = case.flow()
+    case.server.logged_on(
+        flow, b"sip:alice@10.0.0.11;transport=tcp", 5060.0 + case.now, logon=False, now=case.now
+    )
+    case.loses(flow)
+    assert case.server.dial == NextHop("10.0.0.11", 5060, "tcp", "lan")
+    case.after(6)
+    assert case.state == "down"
+    assert case.server.dial is not None
+    case.server.connected(case.flow(), case.now)
+    case.answers(2)
+    assert case.state == "up"
+    case.loses(case.server.ways[0].flow)
+    case.now += 60
+    case.server.forget_ended(case.now)
+    assert case.server.dial is None
+
+
 @pytest.mark.parametrize(
     ("contact", "dials"),
     [
-        (b"sip:uc@10.0.0.11:5066;transport=tcp", NextHop("10.0.0.11", 5066, "tcp")),
-        (b"sip:10.0.0.11;transport=tcp", NextHop("10.0.0.11", 5060, "tcp")),
+        (b"sip:uc@10.0.0.11:5066;transport=tcp", NextHop("10.0.0.11", 5066, "tcp", "lan")),
+        (b"sip:10.0.0.11;transport=tcp", NextHop("10.0.0.11", 5060, "tcp", "lan")),
         (b"sip:uc@10.0.0.11:5066", None),
         (b"sip:uc@192.168.1.5:5066;transport=tcp", None),
         (b"sip:uc@uc.berlin.example;transport=tcp", None),
@@ -320,7 +346,7 @@ def test_another_account_of_the_same_name_makes_its_ways_anew():
     case = Case()
     flow = case.logs_on()
     account = Account("berlin", SenderKind.UC_SERVER, weight=7)
-    case.server.meet(account)
+    case.server.meet(account, None)
     assert case.server.way().account is account
     assert case.server.way().flow is flow
     assert case.server.weight_at(case.now) == 7
@@ -329,7 +355,7 @@ def test_another_account_of_the_same_name_makes_its_ways_anew():
 def test_a_hop_that_is_configured_no_longer_is_not_dialled_any_more():
     case = Case(hop=NextHop("10.0.0.11", 5060, "tcp"))
     assert case.server.dial is not None
-    case.server.meet(Account("berlin", SenderKind.UC_SERVER))
+    case.server.meet(Account("berlin", SenderKind.UC_SERVER), None)
     assert case.server.way() is None
 
 

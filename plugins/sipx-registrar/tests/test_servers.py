@@ -8,6 +8,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 from sipx_registrar.orders import Orders
+from sipx_registrar.server import Order
 from sipx_registrar.servers_commands import servers as command
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerParams, ServersParams
@@ -84,6 +85,19 @@ async def test_maintenance_closes_connections_and_lets_nobody_in_until_resume(
     await command_of(methods, "resume", "berlin")
     await own.refresh()
     await trio.sleep(5)
+    assert berlin.state == "up"
+    assert await site.status() == 200
+
+
+async def test_one_that_was_disconnected_is_called_back(site, autojump_clock):
+    berlin = site.server("berlin")
+    await berlin.log_on("alice")
+    await site.servers.command(berlin.server, Order.MAINTENANCE, "a test")
+    await trio.sleep(20)
+    assert berlin.server.ways == []
+    await site.servers.command(berlin.server, Order.SERVE, "a test")
+    assert "a test" not in berlin.server.why
+    await trio.sleep(10)
     assert berlin.state == "up"
     assert await site.status() == 200
 

@@ -75,6 +75,7 @@ class Desk:
             port=port,
             transport=transport,
             closed=False,
+            interface=SimpleNamespace(name="lan"),
             account="",
             account_until=0.0,
             name=f"{transport}:{address}:{port}",
