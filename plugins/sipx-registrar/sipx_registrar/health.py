@@ -233,7 +233,4 @@ class Watch:
             flow.close("the operator has disconnected this server")
             return
         care.connected_at = care.next_ping = proxy.now()
-        server.connected(flow, proxy.now())
-        self._servers.known.flows[flow] = server
-        self._servers.known.version += 1
-        self.wake()
+        self._servers.connected(server, flow)

@@ -7,7 +7,7 @@ with the one that it replaces, so that whichever of the two runs on knows all of
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sipx import Check, Refuse, SenderKind, peer_id
 from sipx_registrar.dialogs import Dialogs
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sipx_registrar.bindings import Bindings
     from sipx_registrar.config import RegistrarConfig
 
+_OURS: Final = (408, 430, 480, 500, 502, 504)
+"""What may be an answer of our own in the place of one that did not come."""
 GRACE: Final = 60.0
 """Seconds after the start for which the bindings of a server hold that has not come back yet."""
 
@@ -293,18 +295,32 @@ class Servers:
         if len(branch.context.branches) > 1:
             for other in branch.context.branches:
                 if other is not branch and other.response is not None:
-                    self._answered(other.target.name, other.response)
+                    self._answered(other, other.response)
         # The answer that goes on may be one of ours in the place of its 503 (RFC 3261 §16.7).
-        self._answered(branch.target.name, branch.response or response)
+        self._answered(branch, branch.response or response)
 
-    def _answered(self, name: str, response: Response) -> None:
-        server = self.known.servers.get(name)
+    def _answered(self, branch: Branch, response: Response) -> None:
+        server = self.known.servers.get(branch.target.name)
         if server is None:
             return
         if response.status == 503:
             server.refused(_retry_after(response), self.proxy.now())
-        elif server.health is Health.SUSPECT and response.status not in (408, 430, 500, 502, 504):
+        elif server.health is Health.UP or response.status in _OURS:
+            return
+        elif server.lost_at is None:
             server.heard(self.proxy.now())
+        elif branch.state >= 0:
+            # Over a connection to a place of one of its users: there it is.
+            flow = cast("Flow", branch.flow)
+            if not flow.closed:
+                self.connected(server, flow)
+
+    def connected(self, server: Server, flow: Flow) -> None:
+        """There is a connection to a server that it did not open itself."""
+        server.connected(flow, self.proxy.now())
+        self.known.flows[flow] = server
+        self.known.version += 1
+        self._watch.wake(server)
 
     # ------------------------------------------------------------ life
 

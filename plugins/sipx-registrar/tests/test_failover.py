@@ -189,6 +189,20 @@ async def test_a_connection_that_is_lost_while_its_server_lives_is_made_again(si
     assert berlin.server.ways[0].flow.outbound
 
 
+async def test_an_answer_from_the_place_of_a_user_is_one_of_its_server(site, autojump_clock):
+    berlin = site.server("berlin")
+    await berlin.start()
+    await berlin.binds("alice")
+    berlin.server.dial = berlin.server.dial_target = None  # as if nobody knew where it is
+    berlin.server.ways[0].flow.close("a firewall has forgotten it")
+    await settle()
+    assert berlin.state == "suspect"
+    assert await site.status() == 200
+    assert berlin.state == "up"
+    await trio.sleep(10)
+    assert berlin.state == "up"
+
+
 async def test_by_udp_pings_alone_tell(site, autojump_clock):
     berlin = site.server("berlin", transport="udp")
     await site.proxy.reload(registrar={"store": "memory", "ping_interval": "10s"})
