@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,32 @@ def test_a_list_that_is_replaced_is_seen_by_all_who_hold_it_and_a_bad_one_is_not
         users.replace(["dave", "*a*b*"])
     assert users.patterns == ("bob", "carol@a.example")
     assert users.names == {b"bob", b"carol@a.example"}
+
+
+def test_an_escaped_at_sign_borrows_no_name_of_another_domain() -> None:
+    users = UserSet(["alice@a.example", "bob"])
+    assert address_of_record(SipUri.parse(b"sip:alice%40a.example@b.example")) not in users
+    assert address_of_record(SipUri.parse(b"sip:bob%40a.example@b.example")) not in users
+    assert address_of_record(SipUri.parse(b"sip:%62ob@b.example")) in users
+
+
+TEXTS = st.text("ab", max_size=2)
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=3), st.text("aab@", max_size=8))
+def test_a_star_stands_for_any_text_wherever_the_middle_stands(parts: list[str], name: str) -> None:
+    plain = ".*".join(parts) + "@a"
+    assert (f"{name}@a".encode() in UserSet(["*".join(parts)])) == (
+        re.fullmatch(plain, f"{name}@a") is not None
+    )
+
+
+def test_a_long_name_is_looked_through_once() -> None:
+    # Tried at every place for every star these would be 10 ** 12 steps, which nobody waits for.
+    name = b"a" * 1_000_000
+    users = UserSet(["*a*b", "*a*a@b.example", "a*b*"])
+    assert name + b"@a.example" not in users
+    assert name + b"@b.example" in users
 
 
 def test_an_account_without_users_may_serve_everybody_and_an_empty_list_nobody() -> None:
