@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -48,16 +49,19 @@ class UdpConfig(Config):
     socket_buffer: Size = 4 << 20
     """Bytes asked of the operating system for each direction; it may grant less."""
     max_peers: int = 20_000
-    """Peer addresses remembered per interface; the one silent for longest makes room."""
+    """Peer addresses remembered per interface; one that has been silent makes room, an address
+    that nobody has logged on from first."""
 
 
 class UdpFlow(Flow):
     """The way to one address and port through an interface's socket."""
 
-    __slots__ = ("_listener", "to")
+    __slots__ = ("_listener", "queued_in", "to")
 
     def __init__(self, listener: UdpListener, to: tuple[str, int], now: float) -> None:
         super().__init__(listener.interface, to[0], to[1], now, outbound=False)
+        self.queued_in = now
+        """When it had been heard last as it was put at the end of those that make room."""
         self._listener = listener
         self.to = to
 
@@ -99,6 +103,9 @@ class UdpListener:
         self.sock = sock
         self.max_peers = max_peers
         self.flows: dict[tuple[str, int], UdpFlow] = {}
+        self._strangers: OrderedDict[UdpFlow, None] = OrderedDict()
+        self._logged_on: OrderedDict[UdpFlow, None] = OrderedDict()
+        """Both in the order in which they make room."""
         self.queued: list[tuple[bytes, UdpFlow]] = []
         self.lost = 0
         """Datagrams that found the socket's buffer full."""
@@ -108,10 +115,29 @@ class UdpListener:
         found = self.flows.get(address)
         if found is None:
             if len(self.flows) >= self.max_peers:
-                min(self.flows.values(), key=lambda flow: flow.last_in).close("too many peers")
+                self._make_room()
             found = self.flows[address] = UdpFlow(self, address, self.receiver.now())
+            self._strangers[found] = None
             self.receiver.opened(found)
         return found
+
+    def _make_room(self) -> None:
+        """Close a flow that has been silent since it was looked at last.
+
+        Anybody can send from any number of forged addresses: these cost no search through all
+        flows (SEC-19), and push out nobody who has logged on as long as there are others.
+        """
+        for waiting in (self._strangers, self._logged_on):
+            while waiting:
+                flow, _ = waiting.popitem(last=False)
+                if flow.account and waiting is self._strangers:
+                    self._logged_on[flow] = None
+                elif flow.last_in > flow.queued_in:
+                    flow.queued_in = flow.last_in
+                    waiting[flow] = None
+                else:
+                    flow.close("too many peers")
+                    return
 
     def flush(self) -> None:
         """Send what the batch has queued; a full buffer loses it, as the network might."""
@@ -160,6 +186,8 @@ class UdpListener:
     def forget(self, flow: UdpFlow, reason: str) -> None:
         """A flow has ended."""
         self.flows.pop((flow.address, flow.port), None)
+        self._strangers.pop(flow, None)
+        self._logged_on.pop(flow, None)
         self.receiver.closed(flow, reason)
 
     async def serve(self) -> None:

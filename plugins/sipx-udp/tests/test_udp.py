@@ -128,6 +128,31 @@ async def test_the_address_silent_for_longest_makes_room(sipx_on_loopback):
     assert [flow.port for flow in proxy.kernel.flows] == places[2:]
 
 
+async def test_who_has_logged_on_is_not_pushed_out_by_strangers(sipx_on_loopback):
+    proxy = await sipx_on_loopback(udp={"max_peers": 3})
+    at = proxy.place("udp")
+    with trio.fail_after(10):
+        for number in range(8):
+            with await client() as sock:
+                await sock.sendto(options(at, number), at)
+                await sock.recvfrom(65535)
+            if number < 2:
+                list(proxy.kernel.flows)[-1].account = f"server {number}"
+    assert [flow.account for flow in proxy.kernel.flows] == ["server 0", "server 1", ""]
+
+
+async def test_with_nobody_else_whoever_logged_on_first_makes_room(sipx_on_loopback):
+    proxy = await sipx_on_loopback(udp={"max_peers": 2})
+    at = proxy.place("udp")
+    with trio.fail_after(10):
+        for number in range(3):
+            with await client() as sock:
+                await sock.sendto(options(at, number), at)
+                await sock.recvfrom(65535)
+            list(proxy.kernel.flows)[-1].account = f"server {number}"
+    assert [flow.account for flow in proxy.kernel.flows] == ["server 1", "server 2"]
+
+
 async def test_a_silent_address_is_forgotten(sipx_on_loopback):
     proxy = await sipx_on_loopback()
     at = proxy.place("udp")
