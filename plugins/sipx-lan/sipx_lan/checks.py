@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sipx import KernelConfig
     from sipx_lan.config import ServerConfig
 
-_ROUTES: Final = "static-routes"
 _CLEAR: Final = ("udp", "tcp", "ws")
 
 
@@ -41,7 +40,6 @@ def findings(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
     yield from _same_users(accounts)
     yield from _certificates(config, listeners)
     yield from _dialled(config, kernel)
-    yield from _order(kernel)
 
 
 def _passwordless(config: LanConfig) -> Iterator[Finding]:
@@ -159,16 +157,3 @@ def _dialled(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
                 "interface speaks that",
                 f"add an [interface.NAME] with protocol = {protocol!r}",
             )
-
-
-def _order(kernel: KernelConfig) -> Iterator[Finding]:
-    """The first plugin that knows a sender decides: a route's peer is not to be asked who it is."""
-    later = kernel.plugins[kernel.plugins.index(NAME) :] if NAME in kernel.plugins else ()
-    if _ROUTES in later:
-        yield Finding(
-            "SIPX-L010",
-            Severity.WARNING,
-            f"{NAME} is asked before {_ROUTES}: at LAN interfaces credentials for a static route "
-            "count as wrong ones, and the peer of a route is taken for whoever it says it is",
-            f"in plugins, list {_ROUTES} before {NAME}",
-        )

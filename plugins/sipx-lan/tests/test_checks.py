@@ -104,14 +104,5 @@ def test_the_readme_lists_every_code():
     source = (plugin / "sipx_lan/checks.py").read_text()
     readme = (plugin / "README.md").read_text()
     codes = {word.strip('",') for word in source.split() if "SIPX-L" in word}
-    assert len(codes) == 10
+    assert len(codes) == 9
     assert all(f"| {code} |" in readme for code in codes)
-
-
-@pytest.mark.parametrize("first", ["lan", "static-routes"])
-def test_routes_are_asked_before_accounts(tmp_path, first):
-    second = {"lan": "static-routes", "static-routes": "lan"}[first]
-    head = HEAD.replace('"lan"]', f'"{first}", "{second}"]')
-    settings = read_configuration(head + GOOD, tmp_path)
-    codes = [each.code for each in findings(settings.plugins["lan"], settings.kernel)]
-    assert codes == (["SIPX-L010"] if first == "lan" else [])
