@@ -54,24 +54,33 @@ class Admission:
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """The first plugin that knows the sender decides; a plugin that raises denies.
 
-        Who asks for credentials does not know the sender yet: another plugin may, by its
-        certificate or address, and then nobody is asked for anything (docs/trust.md, rows 10 to
-        22 before 14 to 23).
+        Whom nobody knows by certificate or address, credentials may prove: so a static route
+        goes before the question for a password, in whatever order plugins are listed.
         """
-        question: Challenge | None = None
         for hook in self.hooks.authenticate_request:
             try:
                 verdict = hook(request, flow)
             except Exception as error:
                 self.journal.fault(hook, "authenticate_request", error)
                 raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if verdict is None or (question is not None and not isinstance(verdict, Accept)):
-                continue
-            self.asked = hook
-            if not isinstance(verdict, Challenge):
+            if verdict is not None:
+                self.asked = hook
                 return verdict
-            question = verdict
-        return question
+        return self._by_credentials(request, flow, None)
+
+    def _by_credentials(
+        self, request: Request, flow: Flow, sender: Sender | None
+    ) -> Verdict | None:
+        """What credentials, or a live registration on this flow, say of a sender."""
+        for hook in self.hooks.authorise_request:
+            try:
+                verdict = hook(request, flow, sender)
+            except Exception as error:
+                self.journal.fault(hook, "authorise_request", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if verdict is not None:
+                return verdict
+        return None
 
     def admit(self, verdict: Verdict | None, request: Request, flow: Flow) -> Accept:
         """The verdict, then the From-domain check that follows every accepted sender.
@@ -117,18 +126,14 @@ class Admission:
 
     def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
         """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""
-        for hook in self.hooks.authorise_request:
-            try:
-                verdict = hook(request, flow, accepted.sender)
-            except Exception as error:
-                self.journal.fault(hook, "authorise_request", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if isinstance(verdict, Accept):
-                return verdict
-            if isinstance(verdict, Challenge):
-                raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
-            if isinstance(verdict, Refuse):
-                raise Refused(verdict.status, verdict.why, verdict.headers, Refusal.NOT_AUTHORISED)
+        verdict = self._by_credentials(request, flow, accepted.sender)
+        if isinstance(verdict, Accept):
+            return verdict
+        if isinstance(verdict, Challenge):
+            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+        if isinstance(verdict, Refuse):
+            reason = Refusal.NOT_AUTHORISED if verdict.status else Refusal.BANNED
+            raise Refused(verdict.status, verdict.why, verdict.headers, reason)
         raise Refused(
             403,
             f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",

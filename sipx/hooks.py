@@ -74,7 +74,7 @@ class Hooks:
     flow_closed: tuple[Callable[[Flow, str], None], ...]
     validate_request: tuple[Callable[[Request, Flow], Response | None], ...]
     authenticate_request: tuple[Callable[[Request, Flow], Verdict | Later[Verdict] | None], ...]
-    authorise_request: tuple[Callable[[Request, Flow, Sender], Verdict | None], ...]
+    authorise_request: tuple[Callable[[Request, Flow, Sender | None], Verdict | None], ...]
     serve_request: tuple[
         Callable[[Request, Sender, Flow], Response | Later[Response] | None],
         ...,

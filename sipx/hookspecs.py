@@ -178,8 +178,8 @@ def authenticate_request(request: Request, flow: Flow) -> Verdict | Later[Verdic
 
 
 @hookspec(firstresult=True)
-def authorise_request(request: Request, flow: Flow, sender: Sender) -> Verdict | None:
-    """Hot, where the verdict above asks for it: credentials or a live registration; else 403."""
+def authorise_request(request: Request, flow: Flow, sender: Sender | None) -> Verdict | None:
+    """Hot, where the verdict above asks for it, or there is none: credentials; else 403."""
     raise AssertionError("a specification is never called")
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from sipx.lookup import DnsCache
-from sipx.plugin import Accept, Sender, hookimpl
+from sipx.plugin import Accept, Refuse, Sender, hookimpl
 from sipx.records import Answer
 from sipx.trust import SenderKind
 
@@ -454,3 +454,21 @@ async def test_i01_a_dialog_carries_identities_as_its_first_request_did(
     )
     await home.send(notify)
     assert bool(values(await away.receive(), "P-Asserted-Identity")) == trusted
+
+
+async def test_where_somebody_logs_on_a_routes_address_may_have_others_too(scene, autojump_clock):
+    """On the LAN side a From that the route does not cover says: this is not the route's server."""
+    lan = {"bind": "127.0.0.1", "port": 5060, "protocol": "udp", "role": "lan"}
+    route = {"server": "127.0.2.1", "protocol": "udp", "trusted": True}
+    made = await scene(
+        interface={"udp": lan}, **{"static-routes": {"route": {"away.example": route}}}
+    )
+    verdict_of = made.proxy.plugin("static-routes").judge
+    peer = made.raw("away.example", routed=False)
+    peer.ask("MESSAGE", "sip:anna@home.example")
+    await peer.next(404)
+    [flow] = made.kernel.flows
+    assert verdict_of(flow, b"home.example") is None
+    assert isinstance(verdict_of(flow, b"away.example"), Accept)
+    flow.interface.role = "wan"
+    assert isinstance(verdict_of(flow, b"home.example"), Refuse)

@@ -49,8 +49,8 @@ class UdpConfig(Config):
     socket_buffer: Size = 4 << 20
     """Bytes asked of the operating system for each direction; it may grant less."""
     max_peers: int = 20_000
-    """Peer addresses remembered per interface; one that has been silent makes room, an address
-    that nobody has logged on from first."""
+    """Peer addresses remembered per interface; a silent one makes room, first of those that nobody
+    has logged on from."""
 
 
 class UdpFlow(Flow):

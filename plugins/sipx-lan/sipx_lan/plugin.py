@@ -133,13 +133,14 @@ class Lan:
     # ------------------------------------------------------------ requests
 
     @hookimpl
-    def authenticate_request(self, request: Request, flow: Flow) -> Verdict | None:
-        """On the LAN side: who logged on, or is asked for credentials; see docs/trust.md."""
-        return self.judge.authenticate(request, flow)
-
-    @hookimpl
-    def authorise_request(self, request: Request, flow: Flow, sender: Sender) -> Verdict | None:
-        """The credentials that the sender of an untrusted static route needs."""
+    def authorise_request(
+        self, request: Request, flow: Flow, sender: Sender | None
+    ) -> Verdict | None:
+        """On the LAN side who logged on, or is asked for credentials; see docs/trust.md. And the
+        credentials that the sender of an untrusted static route needs.
+        """
+        if sender is None:
+            return self.judge.authenticate(request, flow)
         return self.judge.authorise(request, flow, sender)
 
     @hookimpl

@@ -158,7 +158,7 @@ def test_nothing_raises_and_nobody_is_let_in(
     request = message(lan, where, method, sender, to, credentials, inside=inside)
     if request is None:
         return
-    verdict = lan.authenticate_request(request, where)
+    verdict = lan.authorise_request(request, where, None)
     assert verdict is None or isinstance(verdict, Challenge | Refuse)
     if role == "wan":
         assert verdict is None

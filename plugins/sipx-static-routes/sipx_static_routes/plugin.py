@@ -124,6 +124,8 @@ class StaticRoutes:
             return None
         decision = decide_incoming(self.facts(rows, flow, from_domain))
         covering = [row for row in rows if from_domain in row.domains]
+        if not covering and flow.examined is None and flow.interface.role == Role.LAN:
+            return None  # somebody else at this address may log on here
         asks = decision.action is Action.CHALLENGE
         if asks and not covering:
             # No credentials would make this right, so none are asked for.
