@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from sipx import SendError, Target
+from sipx import SendError
 from sipx.sip import Request
 from sipx_registrar.server import Health, Order
 
 if TYPE_CHECKING:
+    from sipx import Target
     from sipx_registrar.server import Server
     from sipx_registrar.servers import Servers
+    from sipx_registrar.ways import Way
 
 TICK: Final = 0.5
 """Seconds between two looks."""
@@ -110,6 +112,8 @@ class Watch:
             if server.forget_ended(now):
                 servers.ways_changed(server)
             server.time_passes(now)
+            if server.health is Health.NEVER and server.dial is None:
+                servers.look_for(server)
             weight = server.weight_at(now)
             if weight != care.weight:
                 care.weight = weight
@@ -141,10 +145,11 @@ class Watch:
     def _act(self, server: Server, care: Care, now: float, nursery: trio.Nursery) -> None:
         if server.order is Order.MAINTENANCE:
             return
-        if any(not way.flow.closed for way in server.ways):
+        way = next((way for way in server.ways if not way.flow.closed), None)
+        if way is not None:
             if self._interval and not care.pinging and now >= care.next_ping:
                 care.pinging = True
-                nursery.start_soon(self._ping, server, care)
+                nursery.start_soon(self._ping, server, care, way)
             if now - care.connected_at >= LONGEST_WAIT:
                 care.wait = FIRST_WAIT
         elif server.dial_target is None or care.connecting:
@@ -156,20 +161,19 @@ class Watch:
             care.next_connection = now + care.wait * spread
             care.wait = min(2 * care.wait, LONGEST_WAIT)
             care.connecting = True
-            nursery.start_soon(self._connect, server, care)
+            nursery.start_soon(self._connect, server, care, server.dial_target)
 
     # ------------------------------------------------------------ pings
 
-    async def _ping(self, server: Server, care: Care) -> None:
+    async def _ping(self, server: Server, care: Care, way: Way) -> None:
         """RFC 3261 §11: OPTIONS; whatever is answered but 503 and 408 is a sign of life."""
         proxy = self._proxy
-        way = next(way for way in server.ways if not way.flow.closed)
         began = proxy.now()
         server.pings += 1
         why = ""
         try:
             with trio.move_on_after(self._timeout) as scope:
-                response = await proxy.send_request(self._options(server), way.target)
+                response = await proxy.send_request(self._options(way), way.target)
                 if response.status == 408:
                     why = "it answered a ping with 408"
             if scope.cancelled_caught:
@@ -198,10 +202,11 @@ class Watch:
     def _later(self, now: float) -> float:
         return now + self._interval * self._proxy.random.uniform(1 - JITTER, 1 + JITTER)
 
-    def _options(self, server: Server) -> Request:
-        contact = next((way.contact for way in server.ways if way.contact), b"")
-        if not contact:
-            host = server.ways[0].flow.address
+    def _options(self, way: Way) -> Request:
+        contact = way.contact
+        # RFC 6140 §5.2: a contact with bnc is a pattern for contacts, and no Request-URI.
+        if not contact or b";bnc" in contact:
+            host = way.flow.address
             contact = b"sip:" + (f"[{host}]" if ":" in host else host).encode()
         domain = min(self._proxy.domains)
         tag = b"%x" % self._proxy.random.getrandbits(48)
@@ -217,11 +222,9 @@ class Watch:
 
     # ------------------------------------------------------------ connections
 
-    async def _connect(self, server: Server, care: Care) -> None:
+    async def _connect(self, server: Server, care: Care, target: Target) -> None:
         """A connection to where the server is; again after a while if there is none."""
         proxy = self._proxy
-        target: Target | None = server.dial_target
-        assert target is not None
         try:
             flow = await proxy.open_flow(target)
         except SendError as error:
@@ -229,8 +232,8 @@ class Watch:
             return
         finally:
             care.connecting = False
-        if server.order is Order.MAINTENANCE:
-            flow.close("the operator has disconnected this server")
+        if server.order is Order.MAINTENANCE or not self._servers.has(server):
+            flow.close("this server is not wanted any more")
             return
         care.connected_at = care.next_ping = proxy.now()
         self._servers.connected(server, flow)

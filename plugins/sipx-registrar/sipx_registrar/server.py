@@ -222,6 +222,11 @@ class Server:
         self._has_a_way(why, now)
         return news
 
+    def was_at(self, place: NextHop, until: float) -> None:
+        """Before sipx was started it had logged on from there, until then."""
+        self._until = until
+        self._may_dial(place)
+
     def connected(self, flow: Flow, now: float) -> None:
         """A connection of ours to it is open; whether somebody is there a ping will tell."""
         if all(way.flow is not flow for way in self.ways):

@@ -1,7 +1,6 @@
 """The UC servers: the table of them, and what the plugin asks of it.
 
-What is known of servers is in one `Known`, which a plugin that is made anew by a reload shares
-with the one that it replaces, so that whichever of the two runs on knows all of it.
+What is known of servers is in one `Known`, which outlives reloads of the plugin.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ from sipx import Check, Refuse, SenderKind, peer_id
 from sipx_registrar.dialogs import Dialogs
 from sipx_registrar.explaining import explanation
 from sipx_registrar.health import Watch
+from sipx_registrar.known import Known
 from sipx_registrar.orders import Orders
 from sipx_registrar.server import Health, Order, Rules, Server
 from sipx_registrar.server_checks import findings
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerChanged, row_of, shares
 from sipx_registrar.targets import Chooser
+from sipx_registrar.ways import hop_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,22 +36,6 @@ _OURS: Final = (408, 430, 480, 500, 502, 504)
 """What may be an answer of our own in the place of one that did not come."""
 GRACE: Final = 60.0
 """Seconds after the start for which the bindings of a server hold that has not come back yet."""
-
-
-class Known:
-    """The servers by name, and all accounts. ``version`` grows when a choice may be another."""
-
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-        self.servers: dict[str, Server] = {}
-        self.accounts: dict[str, Account] = {}
-        self.peers: dict[bytes, Account] = {}
-        """The accounts as cookies name them."""
-        self.flows: dict[Flow, Server] = {}
-        self.users: dict[str, object] = {}
-        """The patterns of each server when they were looked at last: a list is read again live."""
-        self.version = 0
-        self.started: float | None = None
 
 
 class Servers:
@@ -92,12 +77,19 @@ class Servers:
             self.proxy.note_trouble("server", name, None)
             self.proxy.log.info("UC server %s is no account any more", name)
             known.flows = {flow: at for flow, at in known.flows.items() if at is not gone}
+            for way in gone.ways:
+                if way.flow.outbound:
+                    way.flow.close("the account of this server is gone")
         for account in found.values():
             if _is_server(account):
                 self._meet(account)
         self._users_changed()
         known.version += 1
         self._watch.wake()
+
+    def has(self, server: Server) -> bool:
+        """Whether this is one of those that there are now."""
+        return self.known.servers.get(server.name) is server
 
     def shows_up(self, account: Account) -> None:
         """Somebody has logged on; if he was not known before, he is now. Costs nothing else: users
@@ -184,6 +176,13 @@ class Servers:
             server.changed = self.changed
             self._obey(server)
         known.version += 1
+
+    def look_for(self, server: Server) -> None:
+        """sipx was started anew: where the server was when it logged on, it may be still."""
+        for binding in self.bindings.logon_of(server.name):
+            there = hop_of(binding)
+            if there is not None:
+                server.was_at(there, binding.expires)
 
     def ways_changed(self, server: Server) -> None:
         """Ways to a server have ended without a flow having been closed."""
@@ -307,7 +306,7 @@ class Servers:
             server.refused(_retry_after(response), self.proxy.now())
         elif server.health is Health.UP or response.status in _OURS:
             return
-        elif server.lost_at is None:
+        elif server.ways:
             server.heard(self.proxy.now())
         elif branch.state >= 0:
             # Over a connection to a place of one of its users: there it is.

@@ -7,13 +7,14 @@ import json
 import pytest
 import trio
 from click.testing import CliRunner
+from sipx_registrar.bindings import logon_place
 from sipx_registrar.orders import Orders
 from sipx_registrar.server import Order
 from sipx_registrar.servers_commands import servers as command
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerParams, ServersParams
 
-from sipx import Caller, ControlError, SenderKind
+from sipx import Binding, BindingChange, Caller, ControlError, SenderKind
 
 from .uc import HOME, Site, settle
 
@@ -290,3 +291,41 @@ def test_without_a_running_proxy_the_exit_code_is_4(words, monkeypatch, tmp_path
     monkeypatch.setenv("SIPX_SOCKET", str(tmp_path / "none"))
     result = CliRunner().invoke(command, words, obj=None)
     assert result.exit_code == 4
+
+
+# ---------------------------------------------------------------- after a restart
+
+
+async def test_a_server_is_looked_for_where_it_had_logged_on(site, autojump_clock):
+    """sipx was started anew: the logon is in the store, and its connection is gone."""
+    berlin = site.server("berlin")
+    await berlin.start()
+    place = logon_place("berlin")
+    contact = f"sip:{berlin.address}:5060;transport=tcp".encode()
+    wall = site.servers.proxy.wall()
+    binding = Binding(
+        place, contact, "berlin", b"c", 1, wall + 600, wall, transport="tcp", address=berlin.address
+    )
+    site.servers.bindings.apply([BindingChange(place, binding.key, binding)])
+    await trio.sleep(5)
+    assert berlin.state == "up"
+    assert await site.status() == 200
+
+
+async def test_an_answer_of_one_that_was_not_seen_since_the_start_shows_that_it_is_there(
+    site, autojump_clock
+):
+    berlin = site.server("berlin")
+    await berlin.start()
+    wall = site.servers.proxy.wall()
+    contact = f"sip:alice@{berlin.address}:5060;transport=tcp".encode()
+    aor = f"alice@{HOME}".encode()
+    binding = Binding(
+        aor, contact, "berlin", b"c", 1, wall + 600, wall, transport="tcp", address=berlin.address
+    )
+    site.servers.bindings.apply([BindingChange(aor, binding.key, binding)])
+    await trio.sleep(5)
+    assert berlin.state == "never seen"
+    assert await site.status() == 200
+    await trio.sleep(5)
+    assert berlin.state == "up"
