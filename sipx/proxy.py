@@ -143,9 +143,15 @@ class ProxyCore:
                 context.add_branch(cookie)
                 return
             if cookie is not None:
+                if request.method == b"REGISTER":
+                    raise Refused(403, "REGISTER is of no dialog", reason=Refusal.ROUTE)
                 self._within(cookie, context)
                 return
         uri = cached_uri(request.uri)
+        if request.method == b"REGISTER" and uri.user is not None and uri.host in self.domains:
+            # §10.2: "The "userinfo" and "@" components of the SIP URI MUST NOT be present." With
+            # them it would go to the user: to a server that takes for granted whom we let in.
+            raise RemoteError("A REGISTER is for a domain, not for a user")
         if uri.user is None and (uri.host in self.domains or self.routing.is_ours(uri)):
             reply = self.serve_request(request, sender, flow)
             if isinstance(reply, Later):

@@ -144,6 +144,23 @@ async def test_options_to_the_domain_is_answered_by_the_proxy_where_nobody_else_
     await berlin.next(404)
 
 
+async def test_a_register_is_for_a_domain_and_of_no_dialog(scene, autojump_clock):
+    """Passed on, it would reach a server over the connection that this trusts."""
+    _, registrar, berlin, away = await logged_on(scene)
+    berlin.ask("REGISTER", "sip:home.example")
+    await berlin.next(200)
+    for uri in ("sip:anna@home.example", "sips:%61nna@HOME.example"):
+        berlin.ask("REGISTER", uri, "Supported: path")
+        await berlin.next(400)
+    berlin.ask("SUBSCRIBE", "sip:peer@away.example", call_id="watch")
+    away.answer(await away.next("SUBSCRIBE"), 200)
+    [route] = (await berlin.next(200)).get_all(b"Record-Route")
+    berlin.ask("REGISTER", "sip:away.example", f"Route: {route.decode()}", call_id="watch")
+    await berlin.next(403)
+    assert registrar.served == ["berlin"]
+    assert berlin.heard() == away.heard() == []
+
+
 async def test_strangers_are_not_served(scene, autojump_clock):
     made, registrar, _, away = await logged_on(scene)
     stranger = made.raw("elsewhere.example", routed=False)
