@@ -45,15 +45,18 @@ def _length(ctx: click.Context, param: click.Parameter, value: float) -> float:
 @command_options
 @click.pass_obj
 def demo(line: CommandLine, seconds: float, rate: float, quiet: bool, show_config: bool) -> None:
-    """Show two domains that talk through a proxy, all on this machine.
+    """Show two UC servers of one domain and a partner, all on this machine.
 
-    A proxy with the plugins udp, tls and static-routes runs on free loopback ports, between a UC
-    server and a partner, who is spoken to over mutual TLS with certificates that are made on the
-    fly. Their users subscribe to presence, write messages and call; every
-    message is shown as it passes. Nothing is left on disk.
+    A proxy with the plugins tcp, tls, lan, registrar and static-routes runs on free loopback
+    ports. Two UC servers log on to it with their passwords and register their users; a partner is
+    spoken to over mutual TLS, with certificates that are made on the fly. The users subscribe to
+    presence, write messages and call; every message is shown as it passes. One of the UC servers
+    is stopped and comes back: one of its users is served by the other meanwhile, one cannot be
+    reached. Nothing is left on disk.
 
-    Exit code 0 only if all that was sent arrived, as it was sent, at the other side. Ctrl-C ends
-    the show early, with its summary. With --json the traffic goes to stderr.
+    Exit code 0 only if all that was sent arrived, as it was sent, where it had to, and the proxy
+    answered what it had to answer. Ctrl-C ends the show early, with its summary. With --json the
+    traffic goes to stderr.
     """
     if line.config is not None:
         raise click.UsageError("the demo has a configuration of its own; --show-config prints it")

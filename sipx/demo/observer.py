@@ -6,6 +6,8 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import trio
+
 from sipx.events import Direction
 from sipx.plugin import hookimpl
 from sipx.sip import Request, SipUri
@@ -53,6 +55,9 @@ class Observer:
         self._passed: deque[Passage] = deque(maxlen=MOST)
         self._asked: dict[Key, tuple[float, str]] = {}
         self._answered: dict[Key, str] = {}
+        self._accounts: dict[Flow, str] = {}
+        self._lost: set[str] = set()
+        self._loss = trio.Event()
 
     def take(self) -> list[Passage]:
         """What has passed since the last call."""
@@ -60,10 +65,26 @@ class Observer:
         self._passed.clear()
         return passed
 
+    async def lost(self, account: str) -> None:
+        """Wait until a connection of this account has ended, once for each loss."""
+        while account not in self._lost:
+            await self._loss.wait()
+        self._lost.remove(account)
+
+    @hookimpl
+    def flow_closed(self, flow: Flow, reason: str) -> None:
+        """Remember whose connection has ended."""
+        if account := self._accounts.pop(flow, ""):
+            self._lost.add(account)
+            self._loss.set()
+            self._loss = trio.Event()
+
     @hookimpl
     def message_traced(self, message: Request | Response, flow: Flow, direction: Direction) -> None:
         """Note a message when it comes; keep what there is to show when it goes."""
         key = message.call_id, message.from_.tag or b"", message.get(b"CSeq") or b""
+        if flow.account:
+            self._accounts[flow] = flow.account
         if direction is Direction.IN:
             self._came(key, message, flow.transport)
         elif isinstance(message, Request):
@@ -103,6 +124,10 @@ class Observer:
         if status:
             ends.reverse()  # a response goes to whom the request is from
         source, target = map(_address, ends)
+        note = b"" if status else _note(message, method)
+        if method == b"REGISTER":  # which the proxy answers itself
+            source = "sipx"
+            note = b"registered " + _user(message.to) if status == 200 else b""
         self._passed.append(
             Passage(
                 self._wall(),
@@ -114,7 +139,7 @@ class Observer:
                 inbound,
                 outbound,
                 round_trip,
-                "" if status else plain(_note(message, method)),
+                plain(note),
             )
         )
 
@@ -130,6 +155,10 @@ def _note(message: Request | Response, method: bytes) -> bytes:
         said = _NOTE.search(message.body)
         return state if state != b"active" or said is None else said[1]
     return b""
+
+
+def _user(address: NameAddr) -> bytes:
+    return SipUri.parse(address.uri).user or b""
 
 
 def _address(address: NameAddr) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 HOME: Final = "home.example"
-"""The domain that the proxy serves; its UC server speaks UDP."""
+"""The domain that the proxy serves; its UC servers log on over TCP."""
 PARTNER: Final = "partner.example"
 """The partner's domain; its server speaks mutual TLS."""
 
+BERLIN: Final = "berlin"
+MUNICH: Final = "munich"
+"""The UC server that is stopped and comes back."""
+
 
 class Person(NamedTuple):
-    """A user of one of the two domains."""
+    """A user of one of the two domains; ``server`` is the one that registers him."""
 
     name: str
     domain: str
+    server: str
 
     @property
     def uri(self) -> str:
@@ -25,14 +30,17 @@ class Person(NamedTuple):
         return f"{self.name}@{self.domain}"
 
 
-ALICE: Final = Person("alice", HOME)
-BOB: Final = Person("bob", HOME)
-CAROL: Final = Person("carol", HOME)
-DAVE: Final = Person("dave", PARTNER)
-ERIN: Final = Person("erin", PARTNER)
-FRANK: Final = Person("frank", PARTNER)
+ALICE: Final = Person("alice", HOME, BERLIN)
+BOB: Final = Person("bob", HOME, MUNICH)
+CAROL: Final = Person("carol", HOME, MUNICH)
+DAVE: Final = Person("dave", PARTNER, PARTNER)
+ERIN: Final = Person("erin", PARTNER, PARTNER)
+FRANK: Final = Person("frank", PARTNER, PARTNER)
 
 PEOPLE: Final = (ALICE, DAVE, BOB, ERIN, CAROL, FRANK)
+
+STAND_INS: Final = {BOB: BERLIN}
+"""Who has another server while his own is away; everybody else has none."""
 
 WATCHES: Final = (
     (ALICE, DAVE),
@@ -41,7 +49,7 @@ WATCHES: Final = (
     (ERIN, BOB),
     (CAROL, FRANK),
     (FRANK, CAROL),
-    (ALICE, ERIN),
+    (ALICE, CAROL),
     (FRANK, ALICE),
 )
 """Who subscribes to whose presence."""
@@ -56,6 +64,8 @@ TALK: Final = (
     (DAVE, ALICE, "Hello Alice, you are up early."),
     (ERIN, BOB, "Bob, is the offer ready?"),
     (BOB, ERIN, "Nearly. You have it by noon."),
+    (CAROL, ALICE, "Alice, how is Berlin?"),
+    (ALICE, CAROL, "Grey. And Munich?"),
     (CAROL, FRANK, "Frank, lunch at half past twelve?"),
     (FRANK, CAROL, "Gladly. The usual place?"),
     (ALICE, ERIN, "Erin, can I call you in a minute?"),
@@ -69,3 +79,12 @@ TALK: Final = (
 
 CALLS: Final = ((ALICE, DAVE), (ERIN, BOB), (CAROL, FRANK), (DAVE, ALICE))
 """Who calls whom."""
+
+STOPPED: Final = ((FRANK, CAROL, "Carol?"), (ERIN, BOB, "Bob, are you there?"))
+"""What is written as soon as the server of both has stopped."""
+BACK: Final = (
+    (FRANK, CAROL, "Carol, there you are."),
+    (ERIN, BOB, "Bob, good to have you back."),
+    (ALICE, CAROL, "Hello Munich!"),
+)
+"""What is written as soon as it is back."""

@@ -1,4 +1,4 @@
-"""The server of one domain: a testing user agent that keeps book, and its users' presence."""
+"""A server of the show: a testing user agent that keeps book, and its users' presence."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from sipx.demo.people import AVAILABLE
-from sipx.sip import SipUri
+from sipx.sip import NameAddr, SipUri
 from sipx.sip.headers import MAX_EXPIRES, digits
 from sipx.testing.asking import NoAnswerError
 from sipx.testing.dialog import Dialog
 from sipx.testing.peer import UserAgent
-from sipx.testing.sessions import Notifier
+from sipx.testing.registering import register
+from sipx.testing.sessions import Notifier, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sipx.demo.ledger import Ledger
     from sipx.demo.people import Person
     from sipx.flows import Flow
@@ -23,29 +26,56 @@ if TYPE_CHECKING:
     from sipx.sip.transaction import ServerTransaction
     from sipx.testing.asking import Asking
     from sipx.testing.carriers import Carrier
+    from sipx.testing.registering import Registration
 
 ENDED: Final = "terminated;reason=timeout"
 """Subscription-State of the last NOTIFY."""
+REGISTERED_FOR: Final = 120
+"""Seconds that a registration asks for; it is refreshed when half of them have passed."""
 
 
 class Server(UserAgent):
-    """Speaks for all users of ``domain``; every request it sends or gets is in the ledger.
+    """Speaks for people of ``domain``; every request it sends or gets is in the ledger.
 
-    ``proxy`` is set once the proxy listens.
+    ``life`` tells it from one of the same name that was stopped before. ``proxy`` is set once the
+    proxy listens.
     """
 
-    def __init__(self, domain: str, carrier: Carrier, ledger: Ledger, *, ring: float) -> None:
-        super().__init__(f"sip:server@{domain}", carrier, ring=ring)
+    def __init__(
+        self, name: str, domain: str, carrier: Carrier, ledger: Ledger, *, ring: float, number: int
+    ) -> None:
+        user = name if name != domain else "server"
+        super().__init__(f"sip:{user}@{domain}", carrier, ring=ring)
+        self.name = name
+        self.life = f"{name}/{number}"
         self.domain = domain
         self.ledger = ledger
         self._states: dict[bytes, str] = {}
         self._watchers: dict[bytes, dict[Notifier, trio.Lock]] = {}
         self.on("SUBSCRIBE", _accept_watcher)
 
+    # ------------------------------------------------------------ logging on
+
+    async def log_on(self, people: Iterable[Person]) -> None:
+        """REGISTER for itself and for its people, kept until it ends.
+
+        Raises RefusedError, NoAnswerError.
+        """
+        aors = (self.uri, *(person.uri for person in people))
+        for aor in aors:
+            registration = await register(self, aor, expires=REGISTERED_FOR, sender=self.uri)
+            self.start_soon(self._stay, registration)
+
+    async def _stay(self, registration: Registration) -> None:
+        with suppress(NoAnswerError, RefusedError):  # the ledger has it
+            await registration.keep()
+
     # ------------------------------------------------------------ the book
 
     async def ask(self, request: Request) -> Asking:
         """Send a request, and note what becomes of it. Raises NoAnswerError."""
+        if request.method == b"REGISTER":
+            return await self._ask_registrar(request)
         self.ledger.sent(request)
         started = trio.current_time()
         try:
@@ -64,6 +94,17 @@ class Server(UserAgent):
             round_trip = trio.current_time() - started
             self.ledger.answered(asking.request, asking.final.status, round_trip)
 
+    async def _ask_registrar(self, request: Request) -> Asking:
+        """A challenge is no answer yet, unless credentials were sent already."""
+        started = trio.current_time()
+        asking = await super().ask(request)
+        await asking.done.wait()
+        status = asking.final.status if asking.final is not None else 0
+        if status != 401 or request.get(b"Authorization") is not None:
+            words = f"REGISTER of {SipUri.parse(request.to.uri).user!r} by {self.name}"
+            self.ledger.logged_on(words, status, trio.current_time() - started)
+        return asking
+
     async def send_ack(self, request: Request) -> None:
         """Send an ACK, and note it. Raises NoAnswerError."""
         self.ledger.sent(request)
@@ -74,13 +115,14 @@ class Server(UserAgent):
             raise
 
     def on_request(self, request: Request, transaction: ServerTransaction, flow: Flow) -> None:
-        """A request is here."""
-        self.ledger.delivered(request, self.domain)
+        """A request is here; OPTIONS asks only whether we live."""
+        if request.method != b"OPTIONS":
+            self.ledger.delivered(request, self.life)
         super().on_request(request, transaction, flow)
 
     def on_ack(self, request: Request, flow: Flow) -> None:
         """An ACK is here."""
-        self.ledger.delivered(request, self.domain)
+        self.ledger.delivered(request, self.life)
         super().on_ack(request, flow)
 
     # ------------------------------------------------------------ presence
@@ -90,7 +132,7 @@ class Server(UserAgent):
         user = person.name.encode()
         self._states[user] = state
         for watcher, turns in self._watchers.get(user, {}).items():
-            self.ledger.promise()
+            self.ledger.promise(_address(watcher))
             self.start_soon(self._tell, watcher, turns, user, "active;expires=3600")
 
     async def accept_watcher(self, request: Request) -> None:
@@ -104,7 +146,6 @@ class Server(UserAgent):
             self.reply(request, 481)
             return
         expires = digits(request.get(b"Expires") or b"3600", MAX_EXPIRES)
-        self.ledger.promise()
         response = self.reply(request, 200, headers=((b"Expires", b"%d" % expires),))
         if isinstance(known, Notifier):
             watcher = known
@@ -113,6 +154,7 @@ class Server(UserAgent):
             self.dialogs[watcher.dialog.key] = watcher
             watchers[watcher] = trio.Lock()
         turns = watchers[watcher]
+        self.ledger.promise(_address(watcher))
         if expires:
             await self._tell(watcher, turns, user, f"active;expires={expires}")
         else:
@@ -126,11 +168,20 @@ class Server(UserAgent):
         async with turns:
             if subscription == ENDED or watcher in self._watchers[user]:
                 state = self._states.get(user, AVAILABLE)
+                document = pidf(b"%b@%b" % (user, self.domain.encode()), state)
                 with suppress(NoAnswerError):  # the ledger has it
-                    await watcher.notify(
-                        pidf(b"%b@%b" % (user, self.domain.encode()), state), subscription
-                    )
-        self.ledger.kept()
+                    response = await watcher.notify(document, subscription)
+                    if response.status >= 300:
+                        # RFC 6665 §4.2.2: whoever cannot be told is no watcher any more.
+                        self._watchers[user].pop(watcher, None)
+                        self.dialogs.pop(watcher.dialog.key, None)
+        self.ledger.kept(_address(watcher))
+
+
+def _address(watcher: Notifier) -> str:
+    """``user@host`` of a watcher."""
+    uri = SipUri.parse(NameAddr.parse(watcher.dialog.remote).uri)
+    return f"{(uri.user or b'').decode()}@{uri.host.decode()}"
 
 
 async def _accept_watcher(agent: UserAgent, request: Request) -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -15,39 +16,58 @@ import trio
 
 from sipx.certificates.authority import PrivateAuthority
 from sipx.config import load
+from sipx.demo.directory import Directory
 from sipx.demo.ledger import Ledger
 from sipx.demo.observer import Observer
-from sipx.demo.people import HOME, PARTNER
+from sipx.demo.outage import Outage
+from sipx.demo.people import BERLIN, HOME, MUNICH, PARTNER, PEOPLE, STAND_INS
 from sipx.demo.scenario import Scenario, beat
-from sipx.demo.server import Server
+from sipx.demo.servers import PASSWORDS, Servers
+from sipx.demo.states import States
 from sipx.errors import StartError
 from sipx.interfaces import Status
 from sipx.kernel import Kernel
-from sipx.testing.carriers import UdpCarrier
+from sipx.testing.carriers import TcpCarrier
 from sipx.testing.tls_carrier import TlsCarrier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
+    from sipx.demo.servers import MakeCarrier
     from sipx.demo.view import View
     from sipx.journal import JournalStatistics
     from sipx.registry import Registry
-    from sipx.testing.carriers import Carrier
+    from sipx.testing.carriers import Place
 
 ADDRESS: Final = "127.0.0.1"
 GRACE: Final = 5.0
 """Seconds that what was sent may take to arrive once the show is over."""
 
 _CONFIGURATION: Final = """\
-# The configuration of `sipx demo`: one domain of our own, one partner, all on this machine.
+# The configuration of `sipx demo`: one domain of our own with two UC servers, one partner, all on
+# this machine.
 config_version = 1
 domains = ["{home}"]
-plugins = ["udp", "tls", "static-routes"]
+plugins = ["tcp", "tls", "lan", "registrar", "static-routes"]
 
-[interface.near]                              # towards our own UC server
+[lan]                                         # where our own UC servers log on
 bind = "{address}"
-port = 0                                      # 0 takes a free port
-protocol = "udp"
+port = 0                                      # 0 takes a free one
+protocol = "tcp"
+
+[lan.server.berlin]
+password = "{berlin}"
+users = ["alice", "bob"]                      # whom it may register and serve
+
+[lan.server.munich]
+password = "{munich}"
+users = ["bob", "carol"]                      # bob has two servers, carol one
+
+[registrar]
+store = "memory"                              # "sqlite" outlives a restart of sipx
+ping_interval = "2s"                          # so often a server is asked whether it is there
+ping_timeout = "2s"
+up_after = 1                                  # this is a short show
 
 [interface.far]                               # towards the partner: both sides show who they are
 bind = "{address}"
@@ -59,12 +79,6 @@ certificate = "own"
 cert_file = "tls/proxy.crt"
 key_file = "tls/proxy.key"
 
-[static-routes.route."{home}"]          # our own domain: its UC server
-server = "{address}"
-port = {home_port}
-protocol = "udp"
-trusted = true
-
 [static-routes.route."{partner}"]       # the partner's server
 server = "{address}"
 port = {partner_port}
@@ -72,7 +86,7 @@ protocol = "mtls"
 ca = "tls/ca.crt"                             # the one authority that vouches for this partner
 
 [log]
-level = "warning"
+level = "error"                               # that a server stops is part of the show
 
 [service]
 state_dir = "state"                           # beside this file, in a temporary directory
@@ -89,41 +103,34 @@ class Ended:
     interrupted: bool
 
 
-def configuration(servers: Mapping[str, Server]) -> str:
+def configuration(servers: Servers) -> str:
     """The text of the proxy's configuration file, for servers that listen."""
     return _CONFIGURATION.format(
         address=ADDRESS,
         home=HOME,
         partner=PARTNER,
-        home_port=servers[HOME].place[1],
-        partner_port=servers[PARTNER].place[1],
+        partner_port=servers.places[PARTNER][1],
+        **PASSWORDS,
     )
 
 
 @asynccontextmanager
-async def two_servers(
-    directory: Path, ledger: Ledger, *, ring: float
-) -> AsyncIterator[dict[str, Server]]:
+async def three_servers(directory: Path, *, ring: float) -> AsyncIterator[Servers]:
     """The servers of both domains, listening on free ports. Raises StartError.
 
     ``directory`` gets the certificates of the partner and of the proxy.
     """
     files = make_certificates(directory)
-    carriers: dict[str, Carrier] = {
-        HOME: UdpCarrier(ADDRESS),
-        PARTNER: TlsCarrier(ADDRESS, 0, **files),
+    carriers: dict[str, MakeCarrier] = {
+        BERLIN: partial(TcpCarrier, ADDRESS),
+        MUNICH: partial(TcpCarrier, ADDRESS),
+        PARTNER: lambda port: TlsCarrier(ADDRESS, port, **files),
     }
-    servers = {
-        domain: Server(domain, carrier, ledger, ring=ring) for domain, carrier in carriers.items()
-    }
+    people = Directory(PEOPLE, STAND_INS)
     async with trio.open_nursery() as nursery:
-        for server in servers.values():
-            try:
-                await nursery.start(server.serve)
-            except* OSError as errors:
-                raise StartError(
-                    f"no server can listen on {ADDRESS}: {errors.exceptions[0]}"
-                ) from None
+        servers = Servers(nursery, Ledger(people), people, carriers, ring=ring)
+        for name in carriers:
+            await servers.listen(name)
         yield servers
         nursery.cancel_scope.cancel()
 
@@ -159,7 +166,7 @@ async def configuration_now(registry: Registry) -> str:
     """A configuration with ports that are free now, loaded once to see that it is valid."""
     with TemporaryDirectory(prefix="sipx-demo-") as directory:
         where = Path(directory)
-        async with two_servers(where, Ledger(), ring=0.0) as servers:
+        async with three_servers(where, ring=0.0) as servers:
             text = configuration(servers)
             kernel_for(text, where, registry)
             return text
@@ -170,23 +177,28 @@ async def play(registry: Registry, view: View | None, *, seconds: float, rate: f
 
     The first INT or TERM ends it early, in order; the second raises KeyboardInterrupt.
     """
-    ledger = Ledger()
     observer = Observer(trio.current_time, time.time)
     started = trio.current_time()
     with TemporaryDirectory(prefix="sipx-demo-") as directory:
         where = Path(directory)
-        async with two_servers(where, ledger, ring=beat(seconds)) as servers:
+        async with three_servers(where, ring=beat(seconds)) as servers:
+            ledger = servers.ledger
             kernel = kernel_for(configuration(servers), where, registry)
             kernel.hooks.register("demo", observer)
             async with trio.open_nursery() as nursery:
                 await nursery.start(kernel.run)
-                _introduce(kernel, servers)
+                servers.proxies = _listening(kernel)
                 scenario = Scenario(servers, seconds=seconds, rate=rate)
                 ends = _Ends(scenario, view)
+                states = States(ends.say)
+                kernel.watchers.append(states.note)
                 await nursery.start(ends.listen)
                 if view is not None:
                     await nursery.start(view.show, observer, ledger)
-                await scenario.run()
+                for name in (BERLIN, MUNICH, PARTNER):
+                    await servers.log_on(name)
+                outage = Outage(scenario, observer, states, ends.say)
+                await scenario.run(outage.run)
                 with trio.move_on_after(GRACE):
                     await ledger.settled()
                 nursery.cancel_scope.cancel()
@@ -194,18 +206,17 @@ async def play(registry: Registry, view: View | None, *, seconds: float, rate: f
     return Ended(ledger, kernel.journal.statistics(), duration, ends.asked)
 
 
-def _introduce(kernel: Kernel, servers: Mapping[str, Server]) -> None:
-    """Tell each server where the proxy listens for its transport. Raises StartError."""
-    for server in servers.values():
-        for interface in kernel.interfaces.all:
-            if interface.transport.via != server.carrier.via:
-                continue
-            if interface.status is not Status.LISTENING or interface.address is None:
-                raise StartError(
-                    f"the proxy cannot listen on {interface.bind} ({interface.protocol}): "
-                    f"{interface.reason}"
-                )
-            server.proxy = interface.address
+def _listening(kernel: Kernel) -> dict[bytes, Place]:
+    """Where the proxy listens, by what stands in Via. Raises StartError."""
+    places = {}
+    for interface in kernel.interfaces.all:
+        if interface.status is not Status.LISTENING or interface.address is None:
+            raise StartError(
+                f"the proxy cannot listen on {interface.bind} ({interface.protocol}): "
+                f"{interface.reason}"
+            )
+        places[interface.transport.via] = interface.address
+    return places
 
 
 class _Ends:
@@ -223,6 +234,10 @@ class _Ends:
                 if self.asked:
                     raise KeyboardInterrupt
                 self.asked = True
-                if self._view is not None:
-                    self._view.say("ending: what is under way comes to its end", "bold")
+                self.say("ending: what is under way comes to its end")
                 self._scenario.stop()
+
+    def say(self, text: str) -> None:
+        """A line between the messages, where they are shown."""
+        if self._view is not None:
+            self._view.say(text, "bold")

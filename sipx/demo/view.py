@@ -141,4 +141,5 @@ class Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Show a line of the log."""
         words = plain(record.getMessage().encode())
-        self._view.say(f"{record.levelname.lower()}: {words}", "bold red")
+        style = "bold red" if record.levelno > logging.WARNING else "yellow"
+        self._view.say(f"{record.levelname.lower()}: {words}", style)

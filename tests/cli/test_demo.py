@@ -15,27 +15,36 @@ from sipx.demo.observer import Observer
 from sipx.plugin import hookimpl
 from sipx.sip import Response
 
-METHODS = {"SUBSCRIBE", "NOTIFY", "MESSAGE", "INVITE", "ACK", "BYE"}
+METHODS = {"REGISTER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "INVITE", "ACK", "BYE"}
 
 
-def test_all_that_is_sent_is_delivered(line, home):
+def test_all_that_is_sent_is_delivered_or_answered_as_it_has_to_be(line, home):
     found = line.json("demo", "--seconds", "1", "--rate", "10", "--quiet")
     assert found["complete"]
     assert found["missing"] == []
     assert set(found["methods"]) == METHODS
     for method, tally in found["methods"].items():
-        assert tally["sent"] == tally["delivered"] > 0, method
+        assert tally["sent"] == tally["delivered"] + tally["by_proxy"] > 0, method
         assert tally["answered"] == (0 if method == "ACK" else tally["sent"]), method
+    assert found["methods"]["REGISTER"]["delivered"] == 0
     total = found["total"]
     assert 0 < total["round_trip_ms"]["p50"] <= total["round_trip_ms"]["p95"]
-    assert found["proxy"] == {
-        "answers": {"200": total["answered"]},
-        "refused": {},
-        "dropped": {},
-        "faults": {},
-    }
-    assert 0.5 < found["seconds"] < 3
+    proxy = found["proxy"]
+    assert set(proxy["answers"]) == {"200", "401", "480"}
+    assert proxy["answers"]["200"] + proxy["answers"]["480"] == total["answered"]
+    assert (proxy["dropped"], proxy["faults"]) == ({}, {})
+    assert 0.5 < found["seconds"] < 5
     assert list(home.iterdir()) == []
+
+
+def test_the_server_that_is_stopped_gets_its_share_again(line):
+    found = line.json("demo", "--seconds", "1", "--quiet")
+    (berlin,), (before, after), _ = found["servers"].values()
+    assert min(berlin, before, after) > 0
+    # Three users of one server, three logons of servers, and two users once more.
+    assert found["methods"]["REGISTER"]["by_proxy"] == 8
+    messages = found["methods"]["MESSAGE"]
+    assert messages["by_proxy"] >= 1, "whoever wrote to carol while she was away was told so"
 
 
 def test_the_traffic_is_shown_and_summed_up(line):
@@ -44,12 +53,23 @@ def test_the_traffic_is_shown_and_summed_up(line):
     shown = result.stdout
     for method in METHODS:
         assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} .* → .* {method} ", shown, re.MULTILINE)
-    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +udp→mtls +\d+\.\d ms", shown)
+    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +tcp→mtls +\d+\.\d ms", shown)
     assert re.search(r" 180 INVITE ", shown)
-    assert re.search(r"carol → frank +NOTIFY +partner.example +udp→mtls +available", shown)
+    assert re.search(r"carol → frank +NOTIFY +partner.example +tcp→mtls +available", shown)
+    assert re.search(r"alice → carol +MESSAGE +home.example +tcp→tcp +Hello Munich!", shown)
     assert re.search(r"✓ All \d+ requests were delivered", shown)
     assert "sipx init" in shown
     assert "\x1b" not in shown
+
+
+def test_what_becomes_of_the_stopped_server_is_told(line):
+    shown = line("demo", "--seconds", "1").stdout
+    stopped = shown.index("munich has stopped: bob is served by berlin, carol cannot be reached")
+    back = shown.index("munich is back and has registered bob and carol")
+    assert re.search(r"UC server munich: suspect, was up: the connection .* was lost", shown)
+    assert stopped < shown.index("munich is up, was ") < back
+    assert re.search(r"carol → frank +480 MESSAGE +partner.example +→mtls", shown)
+    assert re.search(r"erin → bob +MESSAGE +home.example +mtls→tcp +Bob, are you there\?", shown)
 
 
 def test_with_json_the_traffic_is_on_stderr(line):
@@ -84,7 +104,7 @@ def test_what_does_not_arrive_as_it_was_sent_costs_the_exit_code(
     monkeypatch.setattr(stage, "Observer", observer)
     result = line("demo", "--seconds", "1", "--rate", "4", "--quiet")
     assert result.exit_code == 1
-    assert "MESSAGE from alice@home.example to dave@partner.example" in result.stdout
+    assert re.search(r"MESSAGE from \w+@\S+ to \w+@\S+: ", result.stdout)
     assert words in result.stdout
     assert re.search(r"✗ Of \d+ requests \d+ were delivered", result.stdout)
     assert "not all that was sent was delivered" in result.stderr
@@ -94,7 +114,7 @@ def test_the_configuration_shown_is_one_that_loads(line, tmp_path: Path):
     result = line("demo", "--show-config")
     assert result.exit_code == 0
     values = tomllib.loads(result.stdout)
-    assert values["plugins"] == ["udp", "tls", "static-routes"]
+    assert values["plugins"] == ["tcp", "tls", "lan", "registrar", "static-routes"]
     path = tmp_path / "shown.toml"
     path.write_text(result.stdout)
     assert line("check", "config", "--config", str(path)).exit_code == 0
@@ -147,7 +167,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_early_with_its_summary(number):
     with started("--seconds", "0") as process:
-        wait_for(process, "MESSAGE")
+        wait_for(process, " MESSAGE ")
         process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors

@@ -3,16 +3,31 @@
 import pytest
 import trio
 
+from sipx.demo.directory import Directory
 from sipx.demo.ledger import Ledger, percentile
+from sipx.demo.people import ALICE, CAROL, PEOPLE, STAND_INS
 from sipx.testing.dialog import new_request
 
 
-def a_request(method=b"MESSAGE", *, cseq=1, tag=b"a", body=b"hello", host=b"partner.example"):
+def a_ledger():
+    """With a server for everybody but those of munich."""
+    directory = Directory(PEOPLE, STAND_INS)
+    directory.started("berlin", "berlin/1")
+    directory.started("partner.example", "partner.example/1")
+    return Ledger(directory)
+
+
+PARTNER = "partner.example/1"
+
+
+def a_request(
+    method=b"MESSAGE", *, cseq=1, tag=b"a", body=b"hello", to=b"dave@partner.example", to_tag=b""
+):
     return new_request(
         method,
-        b"sip:dave@" + host,
+        b"sip:" + to,
         from_=b"<sip:alice@home.example>;tag=" + tag,
-        to=b"<sip:dave@" + host + b">",
+        to=b"<sip:" + to + b">" + to_tag,
         call_id=b"1",
         cseq=cseq,
         body=body,
@@ -25,9 +40,9 @@ def counts(ledger, method="MESSAGE"):
 
 
 async def test_what_arrives_and_is_answered_leaves_nothing_missing():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(), "partner.example")
+    ledger.delivered(a_request(), PARTNER)
     ledger.answered(a_request(), 200, 0.002)
     assert counts(ledger) == (1, 1, 1)
     assert ledger.missing() == []
@@ -36,7 +51,7 @@ async def test_what_arrives_and_is_answered_leaves_nothing_missing():
 
 
 def test_an_answer_does_not_count_as_delivery():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
     ledger.answered(a_request(), 200, 0.002)
     assert counts(ledger) == (1, 0, 1)
@@ -46,33 +61,33 @@ def test_an_answer_does_not_count_as_delivery():
 
 
 def test_a_request_that_arrives_with_another_body_is_not_delivered():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(body=b"good bye"), "partner.example")
+    ledger.delivered(a_request(body=b"good bye"), PARTNER)
     assert counts(ledger) == (1, 0, 0)
     assert ledger.missing()[0].endswith("arrived with another body")
 
 
 def test_a_request_at_the_wrong_server_is_not_delivered():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(), "home.example")
+    ledger.delivered(a_request(), "berlin/1")
     assert counts(ledger) == (1, 0, 0)
-    assert ledger.missing()[0].endswith("arrived at home.example")
+    assert ledger.missing()[0].endswith("arrived at berlin/1")
 
 
 def test_a_request_that_arrives_twice_is_told():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(), "partner.example")
+    ledger.delivered(a_request(), PARTNER)
     ledger.answered(a_request(), 200, 0.002)
-    ledger.delivered(a_request(), "partner.example")
+    ledger.delivered(a_request(), PARTNER)
     assert counts(ledger) == (1, 1, 1)
-    assert ledger.missing() == ["MESSAGE at partner.example: nobody sent it, or it came twice"]
+    assert ledger.missing() == ["MESSAGE at partner.example/1: nobody sent it, or it came twice"]
 
 
 async def test_a_refusal_is_told_with_its_code_and_is_not_waited_for():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request())
     ledger.answered(a_request(), 403, 0.002)
     assert counts(ledger) == (1, 0, 0)
@@ -82,37 +97,90 @@ async def test_a_refusal_is_told_with_its_code_and_is_not_waited_for():
 
 
 async def test_an_ack_needs_no_answer_and_may_come_twice():
-    ledger = Ledger()
+    ledger = a_ledger()
+    ledger.sent(a_request(b"INVITE"))
+    ledger.delivered(a_request(b"INVITE"), PARTNER)
     for _ in range(2):
-        ledger.sent(a_request(b"ACK"))
+        ledger.sent(a_request(b"ACK", to_tag=b";tag=b"))
     for _ in range(2):
-        ledger.delivered(a_request(b"ACK"), "partner.example")
+        ledger.delivered(a_request(b"ACK", to_tag=b";tag=b"), PARTNER)
     assert counts(ledger, "ACK") == (1, 1, 0)
-    assert ledger.missing() == []
+    assert ledger.missing() == [
+        "INVITE from alice@home.example to dave@partner.example: was delivered, but not answered"
+    ]
 
 
 def test_both_sides_of_a_dialog_count_for_themselves():
-    ledger = Ledger()
+    ledger = a_ledger()
     ledger.sent(a_request(tag=b"a"))
     ledger.sent(a_request(tag=b"b"))
-    ledger.delivered(a_request(tag=b"b"), "partner.example")
+    ledger.delivered(a_request(tag=b"b"), PARTNER)
     assert counts(ledger) == (2, 1, 0)
     assert len(ledger.missing()) == 2
 
 
+def test_where_nobody_has_the_receiver_the_proxy_has_to_say_so():
+    ledger = a_ledger()
+    ledger.sent(a_request(to=b"carol@home.example"))
+    ledger.answered(a_request(to=b"carol@home.example"), 480, 0.002)
+    assert counts(ledger) == (1, 0, 1)
+    assert ledger.tallies["MESSAGE"].by_proxy == 1
+    assert ledger.missing() == []
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_any_other_answer_for_whom_nobody_has_is_a_failure(status):
+    ledger = a_ledger()
+    ledger.sent(a_request(to=b"carol@home.example"))
+    ledger.answered(a_request(to=b"carol@home.example"), status, 0.002)
+    assert ledger.missing()[0].endswith(f"was answered {status}, and 480 was due")
+
+
+def test_480_for_somebody_who_has_a_server_is_a_failure():
+    ledger = a_ledger()
+    ledger.sent(a_request(to=b"bob@home.example"))
+    ledger.answered(a_request(to=b"bob@home.example"), 480, 0.002)
+    assert ledger.missing()[0].endswith("was answered 480")
+
+
+def test_log_ons_are_answered_by_the_proxy():
+    ledger = a_ledger()
+    ledger.logged_on("REGISTER of alice", 200, 0.001)
+    ledger.logged_on("REGISTER of bob", 403, 0.001)
+    ledger.logged_on("REGISTER of carol", 0, 0.001)
+    assert counts(ledger, "REGISTER") == (3, 0, 1)
+    assert ledger.missing() == ["REGISTER of bob: was answered 403", "REGISTER of carol"]
+
+
+async def test_some_people_are_waited_for_alone(autojump_clock):
+    ledger = a_ledger()
+    ledger.sent(a_request())
+    ledger.promise(str(CAROL))
+    with trio.move_on_after(60) as scope:
+        await ledger.settled([ALICE])
+    assert scope.cancelled_caught
+    ledger.delivered(a_request(), PARTNER)
+    ledger.answered(a_request(), 200, 0.002)
+    with trio.fail_after(1):
+        await ledger.settled([ALICE])
+    with trio.move_on_after(60) as scope:
+        await ledger.settled([CAROL])
+    assert scope.cancelled_caught
+
+
 async def test_a_promise_is_waited_for(autojump_clock):
-    ledger = Ledger()
-    ledger.promise()
+    ledger = a_ledger()
+    ledger.promise("dave@partner.example")
     with trio.move_on_after(60) as scope:
         await ledger.settled()
     assert scope.cancelled_caught
-    ledger.kept()
+    ledger.kept("dave@partner.example")
     with trio.fail_after(1):
         await ledger.settled()
 
 
 def test_the_total_leaves_out_how_long_it_rang():
-    ledger = Ledger()
+    ledger = a_ledger()
     for method, seconds in ((b"MESSAGE", 0.001), (b"INVITE", 5.0)):
         ledger.sent(a_request(method))
         ledger.answered(a_request(method), 200, seconds)
