@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sipx import Refuse, SenderKind, Target
-from sipx_registrar.server import Health, Order
+from sipx_registrar.states import Health, Order
 
 if TYPE_CHECKING:
     from sipx import Account, Binding, Flow

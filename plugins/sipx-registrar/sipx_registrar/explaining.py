@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipx import Refuse
 from sipx.sip import cached_uri
 from sipx_registrar.hashing import point_of, score
-from sipx_registrar.server import Health, Order
+from sipx_registrar.states import Health, Order
 from sipx_registrar.targets import DRAINING, OUT, SUSPECT, preference_of
 from sipx_registrar.ways import same_uri
 

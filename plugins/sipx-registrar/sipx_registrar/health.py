@@ -13,7 +13,7 @@ import trio
 
 from sipx import SendError
 from sipx.sip import Request
-from sipx_registrar.server import Health, Order
+from sipx_registrar.states import Health, Order
 
 if TYPE_CHECKING:
     from sipx import Target

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sipx import Account, Flow
-    from sipx_registrar.server import Rules, Server
+    from sipx_registrar.server import Server
+    from sipx_registrar.states import Rules
 
 
 class Known:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from sipx import ControlError
-from sipx_registrar.server import Order
+from sipx_registrar.states import Order
 
 if TYPE_CHECKING:
     from pathlib import Path

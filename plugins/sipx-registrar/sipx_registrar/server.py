@@ -18,13 +18,12 @@ that is drained can be down as well.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from sipx import SenderKind, Target
 from sipx_registrar.hashing import seed_of
+from sipx_registrar.states import Health, Order, Rules
 from sipx_registrar.ways import Way, dialable
 
 if TYPE_CHECKING:
@@ -44,36 +43,6 @@ LONGEST_QUIET: Final = 300.0
 """Seconds for which a Retry-After is believed."""
 WINDOW: Final = 6
 """Samples of the counter of requests that make up the window."""
-
-
-class Health(Enum):
-    """What sipx found out about a server."""
-
-    NEVER = "never seen"
-    UP = "up"
-    SUSPECT = "suspect"
-    DOWN = "down"
-
-
-class Order(Enum):
-    """What the operator wants of it."""
-
-    SERVE = "serve"
-    DRAINING = "draining"
-    MAINTENANCE = "maintenance"
-
-
-@dataclass(slots=True)
-class Rules:
-    """What the configuration says of the state machine; ``pings`` whether there are any.
-
-    All servers share one, which a reload changes.
-    """
-
-    pings: bool = True
-    down_after: int = 3
-    up_after: int = 2
-    slow_start: float = 30.0
 
 
 class Server:
@@ -290,8 +259,7 @@ class Server:
             self._is_up("it is tried again, as nobody asks it for signs of life", now)
 
     def _has_a_way(self, why: str, now: float) -> None:
-        returned = self.lost_at is not None
-        self.lost_at, self.vain = None, 0
+        returned, self.lost_at, self.vain = self.lost_at is not None, None, 0
         if self.health is Health.SUSPECT and returned and not self.misses and not self._was_down:
             self._become(Health.UP, why)
         elif not self.rules.pings and self.health in (Health.NEVER, Health.DOWN):
@@ -351,6 +319,12 @@ class Server:
         self.quiet_until = max(self.quiet_until, now + min(retry_after, LONGEST_QUIET))
         if self.health is Health.UP:
             self._become(Health.SUSPECT, "it answered a request with 503")
+
+    def undelivered(self, why: str) -> None:
+        """A request did not get there; pings, or connections, tell what it means."""
+        self.failures += 1
+        if self.health is Health.UP:
+            self._become(Health.SUSPECT, why)
 
     def _is_up(self, why: str, now: float) -> None:
         if self._was_down:

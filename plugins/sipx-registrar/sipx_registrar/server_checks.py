@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sipx import Finding, Severity
-from sipx_registrar.server import Order
+from sipx_registrar.states import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

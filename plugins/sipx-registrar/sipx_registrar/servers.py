@@ -14,10 +14,11 @@ from sipx_registrar.explaining import explanation
 from sipx_registrar.health import Watch
 from sipx_registrar.known import Known
 from sipx_registrar.orders import Orders
-from sipx_registrar.server import Health, Order, Rules, Server
+from sipx_registrar.server import Server
 from sipx_registrar.server_checks import findings
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerChanged, row_of, shares
+from sipx_registrar.states import Health, Order, Rules
 from sipx_registrar.targets import Chooser
 from sipx_registrar.ways import hop_of
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from sipx_registrar.bindings import Bindings
     from sipx_registrar.config import RegistrarConfig
 
-_OURS: Final = (408, 430, 480, 500, 502, 504)
-"""What may be an answer of our own in the place of one that did not come."""
 GRACE: Final = 60.0
 """Seconds after the start for which the bindings of a server hold that has not come back yet."""
 
@@ -302,9 +301,16 @@ class Servers:
         server = self.known.servers.get(branch.target.name)
         if server is None:
             return
-        if response.status == 503:
+        # Only what was parsed has come from there; what stands for no answer was made here.
+        own = not getattr(response, "cseq_method", b"")
+        if own and response.status == 503:
+            server.undelivered("a request could not be delivered")
+            self._watch.wake(server)
+        elif own:
+            return
+        elif response.status == 503:
             server.refused(_retry_after(response), self.proxy.now())
-        elif server.health is Health.UP or response.status in _OURS:
+        elif server.health is Health.UP:
             return
         elif server.ways:
             server.heard(self.proxy.now())

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sipx import Caller, ControlError, changing
-from sipx_registrar.server import Order
 from sipx_registrar.servers_state import (
     ServerList,
     ServerParams,
@@ -15,6 +14,7 @@ from sipx_registrar.servers_state import (
     shares,
     state_of,
 )
+from sipx_registrar.states import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

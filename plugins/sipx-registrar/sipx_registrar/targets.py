@@ -25,7 +25,8 @@ from sipx import (
 )
 from sipx.sip import RemoteError, cached_uri
 from sipx_registrar.hashing import ranked
-from sipx_registrar.server import Health, Order, Server
+from sipx_registrar.server import Server
+from sipx_registrar.states import Health, Order
 from sipx_registrar.ways import bulk_uri, hop_of, is_number, same_uri
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sipx_registrar.server import Order, Rules, Server
+from sipx_registrar.server import Server
+from sipx_registrar.states import Order, Rules
 
 from sipx import Account, NextHop, SenderKind
 
@@ -195,6 +196,16 @@ def test_503_leaves_it_alone_for_as_long_as_it_asked():
     case.answers(3)
     assert case.state == "suspect"
     case.after(21)
+    case.answers()
+    assert case.state == "up"
+
+
+def test_what_does_not_get_there_makes_it_suspect_until_it_answers():
+    case = Case()
+    case.logs_on()
+    for _ in range(5):
+        case.server.undelivered("a request could not be delivered")
+    assert case.state == "suspect"
     case.answers()
     assert case.state == "up"
 

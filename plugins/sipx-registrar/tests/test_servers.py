@@ -9,10 +9,10 @@ import trio
 from click.testing import CliRunner
 from sipx_registrar.bindings import logon_place
 from sipx_registrar.orders import Orders
-from sipx_registrar.server import Order
 from sipx_registrar.servers_commands import servers as command
 from sipx_registrar.servers_control import ServerMethods
 from sipx_registrar.servers_state import ServerParams, ServersParams
+from sipx_registrar.states import Order
 
 from sipx import Binding, BindingChange, Caller, ControlError, SenderKind
 

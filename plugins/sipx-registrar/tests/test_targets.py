@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from sipx_registrar import RegistrarConfig
 from sipx_registrar.bindings import Bindings, logon_place
-from sipx_registrar.server import Order
 from sipx_registrar.servers import Servers
+from sipx_registrar.states import Order
 
 from sipx import Account, Binding, BindingChange, Refuse, Sender, SenderKind, Targets, UserSet
 from sipx.sip import parse_datagram
