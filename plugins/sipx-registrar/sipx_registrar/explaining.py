@@ -9,7 +9,7 @@ from sipx.sip import cached_uri
 from sipx_registrar.hashing import point_of, score
 from sipx_registrar.states import Health, Order
 from sipx_registrar.targets import DRAINING, OUT, SUSPECT, preference_of
-from sipx_registrar.ways import same_uri
+from sipx_registrar.ways import hop_of, same_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,9 +61,17 @@ def _bound(chooser: Chooser, binding: Binding, request: Request, sender: Sender)
         return f"{contact}, left out: the request comes from there"
     target = chooser.reach(binding)
     if target is None:
-        return f"{contact}, left out: its flow is gone, and it cannot be called back"
+        return f"{contact}, left out: its flow is gone, and it cannot be called back{_why(binding)}"
     way = f"over {target.flow.name}" if target.flow is not None else "by a new connection"
     return f"{contact}, {way}{_behind(server)}"
+
+
+def _why(binding: Binding) -> str:
+    if binding.reg_id:
+        return ": a place with a reg-id comes by itself (RFC 5626)"
+    if hop_of(binding) is None:
+        return ": its Contact is not where it came from, so it is behind a NAT"
+    return ": over TLS nothing says what it has to prove (`certificate` of its account)"
 
 
 def _ranked(

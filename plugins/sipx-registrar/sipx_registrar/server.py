@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from sipx import SenderKind, Target
 from sipx_registrar.hashing import seed_of
 from sipx_registrar.states import Health, Order, Rules
-from sipx_registrar.ways import Way, dialable
+from sipx_registrar.ways import Way, dialable, verifiable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -325,6 +325,8 @@ class Server:
         self.failures += 1
         if self.health is Health.UP:
             self._become(Health.SUSPECT, why)
+        elif self.health is Health.NEVER:
+            self.reason = why
 
     def _is_up(self, why: str, now: float) -> None:
         if self._was_down:
@@ -358,6 +360,8 @@ class Server:
         self.changed(self, before, self.state, why)
 
     def _may_dial(self, hop: NextHop) -> None:
+        if hop != self.hop and not verifiable(hop, self.account):
+            return
         if hop != self.dial or self.dial_target is None:
             self.dial = hop
             self.dial_target = self._target(hops=(hop,))

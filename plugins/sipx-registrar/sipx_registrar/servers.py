@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from sipx import Check, Refuse, SenderKind, peer_id
+from sipx_registrar.answers import retry_after, why_not_delivered
 from sipx_registrar.dialogs import Dialogs
 from sipx_registrar.explaining import explanation
 from sipx_registrar.health import Watch
@@ -303,13 +304,13 @@ class Servers:
             return
         # Only what was parsed has come from there; what stands for no answer was made here.
         own = not getattr(response, "cseq_method", b"")
-        if own and response.status == 503:
-            server.undelivered("a request could not be delivered")
-            self._watch.wake(server)
-        elif own:
-            return
+        if own:
+            if why := why_not_delivered(response):
+                self.proxy.note_trouble("server", server.name, why)
+                server.undelivered(why)
+                self._watch.wake(server)
         elif response.status == 503:
-            server.refused(_retry_after(response), self.proxy.now())
+            server.refused(retry_after(response), self.proxy.now())
         elif server.health is Health.UP:
             return
         elif server.ways:
@@ -391,10 +392,3 @@ def rules_of(config: RegistrarConfig) -> Rules:
 
 def _is_server(account: Account | None) -> bool:
     return account is not None and account.kind is SenderKind.UC_SERVER
-
-
-def _retry_after(response: Response) -> float:
-    """RFC 3261 §20.33: seconds, before a comment or parameters."""
-    value = response.get(b"Retry-After") or b""
-    number = value.split(b";")[0].split(b"(")[0].strip()
-    return float(number) if number.isdigit() and len(number) < 7 else 0.0

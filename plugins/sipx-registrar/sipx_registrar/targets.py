@@ -25,15 +25,15 @@ from sipx import (
 )
 from sipx.sip import RemoteError, cached_uri
 from sipx_registrar.hashing import ranked
-from sipx_registrar.server import Server
 from sipx_registrar.states import Health, Order
-from sipx_registrar.ways import bulk_uri, hop_of, is_number, same_uri
+from sipx_registrar.ways import bulk_uri, hop_of, is_number, same_uri, verifiable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sipx import Account, Binding, Flow, Sender
     from sipx.sip import Request
+    from sipx_registrar.server import Server
     from sipx_registrar.servers import Servers
 
 MOST: Final = 3
@@ -237,7 +237,7 @@ class Chooser:
         hops: tuple[NextHop, ...] = ()
         if flow is None:
             hop = hop_of(binding)
-            hops = () if hop is None else (hop,)
+            hops = () if hop is None or not verifiable(hop, account) else (hop,)
         target: Target | None = None
         if flow is not None or hops:
             target = Target(

@@ -9,10 +9,11 @@ from sipx import NextHop, parse_address
 from sipx.sip import RemoteError, cached_uri
 
 if TYPE_CHECKING:
-    from sipx import Binding, Flow, Target
+    from sipx import Account, Binding, Flow, Target
 
 DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061, "mtls": 5061}
 """RFC 3261 §19.1.2."""
+SECURED: Final = ("tls", "mtls", "wss")
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +67,13 @@ def hop_of(binding: Binding) -> NextHop | None:
     if binding.transport == "udp":
         return NextHop(binding.address, binding.port, "udp", binding.interface or None)
     return dialable_uri(binding.contact, binding.address, binding.transport, binding.interface)
+
+
+def verifiable(hop: NextHop, account: Account) -> bool:
+    """Whether it can be proven who is at a hop. A Contact that is dialled is an address, and over
+    TLS an address is nobody's identity (RFC 5922 §7.1): the account has to say what is.
+    """
+    return hop.transport not in SECURED or account.partner is not None
 
 
 def same_uri(one: bytes, other: bytes) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from sipx_registrar.server import Server
 from sipx_registrar.states import Order, Rules
 
-from sipx import Account, NextHop, SenderKind
+from sipx import Account, NextHop, Partner, SenderKind
 
 FOREVER = 1e12
 
@@ -379,3 +379,14 @@ def test_the_share_is_of_a_window():
     for _ in range(6):
         case.server.sample()
     assert case.server.sent_lately() == 0
+
+
+def test_over_tls_it_is_dialled_only_if_it_can_prove_who_it_is():
+    contact = b"sip:10.0.0.11:5061;transport=tls"
+    case = Case()
+    case.loses(case.logs_on(case.flow(transport="tls"), contact=contact))
+    assert case.server.way() is None
+    account = Account("berlin", SenderKind.UC_SERVER, partner=Partner("berlin"))
+    case.server.meet(account, None)
+    case.loses(case.logs_on(case.flow(transport="tls"), contact=contact))
+    assert case.server.way().partner is account.partner

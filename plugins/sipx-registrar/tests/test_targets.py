@@ -12,7 +12,17 @@ from sipx_registrar.bindings import Bindings, logon_place
 from sipx_registrar.servers import Servers
 from sipx_registrar.states import Order
 
-from sipx import Account, Binding, BindingChange, Refuse, Sender, SenderKind, Targets, UserSet
+from sipx import (
+    Account,
+    Binding,
+    BindingChange,
+    Partner,
+    Refuse,
+    Sender,
+    SenderKind,
+    Targets,
+    UserSet,
+)
 from sipx.sip import parse_datagram
 
 EPOCH = 1_800_000_000.0
@@ -398,6 +408,20 @@ def test_a_phone_whose_connection_is_gone(desk, contact, facts, status):
     alice = desk.account("alice", kind=SenderKind.USER)
     desk.binds("alice", alice, contact, alive=False, **facts)
     assert desk.tried() == status
+
+
+def test_over_tls_only_who_has_something_to_prove_is_called_back(desk):
+    contact = "sip:alice@10.0.0.11:5070;transport=tls"
+    flow = desk.flow(transport="tls")
+    alice = desk.account("alice", kind=SenderKind.USER)
+    desk.binds("alice", alice, contact, flow=flow, alive=False)
+    assert desk.tried() == 480
+    _, request = desk.ask()
+    text = "\n".join(desk.servers.explain_targets(request, PARTNER))
+    assert "`certificate` of its account" in text
+    bob = desk.account("bob", kind=SenderKind.USER, partner=Partner("bob"))
+    desk.binds("bob", bob, contact, flow=flow, alive=False)
+    assert desk.tried("bob") == [["bob"]]
 
 
 def test_bindings_of_an_account_that_is_gone_are_nobodys(desk):
