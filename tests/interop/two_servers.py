@@ -31,14 +31,20 @@ allow_md5 = "only"
 """
 
 
+# Over TLS it proves itself by a certificate too; by that sipx knows it when it has to call back.
+_CERTIFICATE = 'certificate = "{name}.{domain}"\n'
+
+
 def accounts(users: dict[str, list[str]]) -> str:
     """The tables of both servers; ``users`` are the patterns of each."""
-    return "".join(
-        _ACCOUNT.format(
+    tables = ""
+    for name, patterns in users.items():
+        tables += _ACCOUNT.format(
             name=name, password=PASSWORDS[name], users=patterns, address=ADDRESSES[name]
         )
-        for name, patterns in users.items()
-    )
+        if PROTOCOLS[name] == "tls":
+            tables += _CERTIFICATE.format(name=name, domain=DOMAIN)
+    return tables
 
 
 def uc_server(
@@ -62,9 +68,7 @@ def uc_server(
         account=name,
         password=password or PASSWORDS[name],
         users=users,
-        identity=site.authority.leaf(dns=[f"{name}.{DOMAIN}"], ips=[ADDRESSES[name]])
-        if secure
-        else None,
+        identity=site.authority.leaf(dns=[f"{name}.{DOMAIN}"]) if secure else None,
         ca=site.ca if secure else None,
     )
 

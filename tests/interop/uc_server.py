@@ -36,6 +36,8 @@ ca_list = {ca}
 method = TLSv1.2+
 verify_certificate = yes
 require_certificate = yes
+private_key = {key}
+certificate = {certificate}
 ca_list = {ca}
 """
 REGISTERED = 1 << 2
