@@ -10,6 +10,8 @@ from sipx import Challenge
 from sipx.sip import RemoteError, digest, nonce
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx import Flow
     from sipx.sip import Request
     from sipx_lan.entries import Entry
@@ -100,24 +102,27 @@ class DigestServer:
         credentials: digest.Credentials,
         request: Request,
         flow: Flow,
-        entry: Entry | None,
+        usable: Callable[[], Entry | None],
         now: float,
         *,
         algorithms: tuple[bytes, ...],
-    ) -> Answer:
-        """Judge credentials. ``algorithms`` are those that are offered to this source.
+    ) -> tuple[Answer, Entry | None]:
+        """Judge credentials, of the account that ``usable`` gives. ``algorithms`` are those that
+        are offered to this source.
 
-        ``entry`` None is an unknown user: the same work, the same answer.
+        None is an unknown user: the same work, the same answer.
 
         The nonce is looked at first. Who shows one of ours for this source has received it there;
         who does not is asked anew, whatever the password: a forged source address neither finds
-        out anything nor counts against whoever has that address.
+        out anything nor counts against whoever has that address. And as it is not counted, nothing
+        is done before that takes another time where there is such an account.
         """
         key, source = self.nonces.key, _source(flow)
         if not nonce.check_nonce(
             credentials.nonce, int(now), self.lifetime, key, self.realm, source
         ):
-            return Answer.STALE
+            return Answer.STALE, None
+        entry = usable()
         known = entry is not None and credentials.algorithm in entry.algorithms
         result = digest.verify(
             credentials,
@@ -129,7 +134,7 @@ class DigestServer:
             counts=self.nonces.counts,
             algorithms=algorithms,
         )
-        return _ANSWERS[result]
+        return _ANSWERS[result], entry
 
     def consume(self, request: Request) -> None:
         """RFC 3261 §22.3: credentials for our realm end here; those of others go on untouched."""

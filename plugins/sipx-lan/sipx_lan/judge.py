@@ -6,7 +6,7 @@ Rows 4, 13 to 16, 19, 20, 22, 23 and 29 of docs/trust.md are met here; its table
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sipx import (
@@ -34,6 +34,8 @@ from sipx_lan.digest import Answer, DigestServer
 from sipx_lan.logons import Logons
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sipx import Proxy
     from sipx.sip import Request, digest
     from sipx_lan.config import LanConfig
@@ -138,8 +140,8 @@ class Judge:
             return Refuse(403, "nobody has logged on here")
         outcome = Tried()
         if credentials is not None and claimed is None:
-            usable = tried if self._may_use(tried, flow, proven) else None
-            outcome = self._try(credentials, request, flow, usable, now)
+            may_use = partial(self._may_use, tried, flow, proven)
+            outcome = self._try(credentials, request, flow, may_use, now)
         decision = decide_incoming(self._facts(request, flow, proven, claimed, outcome))
         if decision.action is Action.ACCEPT:
             entry = claimed or outcome.entry
@@ -178,11 +180,11 @@ class Judge:
             return expected
         return self.table.by_address(request, flow.address)
 
-    def _may_use(self, entry: Entry | None, flow: Flow, proven: Entry | None) -> bool:
-        """Whether this account can log on here at all; if not, it is an unknown user's answer."""
+    def _may_use(self, entry: Entry | None, flow: Flow, proven: Entry | None) -> Entry | None:
+        """This account if it can log on here at all; if not, it is an unknown user's answer."""
         if entry is None or not entry.logs_on or not entry.comes_from(flow.address):
-            return False
-        return _shows(flow, entry) and (proven is None or proven is entry)
+            return None
+        return entry if _shows(flow, entry) and proven in (None, entry) else None
 
     # ------------------------------------------------------------ static routes
 
@@ -203,13 +205,19 @@ class Judge:
         elif self.bans.banned(flow.address, now):
             return _silence(flow)
         elif (credentials := self.digest.credentials(request)) is not None:
-            tried = self.table.of_user(credentials.username)
-            usable = tried if tried in authorisers and tried.comes_from(flow.address) else None
-            outcome = self._try(credentials, request, flow, usable, now)
+            of_route = partial(self._of_route, credentials, authorisers, flow)
+            outcome = self._try(credentials, request, flow, of_route, now)
         decision = decide_incoming(self._route_facts(request, flow, sender, outcome))
         if decision.action is Action.ACCEPT:
             return Accept(replace(sender, row=decision.row))
         return self._otherwise(decision, outcome, request, flow)
+
+    def _of_route(
+        self, credentials: digest.Credentials, authorisers: tuple[Entry, ...], flow: Flow
+    ) -> Entry | None:
+        """The account of these credentials, if it may authorise this route from here."""
+        tried = self.table.of_user(credentials.username)
+        return tried if tried in authorisers and tried.comes_from(flow.address) else None
 
     # ------------------------------------------------------------ steps of both
 
@@ -218,15 +226,15 @@ class Judge:
         credentials: digest.Credentials,
         request: Request,
         flow: Flow,
-        entry: Entry | None,
+        usable: Callable[[], Entry | None],
         now: float,
     ) -> Tried:
         """Judge credentials, and count: by source, so that guessing locks nobody else out."""
-        answer = self.digest.verify(
+        answer, entry = self.digest.verify(
             credentials,
             request,
             flow,
-            entry,
+            usable,
             now,
             algorithms=self.table.algorithms_at(flow.address),
         )
