@@ -124,6 +124,7 @@ class Register:
                 binding = self._binding(asked, wanted, known, now)
                 made.append(binding)
                 bound.append(binding)
+        _make_room(bound, asked.account, len(bound) - max(self._config.max_bindings, len(before)))
         if len(bound) > max(self._config.max_bindings, len(before)):
             raise Refused(
                 403, f"a user can be registered at {self._config.max_bindings} places at most"
@@ -254,6 +255,16 @@ def _index_of(wanted: Wanted, bound: Sequence[Binding]) -> int | None:
         if not binding.reg_id and cached_uri(binding.contact).equivalent(wanted.uri):
             return at
     return None
+
+
+def _make_room(bound: list[Binding], account: Account, places: int) -> None:
+    """Bindings of the account whose connection has gone make room, the oldest first: who comes
+    back from another port each time would shut itself out until they expire.
+    """
+    own = [each for each in bound if each.owner == account.name]
+    gone = [each for each in own if each.flow is None or each.flow.closed]
+    for binding in gone[: max(0, places)]:
+        bound.remove(binding)
 
 
 def _check_order(asked: Registration, binding: Binding) -> None:

@@ -8,7 +8,7 @@ from sipx_registrar.events import OwnerChanged, Registered, Unregistered
 from sipx import Refuse
 from sipx.sip import NameAddr
 
-from .desk import CONTACT, EPOCH, Desk, an_account, why
+from .desk import CONTACT, EPOCH, Desk, FakeFlow, an_account, why
 
 ALICE = "sip:alice@home.example"
 PHONE = "<sip:alice@10.0.0.99:5070;transport=tcp>"
@@ -205,3 +205,24 @@ def test_a_registration_authorises_its_flow(desk):
     desk.proxy.time = 5.0
     desk.register(ALICE, CONTACT, expires=600)
     assert desk.flow().account_until == 605.0
+
+
+@pytest.mark.parametrize("to", ["sip:alice@home.example", "sip:uc-berlin@home.example"])
+def test_who_comes_back_from_another_port_each_time_is_not_shut_out(to):
+    desk = Desk(max_bindings=2)
+    flows = []
+    for port in range(5000, 5006):
+        for flow in flows:
+            flow.closed = True
+            desk.bindings.flow_closed(flow)
+        flows.append(FakeFlow("berlin", "10.0.0.11", port))
+        contact = f"<sip:uc@10.0.0.11:{port}>"
+        assert desk.register(to, contact, flow=flows[-1], call_id=f"{port}@berlin").status == 200
+    # Whoever is connected makes no room.
+    flows[-1].closed = True
+    desk.bindings.flow_closed(flows[-1])
+    for port, status in ((6000, 200), (6001, 200), (6002, 403)):
+        flow = FakeFlow("berlin", "10.0.0.11", port)
+        contact = f"<sip:uc@10.0.0.11:{port}>"
+        response = desk.register(to, contact, flow=flow, call_id=f"{port}@berlin")
+        assert response.status == status
