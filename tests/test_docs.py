@@ -37,7 +37,16 @@ from sipx.sip import parse_datagram
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
-SHIPPED = ("udp", "tcp", "tls", "static-routes", "log-rotation", "metrics")
+SHIPPED = (
+    "udp",
+    "tcp",
+    "tls",
+    "lan",
+    "registrar",
+    "static-routes",
+    "log-rotation",
+    "metrics",
+)
 PAGES = sorted(
     [
         ROOT / "README.md",

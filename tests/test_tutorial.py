@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -99,6 +98,9 @@ class Terminal:
         self.process.send_signal(how)
         code = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
+        self.typed.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
         return code
 
 
@@ -191,7 +193,9 @@ def test_the_tutorial_works_from_its_first_step_to_its_last(tmp_path: Path) -> N
     home.mkdir()
     directory = tmp_path / "two-sites"
     directory.mkdir()
-    shutil.copy(SCRIPT, directory)
+    port = str(free_port())
+    script = SCRIPT.read_text(encoding="utf-8")
+    (directory / SCRIPT.name).write_text(script.replace("5060", port))
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(home),
@@ -200,7 +204,7 @@ def test_the_tutorial_works_from_its_first_step_to_its_last(tmp_path: Path) -> N
         "PYTHONUNBUFFERED": "1",
     }
     page = PAGE.read_text(encoding="utf-8").partition("\n## Appendix")[0]
-    page = page.replace("5060", str(free_port()))
+    page = page.replace("5060", port)
     reader = Reader(directory, environment)
     try:
         steps = list(STEP.finditer(page))

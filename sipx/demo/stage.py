@@ -48,7 +48,7 @@ _CONFIGURATION: Final = """\
 # this machine.
 config_version = 1
 domains = ["{home}"]
-plugins = ["tcp", "tls", "lan", "registrar", "static-routes"]
+plugins = ["tcp", "tls", "static-routes", "lan", "registrar"]
 
 [lan]                                         # where our own UC servers log on
 bind = "{address}"

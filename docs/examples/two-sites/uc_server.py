@@ -128,12 +128,13 @@ def main() -> int:
     host, _, port = given.proxy.rpartition(":")
     password = given.password_file.read_text().strip()
     server = UcServer(given.name, given.domain, given.users.split(","), password)
+    code = 1
     try:
         trio.run(server.run, (host, int(port)))
     except* KeyboardInterrupt:
         server.say("stopped")
-        return 0
-    return 1
+        code = 0
+    return code
 
 
 if __name__ == "__main__":
