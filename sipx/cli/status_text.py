@@ -177,8 +177,8 @@ def _field(name: str, value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return ""
+    if value is None or isinstance(value, dict):
+        return ""  # what has parts of its own is for programs
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -85,8 +85,19 @@ class ServerState(BaseModel):
     """Seconds that its last answer to a ping took."""
 
 
+class ServerCounts(BaseModel):
+    """What is counted of a UC server, since the start of the process."""
+
+    model_config = ConfigDict(frozen=True)
+
+    requests: int
+    pings: int
+    pongs: int
+    failures: int
+
+
 class ServerRow(BaseModel):
-    """One UC server in the status."""
+    """One UC server in the status. ``counts`` are for programs; `sipx servers` shows them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -97,6 +108,7 @@ class ServerRow(BaseModel):
     weight: int
     share: str
     reason: str
+    counts: ServerCounts
 
 
 class ServerList(BaseModel):
@@ -148,6 +160,12 @@ def row_of(server: Server, bindings: Bindings, share: float) -> ServerRow:
         weight=server.account.weight,
         share=f"{share:.0%}",
         reason="" if server.state == "up" else server.why,
+        counts=ServerCounts(
+            requests=server.sent,
+            pings=server.pings,
+            pongs=server.pongs,
+            failures=server.failures,
+        ),
     )
 
 
