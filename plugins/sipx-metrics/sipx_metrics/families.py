@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sipx_metrics import sections
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -319,6 +321,77 @@ FAMILIES: Final = (
         ("plugin",),
         "Times that a hook or a service of the plugin raised.",
         _faults,
+    ),
+    Family(
+        "sipx_server_state",
+        "gauge",
+        ("server", "state"),
+        "1 for the state that a UC server is in, 0 for the others.",
+        sections.server_states,
+    ),
+    Family(
+        "sipx_server_users",
+        "gauge",
+        ("server",),
+        "Users that a UC server has registered.",
+        sections.server_users,
+    ),
+    Family(
+        "sipx_server_share_ratio",
+        "gauge",
+        ("server",),
+        "The part of the requests to UC servers in the last minute that went to this one, 0 to 1.",
+        sections.server_shares,
+    ),
+    Family(
+        "sipx_server_requests_total",
+        "counter",
+        ("server",),
+        "Requests that were sent to a UC server.",
+        sections.server_counts("requests"),
+    ),
+    Family(
+        "sipx_server_pings_total",
+        "counter",
+        ("server",),
+        "Times that a UC server was asked for signs of life.",
+        sections.server_counts("pings"),
+    ),
+    Family(
+        "sipx_server_pings_answered_total",
+        "counter",
+        ("server",),
+        "Times that it answered.",
+        sections.server_counts("pongs"),
+    ),
+    Family(
+        "sipx_server_failures_total",
+        "counter",
+        ("server",),
+        "Pings and requests that a UC server did not answer, answers 503, and "
+        "connections that failed.",
+        sections.server_counts("failures"),
+    ),
+    Family(
+        "sipx_registered_users",
+        "gauge",
+        (),
+        "Users that are registered.",
+        sections.registrations("users"),
+    ),
+    Family(
+        "sipx_registrations",
+        "gauge",
+        (),
+        "Registrations: a user may have several.",
+        sections.registrations("registrations"),
+    ),
+    Family(
+        "sipx_sources_banned",
+        "gauge",
+        (),
+        "Sources that get no answer because they guessed passwords.",
+        sections.banned,
     ),
     Family(
         "sipx_log_lines_lost_total",

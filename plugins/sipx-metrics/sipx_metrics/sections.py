@@ -1,0 +1,78 @@
+"""What the status says of UC servers, registrations and bans: the parts that other plugins show.
+
+They are read as they stand in the status, by their titles, and not from the plugins: whoever shows
+the same can take their place. What is not shown, or looks otherwise, has no samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sipx import ProxyStatus
+
+    Samples = Iterable[tuple[tuple[str, ...], float]]
+
+STATES: Final = ("never seen", "up", "suspect", "down", "draining", "maintenance")
+"""The states of a UC server; every one is a sample, 1 for the one that it is in."""
+
+
+def _servers(status: ProxyStatus) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    rows = status.sections.get("servers")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(row.get("name"), str):
+            yield str(row["name"]), row
+
+
+def server_states(status: ProxyStatus) -> Samples:
+    """By server and state."""
+    for name, row in _servers(status):
+        for state in STATES:
+            yield (name, state), row.get("state") == state
+
+
+def server_users(status: ProxyStatus) -> Samples:
+    """Users that each server has registered."""
+    for name, row in _servers(status):
+        if isinstance(users := row.get("users"), int):
+            yield (name,), users
+
+
+def server_shares(status: ProxyStatus) -> Samples:
+    """The share of each, 0 to 1; it is shown as ``25%``."""
+    for name, row in _servers(status):
+        share = str(row.get("share", "")).removesuffix("%")
+        if share.isdecimal():
+            yield (name,), int(share) / 100
+
+
+def server_counts(key: str) -> Any:
+    """A reader of one of the counts of each server."""
+
+    def read(status: ProxyStatus) -> Samples:
+        for name, row in _servers(status):
+            counts = row.get("counts")
+            if isinstance(counts, dict) and isinstance(counts.get(key), int):
+                yield (name,), counts[key]
+
+    return read
+
+
+def registrations(key: str) -> Any:
+    """A reader of one of the numbers of the registrar."""
+
+    def read(status: ProxyStatus) -> Samples:
+        shown = status.sections.get("registrations")
+        if isinstance(shown, dict) and isinstance(number := shown.get(key), int):
+            yield (), number
+
+    return read
+
+
+def banned(status: ProxyStatus) -> Samples:
+    """Sources that get no answer now."""
+    bans = status.sections.get("bans")
+    if isinstance(bans, list):
+        yield (), len(bans)

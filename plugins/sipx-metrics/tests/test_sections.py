@@ -1,0 +1,87 @@
+"""What other plugins show in the status becomes metrics; what is not there, or is odd, does not."""
+
+from types import SimpleNamespace
+
+import pytest
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+from sipx_metrics import sections
+from sipx_metrics.exposition import Exposition
+
+ROW = {
+    "name": "berlin",
+    "state": "suspect",
+    "users": 12,
+    "share": "25%",
+    "counts": {"requests": 7, "pings": 3, "pongs": 2, "failures": 1},
+}
+
+
+def status(**shown):
+    return SimpleNamespace(sections=shown)
+
+
+def test_each_state_is_a_sample():
+    samples = dict(sections.server_states(status(servers=[ROW])))
+    assert [state for (_, state), value in samples.items() if value] == ["suspect"]
+    assert len(samples) == len(sections.STATES)
+
+
+def test_numbers_of_servers_are_read():
+    found = status(servers=[ROW])
+    assert list(sections.server_users(found)) == [(("berlin",), 12)]
+    assert list(sections.server_shares(found)) == [(("berlin",), 0.25)]
+    for key, value in ROW["counts"].items():
+        assert list(sections.server_counts(key)(found)) == [(("berlin",), value)]
+
+
+def test_registrations_and_bans_are_counted():
+    found = status(registrations={"users": 3, "registrations": 4}, bans=[{}, {}])
+    assert list(sections.registrations("users")(found)) == [((), 3)]
+    assert list(sections.registrations("registrations")(found)) == [((), 4)]
+    assert list(sections.banned(found)) == [((), 2)]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"servers": {"name": "berlin"}, "registrations": [], "bans": "none"},
+        {"servers": ["berlin", {"state": "up"}, {"name": "x", "share": "-", "counts": None}]},
+    ],
+)
+def test_what_looks_otherwise_has_no_samples(shown):
+    found = status(**shown)
+    for read in (
+        sections.server_users,
+        sections.server_shares,
+        sections.server_counts("pings"),
+        sections.registrations("users"),
+        sections.banned,
+    ):
+        assert list(read(found)) == []
+
+
+async def test_the_real_plugins_show_what_is_read(sipx_proxy, autojump_clock):
+    server = {"berlin": {"password": "secret", "users": ["alice"]}}
+    proxy = await sipx_proxy(lan={"server": server}, registrar={}, metrics={"port": 0})
+    text, _ = Exposition(proxy.plugin("metrics")._proxy.status, trio.current_time).text()
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+        if sample.labels.get("state", "never seen") == "never seen"
+    }
+    assert found["sipx_server_state"] == 1
+    for name in (
+        "sipx_server_users",
+        "sipx_server_share_ratio",
+        "sipx_server_requests_total",
+        "sipx_server_pings_total",
+        "sipx_server_pings_answered_total",
+        "sipx_server_failures_total",
+        "sipx_registered_users",
+        "sipx_registrations",
+        "sipx_sources_banned",
+    ):
+        assert found[name] == 0, name
