@@ -358,7 +358,7 @@ class LimitsConfig(Table):
     max_transactions: Count = 200_000
     """Transactions at the same time; a new request beyond that gets 503."""
 
-    parked_requests: Count = 1000
+    parked_requests: Count = 5000
     """Requests that may wait for DNS, a connection or a plugin at the same time."""
 
     udp_request_size: Bytes = 1300

@@ -21,7 +21,8 @@ class RegistrarConfig(Config):
     max_expires: Duration = 86400.0
     """A registration for a longer time is shortened to this."""
     max_bindings: Annotated[int, Field(ge=1, le=1000)] = 10
-    """How many places one user can be registered at."""
+    """How many places one user can be registered at. Those whose connection has gone make room for
+    new ones."""
     register_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     """REGISTER requests per second and account; ten times as many may come at once."""
     moved: Literal["refuse", "replace", "both"] = "refuse"

@@ -57,6 +57,7 @@ _INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 LOOP: Final = Refuse(482, "the request came from the only server that serves this user")
 FLOW_GONE: Final = Refuse(430, "the flow to this user has gone")
 NOBODY: Final[tuple[Server, ...]] = ()
+NO_OWNERS: Final[frozenset[str]] = frozenset()
 
 
 class Reached(NamedTuple):
@@ -136,11 +137,12 @@ class Chooser:
         found: list[Candidate] = []
         owners: list[str] = []
         name = sender.name
+        present = self._present(bound) if len(bound) > 1 else NO_OWNERS
         for binding in bound:
             owner = binding.owner
             owners.append(owner)
             preference = self.preference(binding)
-            if preference == OUT:
+            if preference == OUT or (owner in present and not _is_open(binding)):
                 continue
             if owner == name and same_uri(binding.contact, request.uri):
                 looped = True
@@ -253,6 +255,14 @@ class Chooser:
         self._reached[binding] = Reached(flow, account, target)
         return target
 
+    def _present(self, bound: Sequence[Binding]) -> frozenset[str]:
+        """The servers that some of these bindings have a connection of. What such a server has
+        registered before, over one that has gone, is no second place: its newest connection would
+        bring it the same request twice.
+        """
+        servers = self.servers.known.servers
+        return frozenset([one.owner for one in bound if one.owner in servers and _is_open(one)])
+
     def has_owner(self, bound: Sequence[Binding]) -> bool:
         """Whether one of these bindings belongs to an account that is still there."""
         accounts = self.servers.known.accounts
@@ -363,6 +373,11 @@ class Chooser:
             return self.aor_of(request.from_.uri)
         except RemoteError:
             return aor  # a tel: URI: nobody's server
+
+
+def _is_open(binding: Binding) -> bool:
+    """Whether the flow that it was registered over is there."""
+    return binding.flow is not None and not binding.flow.closed
 
 
 def _by_q(candidate: Candidate) -> tuple[int, int]:

@@ -395,6 +395,19 @@ def test_a_server_that_is_back_is_reached_before_it_has_registered_its_users_aga
     assert found.groups[0][0].uri == binding.contact
 
 
+@pytest.mark.parametrize("fork", ["serial", "parallel"])
+def test_a_server_that_came_back_elsewhere_gets_each_request_once(fork):
+    desk = Desk(fork=fork)
+    berlin, alice = desk.account("berlin", users=["bob"]), desk.account("a", kind=SenderKind.USER)
+    desk.binds("bob", berlin, "sip:bob@10.0.0.11:5060;transport=tcp", alive=False)
+    desk.binds("bob", berlin, "sip:bob@10.0.0.11:5070;transport=tcp")
+    assert desk.tried("bob") == [["berlin"]]
+    # Of somebody who logs on alone each place is a telephone of its own.
+    desk.binds("a", alice, "sip:a@10.0.0.11:5060;transport=tcp", alive=False)
+    desk.binds("a", alice, "sip:a@10.0.0.12:5060;transport=tcp")
+    assert sum(map(len, desk.tried("a"))) == 2
+
+
 @pytest.mark.parametrize(
     ("contact", "facts", "status"),
     [
