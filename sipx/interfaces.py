@@ -54,6 +54,8 @@ class Interface:
     former: frozenset[tuple[bytes, int]] = frozenset()
     draining: bool = False
     """Whether it takes nothing new any more: what is under way finishes, then it closes."""
+    closing: bool = False
+    """Whether the proxy service ends, and with it this interface and its flows."""
 
     @property
     def protocol(self) -> str:
@@ -64,6 +66,11 @@ class Interface:
     def state(self) -> str:
         """What ``sipx status`` shows: off, starting, listening, draining or failed."""
         return "draining" if self.draining else self.status.value
+
+    @property
+    def leaving(self) -> bool:
+        """Whether flows that end here end because it does, and say nothing of their peers."""
+        return self.draining or self.closing
 
     @property
     def wildcard(self) -> bool:
@@ -93,7 +100,7 @@ class Interface:
         self.address = None
         self.status = Status.OFF
         self.reason = ""
-        self.draining = False
+        self.draining = self.closing = False
 
     def same_socket(self, other: Interface) -> bool:
         """Whether a listener with the settings of ``other`` could go on with what is bound here,

@@ -271,6 +271,8 @@ class Kernel:
                 await self._stop.wait()
                 async with self._changing:
                     await self._drain()
+                    for interface in self.interfaces.all:
+                        interface.closing = True
                     listeners.cancel_scope.cancel()
             self._parking = None
             transactions.cancel_scope.cancel()

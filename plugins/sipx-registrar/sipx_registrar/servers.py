@@ -54,6 +54,7 @@ class Servers:
         )
         self.orders = Orders(proxy)
         self._loaded = False
+        self._we_close = False
         self._chooser = Chooser(self)
         self._dialogs = Dialogs(self)
         self._watch = Watch(self)
@@ -154,7 +155,8 @@ class Servers:
         """A server is in another state: that is logged, an event, and another choice of targets."""
         self.known.version += 1
         log = self.proxy.log
-        said = log.info if after in ("up", "never seen") or before == after else log.warning
+        fine = after in ("up", "never seen") or before == after or self._we_close
+        said = log.info if fine else log.warning
         said("UC server %s: %s, was %s: %s", server.name, after, before, why)
         self.proxy.report(ServerChanged(server.name, before, after, why))
         if server.order is not Order.MAINTENANCE and server.health is Health.DOWN:
@@ -254,7 +256,10 @@ class Servers:
             return
         self.known.version += 1
         left = len(server.ways)
+        # What ends because its interface does, at a stop or a reload, is no news of the server.
+        self._we_close = flow.interface.leaving
         server.lost(flow, reason, self.proxy.now())
+        self._we_close = False
         if server.ways and len(server.ways) != left:
             newest = server.ways[0].flow.name
             self.proxy.log.info(

@@ -85,7 +85,7 @@ class Desk:
             port=port,
             transport=transport,
             closed=False,
-            interface=SimpleNamespace(name="lan"),
+            interface=SimpleNamespace(name="lan", leaving=False),
             account="",
             account_until=0.0,
             name=f"{transport}:{address}:{port}",
