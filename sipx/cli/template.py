@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 WIDTH: Final = 96
 _PLUGINS: Final = ("udp", "tcp", "static-routes")
 _IF_INSTALLED: Final = {
+    "lan": 'Where UC servers log on. Without bind: interfaces with role = "lan".',
+    "registrar": "Who is registered where, and which UC server gets what.",
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",
 }
 """Plugins that are listed, and switched off at first: what their tables are for."""
 _ROUTES: Final = "static-routes"
+_LAN: Final = "lan"
+_LISTENER: Final = {"bind": "127.0.0.1", "port": 5070}
+"""Where UC servers would log on; the interfaces of the file have 5060."""
+_ACCOUNT: Final = "berlin"
+"""The account that is shown as an example."""
 _ONLY_TLS: Final = (
     "certificate",
     "ca",
@@ -55,6 +62,19 @@ _EXAMPLES: Final[dict[str, object]] = {
     "log-rotation.archive": "/var/log/sipx/archive",
     "service.control_socket": "/run/sipx/control.sock",
     "service.state_dir": "/var/lib/sipx",
+    "lan.user": "ucserver",
+    "lan.password": {"file": "lan.password"},
+    "lan.realm": "example.com",
+    "lan.certificate": "main",
+    "account.user": "uc-berlin",
+    "account.password": {"file": "berlin.password"},
+    "account.certificate": "uc.berlin.example.com",
+    "account.users": ["*.berlin", "reception"],
+    "account.max_users": 500,
+    "account.allow_md5": "only",
+    "account.server": "10.0.0.20",
+    "account.port": 5060,
+    "account.protocol": "tcp",
     "route.bind": "192.0.2.10",
     "route.insecure_trust": "yes, the VPN to this partner proves its address",
     "route.certificate": "main",
@@ -83,7 +103,18 @@ def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
             parts += _routes(config, domain, servers, trusted=is_private(bind))
         elif name in _IF_INSTALLED:
             comment = f"{_IF_INSTALLED[name]} The plugin {name}."
-            parts.append(_table(name, config, {"enabled": False}, comment=comment, examples=name))
+            parts.append(
+                _table(
+                    name,
+                    config,
+                    {"enabled": False, **(_LISTENER if name == _LAN else {})},
+                    comment=comment,
+                    examples=name,
+                    without=("server",) if name == _LAN else (),
+                )
+            )
+            if name == _LAN:
+                parts.append(_account(config))
         else:
             parts.append(_table(name, config, {}, comment=f"The plugin {name}."))
     parts += [_kernel_table(name) for name in ("service", "limits")]
@@ -197,6 +228,17 @@ def _routes(
         examples="route",
         without=tuple(key for key in route.model_fields if key not in (*partner, *_ONLY_TLS)),
         short=tuple(partner),
+    )
+
+
+def _account(config: type[BaseModel]) -> str:
+    return _table(
+        f"{_LAN}.server.{_ACCOUNT}",
+        _value_model(config.model_fields["server"]),
+        {"enabled": False},
+        comment="The account of one UC server: an example that is switched off. `sipx lan add` "
+        "makes yours.",
+        examples="account",
     )
 
 

@@ -87,6 +87,9 @@ _NAMES_OTHERS = {
     "warn_before": ("[certificate.main]", "cert_file", "key_file"),
     "pkcs12_file": ("[certificate.main]",),
     "pkcs12_password": ("[certificate.main]", "pkcs12_file"),
+    "password": ("user", "user"),
+    "port": ("server",),
+    "protocol": ("server",),
 }
 """Marks that have to be taken off together: what names a certificate needs its table."""
 
@@ -112,7 +115,8 @@ def _loaded(lines: list[str], home: Path) -> Settings:
 )
 def test_each_line_behind_a_mark_is_valid_without_it(home, number):
     (home / "tls").mkdir()
-    (home / "tls/main.p12.password").write_text("secret")  # a secret is read with the file
+    for name in ("tls/main.p12.password", "lan.password", "berlin.password"):
+        (home / name).write_text("secret")  # a secret is read with the file
     lines = _written()
     key = _key(lines[number])
     others = [n for n in MARKED if _key(lines[n]) in _NAMES_OTHERS.get(key, ())]
