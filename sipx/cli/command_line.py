@@ -48,6 +48,8 @@ class CommandLine:
         self.plugin_commands: list[Listed] | None = None
         """The commands of plugins, once they were looked for."""
         self._registry: Registry | None = None
+        self._told: Path | None = None
+        """The configuration file that has been said."""
 
     # ------------------------------------------------------------ configuration
 
@@ -61,11 +63,12 @@ class CommandLine:
         return self._registry
 
     def config_path(self, *, aloud: bool = False) -> Path:
-        """The configuration file, said on stderr where nobody named it. Exit code 3 without."""
+        """The configuration file, said once on stderr where nobody named it. Exit code 3 without."""
         found = config_file.find(self.config)
         if found is None:
             raise Failed(config_file.not_found(), ExitCode.CONFIGURATION)
-        if aloud or found.by != "--config":
+        if (aloud or found.by != "--config") and self._told != found.path:
+            self._told = found.path
             self.say(f"using {found.path.absolute()}")
         return found.path
 
