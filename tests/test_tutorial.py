@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -213,6 +214,30 @@ def test_the_tutorial_works_from_its_first_step_to_its_last(tmp_path: Path) -> N
             reader.follow(step)
     finally:
         reader.close()
+
+
+@pytest.mark.interop
+def test_kamailio_takes_the_configuration_of_the_appendix(tmp_path: Path) -> None:
+    kamailio = shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")
+    if kamailio is None:
+        pytest.skip("kamailio is not installed (Debian: kamailio)")
+    text = PAGE.read_text(encoding="utf-8").partition("\n## Appendix")[2]
+    configuration, uacreg, version = re.findall(r"^```text\n(.*?)^```$", text, re.M | re.S)
+    (tmp_path / "uacreg").write_text(uacreg)
+    (tmp_path / "version").write_text(version)
+    file = tmp_path / "kamailio.cfg"
+    here = configuration.replace("10.2.0.20", "127.0.0.1")
+    file.write_text(here.replace("/etc/kamailio/db", str(tmp_path)))
+    done = subprocess.run(
+        [kamailio, "-c", "-f", str(file), "-w", str(tmp_path), "-Y", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    columns, row = uacreg.splitlines()
+    assert len(re.split(r"(?<!\\):", row)) == len(columns.split())
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class CommandLine:
         return self._registry
 
     def config_path(self, *, aloud: bool = False) -> Path:
-        """The configuration file, said once on stderr where nobody named it. Exit code 3 without."""
+        """The configuration file, said once on stderr if nobody named it. Exit code 3 without."""
         found = config_file.find(self.config)
         if found is None:
             raise Failed(config_file.not_found(), ExitCode.CONFIGURATION)

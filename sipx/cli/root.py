@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 COMMANDS: Final = {
     "demo": Place(
-        "sipx.cli.demo", "Show two domains that talk through a proxy, all on this machine."
+        "sipx.cli.demo", "Show two UC servers of one domain and a partner, all on this machine."
     ),
     "init": Place("sipx.cli.init", "Write a commented configuration file to begin with."),
     "check": Place("sipx.cli.check", "Look for what is wrong before a partner does."),
