@@ -375,7 +375,11 @@ def _in_dialog(request: Request) -> bool:
 
 
 def _silence(flow: Flow) -> Refuse:
-    """Who is banned gets no answer, and no connection (docs/trust.md, row 0)."""
-    if flow.reliable:
+    """Who is banned gets no answer, and no connection (docs/trust.md, row 0).
+
+    One that an account has proven itself on stays, and is silent: through an SBC or another proxy
+    many share a connection, and any of them could cut off all.
+    """
+    if flow.reliable and not flow.account:
         flow.close(BANNED)
     return Refuse(0, BANNED)

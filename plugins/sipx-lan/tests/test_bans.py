@@ -204,6 +204,26 @@ async def test_a_registered_connection_of_a_banned_source_stays(start_site, auto
     assert (await server.message()).status == 200
 
 
+async def test_who_shares_a_registered_connection_cannot_cut_it(
+    start_site, autojump_clock, client_of
+):
+    accounts = {
+        "berlin": {"password": "b", "users": ["anna"]},
+        "munich": {"password": "m", "users": ["max"]},
+    }
+    site = await start_site(ban_after=3, server=accounts)
+    server = site.client(user="berlin", password="b")
+    assert (await server.register()).status == 200
+    flow = site.flow_of(server)
+    other = client_of(server.agent, "munich", "wrong")
+    for _ in range(3):
+        await other.message(sender="sip:max@home.example")
+    with pytest.raises(NoAnswerError):
+        await other.message(sender="sip:max@home.example")
+    assert not flow.closed
+    assert (await server.message(sender="sip:anna@home.example")).status == 200
+
+
 async def test_wrong_credentials_that_answer_no_question_of_ours_count_for_nobody(
     start_site, autojump_clock
 ):
