@@ -13,7 +13,7 @@ from sipx_registrar.reading import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from sipx import Account, Binding, Proxy
+    from sipx import Account, Binding
     from sipx.sip import Request
     from sipx_registrar.config import RegistrarConfig
     from sipx_registrar.drafts import Draft
@@ -66,13 +66,12 @@ def has_numbers(account: Account) -> bool:
 
 
 class Ownership:
-    """Who holds a user now. ``is_down`` says of an account that its server is not there."""
+    """Who holds a user now. ``is_down`` says of an account that its server is not there, or that
+    there is no such account any more.
+    """
 
-    def __init__(
-        self, config: RegistrarConfig, proxy: Proxy, is_down: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, config: RegistrarConfig, is_down: Callable[[str], bool]) -> None:
         self._config = config
-        self._proxy = proxy
         self._is_down = is_down
 
     def kept(self, before: Sequence[Binding], account: Account) -> list[Binding]:
@@ -84,8 +83,7 @@ class Ownership:
         foreign = [each for each in before if each.owner != account.name]
         if not foreign or self._config.moved == "replace":
             return []
-        known = {each.name for each in self._proxy.accounts()}
-        live = [each for each in foreign if each.owner in known and not self._is_down(each.owner)]
+        live = [each for each in foreign if not self._is_down(each.owner)]
         if live and len(foreign) == len(before) and self._config.moved == "refuse":
             raise Refused(403, "another server has registered this user")
         return live
@@ -100,8 +98,7 @@ class Ownership:
         """Whether an account may take a binding away: its own, and what holds nobody."""
         if binding.owner == account.name:
             return True
-        known = {each.name for each in self._proxy.accounts()}
-        return binding.owner not in known or self._is_down(binding.owner)
+        return self._is_down(binding.owner)
 
 
 def _sip_uri(raw: bytes) -> SipUri | None:

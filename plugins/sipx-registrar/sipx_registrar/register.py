@@ -55,7 +55,7 @@ class Register:
     ) -> None:
         self._config = config
         self._proxy = proxy
-        self._ownership = Ownership(config, proxy, is_down)
+        self._ownership = Ownership(config, is_down)
         self._dated = (-1, b"")
         self._agents: dict[bytes, bytes] = {}
         """Each User-Agent once, however many clients have it."""

@@ -55,7 +55,7 @@ class FakeFlow:
         self.transport = transport
         self.address = address
         self.port = port
-        self.closed = False
+        self.closed = self.outbound = False
         self.account = account
         self.account_until = 0.0
         self.interface = SimpleNamespace(

@@ -80,6 +80,7 @@ def test_a_server_that_is_not_there_holds_nobody(moved, how):
     desk, paris = moving(moved)
     if how == "gone":
         desk.proxy.known.remove(desk.berlin)
+        desk.plugin.reloaded()
     else:
         desk.plugin.servers.is_down = lambda name: name == "berlin"
         desk.plugin.register._ownership._is_down = desk.plugin.servers.is_down
@@ -226,3 +227,16 @@ def test_who_comes_back_from_another_port_each_time_is_not_shut_out(to):
         contact = f"<sip:uc@10.0.0.11:{port}>"
         response = desk.register(to, contact, flow=flow, call_id=f"{port}@berlin")
         assert response.status == status
+
+
+def test_whose_a_binding_is_costs_nothing_that_grows_with_the_accounts():
+    desk, paris = moving("refuse")
+    asked = desk.proxy.accounts
+    times = []
+    desk.proxy.accounts = lambda: times.append(1) or asked()
+    desk.register(ALICE, PHONE, by=paris, call_id="paris")
+    times.clear()
+    contacts = ", ".join([CONTACT + ";expires=0"] * 100)
+    assert desk.register(ALICE, contacts, by=paris, call_id="paris").status == 200
+    assert desk.register(ALICE, PHONE, by=paris, call_id="paris").status == 403
+    assert times == []
