@@ -312,3 +312,13 @@ async def test_a_dialog_goes_on_over_the_next_connection(site, autojump_clock):
     await berlin.log_on()
     await subscription.refresh()
     assert berlin.got("SUBSCRIBE") == 2
+
+
+async def test_a_stop_of_the_proxy_service_is_no_loss_of_servers(site, autojump_clock, caplog):
+    berlin = site.server("berlin")
+    await berlin.log_on("alice")
+    caplog.clear()
+    await site.proxy.kernel.stop_proxy()
+    mine = [record for record in caplog.records if record.name == "sipx.plugin.registrar"]
+    assert berlin.state == "suspect"
+    assert [record for record in mine if record.levelname == "WARNING"] == []
