@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -39,6 +40,8 @@ TARGETS = (
     "sipx-sqlite=" + SIPX + " --store sqlite",
     "sipx-memory=" + SIPX + " --store memory",
 )
+STARTS = 3
+READ = re.compile(r"registrations read .*?; ([\d.]+) s")
 FEW = 100
 """Look-ups among this many are the other column."""
 
@@ -146,29 +149,37 @@ def rate(args: argparse.Namespace, work: Path) -> bool:
 
 
 def started(target: Target) -> float:
-    """Start it; the seconds until it listens."""
+    """Start it anew; the seconds until it listens."""
+    target.stop()
     begin = time.perf_counter()
     target.start("tcp")
     return time.perf_counter() - begin
 
 
+def seconds_to_read(target: Target) -> float:
+    """What it says itself about reading its store, in its log."""
+    said = READ.findall(target.log.read_text(errors="replace"))
+    return float(said[-1]) if said else 0.0
+
+
 def bindings(args: argparse.Namespace, work: Path) -> bool:
     shared = settings(args)
-    empty = Target(f"empty={SIPX} --state {{work}}", shared, 0, work)
-    full = Target(f"full={SIPX} --state {{work}}", shared, 1, work)
+    command = f"{SIPX} --state {{work}} --log-level info"
+    empty = Target(f"empty={command}", shared, 0, work)
+    full = Target(f"full={command}", shared, 1, work)
     try:
-        base_start, base_memory = started(empty), pss_kib(empty.pids())
-        empty.stop()
         started(full)
         registrant = Registrant((full.ip, full.port), credentials=False)
         run = registrant.run(range(args.count), args.count)
         filled = pss_kib(full.pids())
         full.stop()
         registrant.close()
-        again_start, again_memory = started(full), pss_kib(full.pids())
+        starts = [(started(empty), started(full), seconds_to_read(full)) for _ in range(STARTS)]
+        base_memory, again_memory = pss_kib(empty.pids()), pss_kib(full.pids())
     finally:
         empty.stop()
         full.stop()
+    base_start, again_start, reading = (statistics.median(one) for one in zip(*starts, strict=True))
     store = sum(file.stat().st_size for file in full.work.rglob("registrations*"))
     each = 1024 / args.count
     few, many = look_up(FEW), look_up(args.count)
@@ -180,8 +191,8 @@ def bindings(args: argparse.Namespace, work: Path) -> bool:
         "memory, started again": f"{again_memory / 1024:.1f} MiB: "
         f"{(again_memory - base_memory) * each:.0f} bytes each",
         "store": f"{store / 2**20:.1f} MiB: {store / args.count:.0f} bytes each",
-        "start": f"{again_start:.2f} s, empty {base_start:.2f} s: "
-        f"{(again_start - base_start) / args.count * 1e6:.1f} us each",
+        "start": f"{again_start:.2f} s, empty {base_start:.2f} s; {reading:.1f} s of it reading "
+        f"(medians of {STARTS})",
         "look-up": f"{many:.2f} us among {args.count}, {few:.2f} us among {FEW}",
     }.items():
         print(f"{name:<22} {value}")
