@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sipx import SenderKind, harmless
@@ -20,12 +21,22 @@ MANY: Final = 100
 """Wrong attempts with one user name within failure_window that are worth a line in the log."""
 
 
+@dataclass(slots=True)
+class Totals:
+    """Since the start of the process: logons, wrong credentials, bans."""
+
+    accepted: int = 0
+    wrong: int = 0
+    bans: int = 0
+
+
 class Observer:
-    """Tells. No password, nonce or digest reaches it."""
+    """Tells, and counts. No password, nonce or digest reaches it."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._report = proxy.report
         self._log = proxy.log
+        self.totals = Totals()
 
     def logged_on(self, account: Account, flow: Flow, how: str, before: Sequence[Logon]) -> None:
         """An account has proven itself; ``before`` are the flows that it has already.
@@ -33,6 +44,7 @@ class Observer:
         A server at two addresses may be two servers with one account; users have several devices.
         """
         name = account.name
+        self.totals.accepted += 1
         others = dict.fromkeys(logon.flow.address for logon in before)
         elsewhere = tuple(address for address in others if address != flow.address)
         self._report(LoggedOn(name, flow.address, flow.name, how, elsewhere))
@@ -61,6 +73,7 @@ class Observer:
     def failed(self, user: bytes, address: str, failed: Failed) -> None:
         """Wrong credentials. One line for each ban, in a form that other programs can read."""
         shown = str(harmless(user[:LONGEST_USER]))
+        self.totals.wrong += 1
         self._report(LogonRefused(shown, address, failed.in_a_row))
         # An operator who mistyped a password has to find out which; the ban bounds these lines.
         self._log.info(
@@ -72,6 +85,7 @@ class Observer:
         if not failed.banned:
             return
         source = source_of(address)
+        self.totals.bans += 1
         self._report(SourceBanned(source, failed.banned, failed.failures))
         whole = "" if source == address else f" (all of {source})"
         self._log.warning(

@@ -70,6 +70,7 @@ class Lan:
     def take_over(self, old: Lan) -> None:
         """Logons, bans and challenges hold on through a reload."""
         self.judge.take_over(old.judge)
+        self._observer.totals = old._observer.totals
 
     @hookimpl
     def reloaded(self) -> None:
@@ -152,11 +153,12 @@ class Lan:
 
     @hookimpl
     def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
-        """``sipx status`` shows the accounts, and who is banned."""
-        from sipx_lan.state import account_states, ban_states
+        """``sipx status`` shows the accounts, how often who logged on, and who is banned."""
+        from sipx_lan.state import LogonTotals, account_states, ban_states
 
         return {
             "accounts": account_states(self.judge, self._proxy, most=SHOWN),
+            "logons": LogonTotals.of(self._observer.totals),
             "bans": ban_states(self.judge.bans, self._proxy),
         }
 

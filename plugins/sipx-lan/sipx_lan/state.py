@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sipx_lan.entries import Entry
     from sipx_lan.judge import Judge
     from sipx_lan.logons import Logon
+    from sipx_lan.observer import Totals
 
 _KINDS = {
     SenderKind.UC_SERVER: "server",
@@ -44,6 +45,24 @@ class AccountState(BaseModel):
     """Whether a registration of it is alive."""
     trouble: str
     """What does not work with it now, "" if nothing is known."""
+
+
+class LogonTotals(BaseModel):
+    """What came of logons since the start of the process."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    accepted: int
+    """Accounts that have proven themselves on a flow."""
+    wrong: int
+    """Credentials that were wrong."""
+    bans: int
+    """Sources that were banned for that."""
+
+    @classmethod
+    def of(cls, totals: Totals) -> LogonTotals:
+        """The counts as they are now."""
+        return cls(accepted=totals.accepted, wrong=totals.wrong, bans=totals.bans)
 
 
 class BanState(BaseModel):

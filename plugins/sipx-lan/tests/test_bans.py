@@ -180,6 +180,8 @@ async def test_brute_force_is_asked_refused_and_then_not_answered(
     assert found == [407, 407, 403, 403, 403, 0, 0]
     [event] = site.events(SourceBanned)
     assert (event.source, event.seconds, event.failures) == (source, 150.0, 5)
+    counts = site.proxy.plugin("lan").status_sections()["logons"]
+    assert (counts.wrong, counts.bans) == (5, 1)
     # Also with the right password, and as any user; others are not concerned.
     with pytest.raises(NoAnswerError):
         await attacker.message()

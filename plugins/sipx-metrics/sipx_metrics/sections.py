@@ -1,4 +1,4 @@
-"""What the status says of UC servers, registrations and bans: the parts that other plugins show.
+"""What the status says of UC servers, registrations and logons: the parts other plugins show.
 
 They are read as they stand in the status, by their titles, and not from the plugins: whoever shows
 the same can take their place. What is not shown, or looks otherwise, has no samples.
@@ -60,11 +60,11 @@ def server_counts(key: str) -> Any:
     return read
 
 
-def registrations(key: str) -> Any:
-    """A reader of one of the numbers of the registrar."""
+def number_of(section: str, key: str) -> Any:
+    """A reader of one of the numbers of a section."""
 
     def read(status: ProxyStatus) -> Samples:
-        shown = status.sections.get("registrations")
+        shown = status.sections.get(section)
         if isinstance(shown, dict) and isinstance(number := shown.get(key), int):
             yield (), number
 

@@ -37,8 +37,8 @@ def test_numbers_of_servers_are_read():
 
 def test_registrations_and_bans_are_counted():
     found = status(registrations={"users": 3, "registrations": 4}, bans=[{}, {}])
-    assert list(sections.registrations("users")(found)) == [((), 3)]
-    assert list(sections.registrations("registrations")(found)) == [((), 4)]
+    assert list(sections.number_of("registrations", "users")(found)) == [((), 3)]
+    assert list(sections.number_of("registrations", "registrations")(found)) == [((), 4)]
     assert list(sections.banned(found)) == [((), 2)]
 
 
@@ -56,7 +56,7 @@ def test_what_looks_otherwise_has_no_samples(shown):
         sections.server_users,
         sections.server_shares,
         sections.server_counts("pings"),
-        sections.registrations("users"),
+        sections.number_of("registrations", "users"),
         sections.banned,
     ):
         assert list(read(found)) == []
@@ -82,6 +82,9 @@ async def test_the_real_plugins_show_what_is_read(sipx_proxy, autojump_clock):
         "sipx_server_failures_total",
         "sipx_registered_users",
         "sipx_registrations",
+        "sipx_logons_total",
+        "sipx_wrong_credentials_total",
+        "sipx_bans_total",
         "sipx_sources_banned",
     ):
         assert found[name] == 0, name
