@@ -110,6 +110,15 @@ class AccountTable:
             del self._at[next(iter(self._at))]
         return found
 
+    def shared_addresses(self) -> list[str]:
+        """The addresses of the servers that the shared account stands for."""
+        return [name.rpartition("@")[2] for name in self._at]
+
+    def remember(self, address: str) -> None:
+        """A server at this address had logged on with the shared account, if it still may."""
+        if self.shared is not None and self.shared.comes_from(address):
+            self.at(self.shared, address)
+
     def adopt(self, other: AccountTable) -> None:
         """The servers of the shared account stay known as long as the same proves it."""
         mine, theirs = self.shared, other.shared

@@ -23,6 +23,7 @@ from sipx import (
 from sipx_lan.config import NAME, LanConfig
 from sipx_lan.judge import Judge
 from sipx_lan.observer import Observer
+from sipx_lan.shared import SharedServers
 from sipx_lan.user_files import UserFiles
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 SWEEP: Final = 5.0
 """Seconds between two looks at bans that end and at files that change."""
+
+CLOSING: Final = 2.0
+"""Seconds that are given to a last write."""
 
 SHOWN: Final = 100
 """Accounts that the status shows at most; ``sipx lan show`` shows all."""
@@ -51,6 +55,7 @@ class Lan:
         self._observer = Observer(proxy)
         self.judge = Judge(config, proxy, self._observer)
         self._files = UserFiles(self.judge.table, proxy)
+        self._shared = SharedServers(self.judge.table, proxy)
 
     # ------------------------------------------------------------ start and reload
 
@@ -95,15 +100,19 @@ class Lan:
                 for source in self.judge.bans.ended(self._proxy.now()):
                     self._observer.ban_ended(source, "its time is over")
                 self._files.look()
+                await self._shared.keep()
                 await trio.sleep(SWEEP)
         finally:
             self._files.forget_troubles()
+            with trio.move_on_after(CLOSING, shield=True):
+                await self._shared.keep()
 
     # ------------------------------------------------------------ who there is
 
     @hookimpl
     def accounts(self) -> Iterable[Account]:
         """Everybody who may log on; of the shared user each server that has."""
+        self._shared.load()
         return [entry.account for entry in self.judge.table]
 
     @hookimpl
