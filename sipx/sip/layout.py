@@ -26,6 +26,7 @@ class Layout:
         "call_id",
         "complete",
         "content_length",
+        "credentials",
         "cseq",
         "from_",
         "ids",
@@ -67,6 +68,8 @@ class Layout:
         self.max_breadth = self.find(names.MAX_BREADTH)
         self.border = not names.BORDER.isdisjoint(ids)
         """Whether a header stands here that does not cross a border of trust."""
+        self.credentials = not names.CREDENTIALS.isdisjoint(ids)
+        """Whether there are credentials (RFC 3261 §22), for whomever."""
         self._without_top_via: Layout | None = None
 
     def find(self, header: int) -> int:

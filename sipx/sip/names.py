@@ -119,6 +119,9 @@ BORDER: Final = frozenset(
 
 _FOREIGN_TRUST: Final = (b"ms-asserted-", b"ms-user-logon-data", b"p-charging-", b"x-sipx-")
 
+CREDENTIALS: Final = frozenset((AUTHORIZATION, PROXY_AUTHORIZATION))
+"""Ids of the headers that hold them (RFC 3261 §22)."""
+
 SINGLETONS: Final[tuple[int, ...]] = (FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS)
 """Headers of which a second one, even an equal one, makes a message invalid."""
 

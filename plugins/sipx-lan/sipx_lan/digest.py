@@ -138,7 +138,7 @@ class DigestServer:
 
     def consume(self, request: Request) -> None:
         """RFC 3261 §22.3: credentials for our realm end here; those of others go on untouched."""
-        if not _values(request):
+        if not request.layout.credentials:
             return
         for i in range(len(request.lines) - 1, -1, -1):
             name, _, value = request.lines[i].partition(b":")
@@ -168,9 +168,9 @@ def _source(flow: Flow) -> bytes:
 
 def _values(request: Request) -> list[bytes]:
     """Credentials of either kind: clients are not agreed on which header a registrar gets."""
+    if not request.layout.credentials:
+        return []
     proxy = request.get_all(b"Proxy-Authorization")
     own = request.get_all(b"Authorization")
-    if not (proxy or own):
-        return []
     first, second = (own, proxy) if request.method == b"REGISTER" else (proxy, own)
     return first[:LOOKED_AT] + second[:LOOKED_AT]
