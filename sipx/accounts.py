@@ -44,8 +44,14 @@ class UserSet:
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self.replace(patterns)
 
-    def replace(self, patterns: Iterable[str]) -> None:
-        """These are the users from now on. Raises ValueError, and then nothing has changed."""
+    def replace(self, patterns: Iterable[str] | UserSet) -> None:
+        """These are the users from now on. Raises ValueError, and then nothing has changed.
+
+        Another UserSet costs nothing: that of a long list can be made in a thread.
+        """
+        if isinstance(patterns, UserSet):
+            vars(self).update(vars(patterns))
+            return
         exact: set[bytes] = set()
         alternatives: list[str] = []
         kept = tuple(dict.fromkeys(pattern.strip().lower() for pattern in patterns))
@@ -85,8 +91,10 @@ class UserSet:
 
     def pattern_of(self, aor: bytes) -> str:
         """The pattern that covers an address-of-record, for people; "" where none does."""
+        user = aor.rpartition(b"@")[0]
+        names = {aor} if b"@" in user else {aor, user}
         for pattern in self.patterns:
-            if aor in UserSet((pattern,)):
+            if pattern.encode() in names or ("*" in pattern and aor in UserSet((pattern,))):
                 return pattern
         return ""
 

@@ -72,6 +72,17 @@ def test_a_list_that_is_replaced_is_seen_by_all_who_hold_it_and_a_bad_one_is_not
     assert users.names == {b"bob", b"carol@a.example"}
 
 
+def test_a_set_is_replaced_by_another_one() -> None:
+    users = UserSet(["old", "o*"])
+    users.replace(UserSet(["bob", "*.berlin"]))
+    assert users.patterns == ("bob", "*.berlin")
+    for aor, among in ((b"bob@a", True), (b"x.berlin@a", True), (b"old@a", False)):
+        assert (aor in users) is among
+    assert users.pattern_of(b"x.berlin@a") == "*.berlin"
+    assert users.pattern_of(b"bob@a") == "bob"
+    assert users.pattern_of(b"old@a") == ""
+
+
 def test_an_escaped_at_sign_borrows_no_name_of_another_domain() -> None:
     users = UserSet(["alice@a.example", "bob"])
     assert address_of_record(SipUri.parse(b"sip:alice%40a.example@b.example")) not in users

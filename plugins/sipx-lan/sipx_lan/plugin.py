@@ -99,7 +99,7 @@ class Lan:
             while True:
                 for source in self.judge.bans.ended(self._proxy.now()):
                     self._observer.ban_ended(source, "its time is over")
-                self._files.look()
+                await self._files.look()
                 await self._shared.keep()
                 await trio.sleep(SWEEP)
         finally:

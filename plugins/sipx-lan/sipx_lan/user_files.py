@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import trio
+
+from sipx import UserSet
 from sipx_lan.values import read_users
 
 if TYPE_CHECKING:
@@ -12,7 +15,9 @@ if TYPE_CHECKING:
     from sipx import Proxy
     from sipx_lan.accounts import AccountTable
 
-TROUBLE = "users"
+LONG: Final = 65_536
+"""Bytes of a file above which nobody is to wait until it has been read."""
+TROUBLE: Final = "users"
 """What their troubles are called."""
 _Mark = tuple[int, int, int]
 
@@ -31,9 +36,9 @@ class UserFiles:
         }
         self._troubled: set[str] = set()
 
-    def look(self) -> None:
-        """Read the files that are not what they were."""
-        for entry in self._table.entries.values():
+    async def look(self) -> None:
+        """Read the files that are not what they were, long ones in a thread."""
+        for entry in tuple(self._table.entries.values()):
             path, users = entry.users_path, entry.account.users
             if path is None or users is None:
                 continue
@@ -42,7 +47,9 @@ class UserFiles:
                 continue
             self._seen[entry.name] = mark
             try:
-                users.replace(read_users(path))
+                long = mark is not None and mark[1] > LONG
+                found = await trio.to_thread.run_sync(_users, path) if long else _users(path)
+                users.replace(found)
             except OSError as error:
                 self._note(
                     entry.name,
@@ -67,6 +74,11 @@ class UserFiles:
             self._troubled.add(name)
         else:
             self._troubled.discard(name)
+
+
+def _users(path: Path) -> UserSet:
+    """Raises OSError and ValueError."""
+    return UserSet(read_users(path))
 
 
 def _mark(path: Path | None) -> _Mark | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 import trio
-from sipx_lan import LoggedOff
+from sipx_lan import LoggedOff, user_files
 from sipx_lan.control import Unban
 
 from sipx import Caller, ControlError
@@ -155,6 +156,25 @@ async def test_a_file_of_users_is_read_again_when_it_changes(start_site, autojum
     await trio.sleep(6)
     assert await may("carl")
     assert proxy.trouble("users", "berlin") == ""
+
+
+async def test_a_long_file_is_read_where_nobody_waits_for_it(start_site, tmp_path, monkeypatch):
+    path = tmp_path / "berlin.users"
+    path.write_text("anna\n")
+    site = await start_site(server={"berlin": {"password": "b", "users": {"file": str(path)}}})
+    plugin = site.proxy.plugin("lan")
+    [account] = [a for a in plugin.accounts() if a.name == "berlin"]
+    threads = []
+    read = user_files.read_users
+    monkeypatch.setattr(
+        user_files, "read_users", lambda path: threads.append(threading.get_ident()) or read(path)
+    )
+    for text, elsewhere in (("bert\n", False), ("".join(f"u{n}\n" for n in range(20_000)), True)):
+        path.write_text(text)
+        await plugin._files.look()
+        assert account.may_serve(text.split()[-1].encode() + b"@home.example")
+        assert (threads[-1] != threading.get_ident()) is elsewhere
+    assert not account.may_serve(b"anna@home.example")
 
 
 # ---------------------------------------------------------------- what is shown
