@@ -201,7 +201,8 @@ class Server:
         if all(way.flow is not flow for way in self.ways):
             until = self._until if self.hop is None else inf
             self.ways.insert(0, Way(flow, self._target(flow=flow), self.wall(), until))
-        self._has_a_way(f"connected to {flow.address} port {flow.port}", now)
+        if not self.rules.pings:
+            self._has_a_way(f"connected to {flow.address} port {flow.port}", now)
 
     def logged_off(self, flow: Flow, now: float) -> None:
         """The server itself took back its registration over a flow, which nobody else uses."""
@@ -266,8 +267,8 @@ class Server:
             self._is_up(why, now)
 
     def _without_a_way(self, why: str, now: float) -> None:
-        self.lost_at = now
-        self.vain = 0
+        if self.lost_at is None:
+            self.lost_at, self.vain = now, 0
         if self.health is Health.UP:
             self.misses = self.goods = 0
             self._become(Health.SUSPECT, why)
@@ -291,8 +292,9 @@ class Server:
         """Suspect no more at once; but one that was down has to show ``up_after`` signs."""
         self.misses = 0
         self.goods += 1
-        lost = self.lost_at is not None
-        if self.health is Health.UP or lost or now < self.quiet_until:
+        if self.ways:
+            self.lost_at, self.vain = None, 0
+        if self.health is Health.UP or self.lost_at is not None or now < self.quiet_until:
             return
         if not self._was_down or self.goods >= self.rules.up_after:
             self._is_up(why, now)

@@ -325,6 +325,7 @@ class Servers:
             flow = cast("Flow", branch.flow)
             if not flow.closed:
                 self.connected(server, flow)
+                server.heard(self.proxy.now())
 
     def connected(self, server: Server, flow: Flow) -> None:
         """There is a connection to a server that it did not open itself."""

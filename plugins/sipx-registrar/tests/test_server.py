@@ -390,3 +390,26 @@ def test_over_tls_it_is_dialled_only_if_it_can_prove_who_it_is():
     case.server.meet(account, None)
     case.loses(case.logs_on(case.flow(transport="tls"), contact=contact))
     assert case.server.way().partner is account.partner
+
+
+def test_a_connection_to_nobody_is_no_sign_of_life():
+    """By UDP one can be opened to a port that nobody listens on; the next datagram tells."""
+    case = Case()
+    first = case.flow()
+    case.logs_on(first)
+    case.loses(first)
+    assert case.server.state == "suspect"
+    for _ in range(4):
+        flow = case.flow()
+        case.server.connected(flow, case.now)
+        assert case.server.state == "suspect"
+        case.after(1)
+        case.loses(flow)
+    case.after(2)
+    assert case.server.state == "down"
+    flow = case.flow()
+    case.server.connected(flow, case.now)
+    assert case.server.state == "down"
+    for _ in range(case.server.rules.up_after):
+        case.answers()
+    assert case.server.state == "up"
