@@ -5,8 +5,8 @@ clock of people only dates what is shown.
 
     never seen --logged on, or a ping answered--> up
     up ------- connection lost, a ping missed, 503 -------> suspect
-    suspect -- a way again, a ping answered --------------> up
-    suspect -- 5 s without a way, two vain connections,
+    suspect -- logged on again, a ping or request answered -> up
+    suspect -- 5 s without a way or an answer, two vain connections,
                down_after pings missed, logged off -------> down
     down ----- logged on again ---------------------------> suspect, then by pings
     down ----- up_after pings answered -------------------> up, its share grows over slow_start
