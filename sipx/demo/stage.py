@@ -48,7 +48,7 @@ _CONFIGURATION: Final = """\
 # this machine.
 config_version = 1
 domains = ["{home}"]
-plugins = ["tcp", "tls", "static-routes", "lan", "registrar"]
+plugins = ["tcp", "tls", "lan", "registrar", "static-routes"]
 
 [lan]                                         # where our own UC servers log on
 bind = "{address}"
