@@ -30,6 +30,7 @@ from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram
 from sipx.sip.uri import cached_uri
+from sipx.state import state_directory
 from sipx.tls import TlsError
 from sipx.trust import SenderKind
 
@@ -156,7 +157,11 @@ class DryRun:
     @classmethod
     @contextmanager
     def of(cls, settings: Settings, registry: Registry) -> Iterator[DryRun]:
-        """Make it. Raises PluginError and StartError. Its state directory is a temporary one."""
+        """Make it. Raises PluginError and StartError.
+
+        It keeps its own state in a temporary directory; plugins see theirs as it is, and it is
+        not made for them.
+        """
         with tempfile.TemporaryDirectory(prefix="sipx-dry-") as directory:
             service = settings.kernel.service.model_copy(update={"state_dir": Path(directory)})
             config = settings.kernel.model_copy(update={"service": service})
@@ -172,6 +177,8 @@ class DryRun:
                     interface.bound((interface.listen_address, port))
             kernel.interfaces.refresh()
             kernel.transactions.own_sent_by = kernel.interfaces.own_sent_by
+            kernel.state_directory = state_directory(settings.kernel.service.state_dir)
+            kernel.makes_directories = False
             made = cls(kernel)
             made._runs = False
             yield made

@@ -65,7 +65,8 @@ class PluginHandle:
     def state_dir(self) -> Path:
         """A directory of this plugin's own. Raises OSError when it cannot be made."""
         directory = self._kernel.state_directory / "plugins" / self._name
-        directory.mkdir(parents=True, exist_ok=True)
+        if self._kernel.makes_directories:
+            directory.mkdir(parents=True, exist_ok=True)
         return directory
 
     def now(self) -> float:

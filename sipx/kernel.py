@@ -91,6 +91,8 @@ class Kernel:
         self.forgive = forgive
         limits = self.config.limits
         self.state_directory = state_directory(self.config.service.state_dir)
+        self.makes_directories = True
+        """Whether plugins find their directory made; who is only asked changes nothing there."""
         self.domains = frozenset(domain.encode() for domain in self.config.domains)
         self.timers = Timers()
         self.transactions = Transactions(

@@ -197,12 +197,11 @@ async def test_only_interfaces_that_are_switched_on_are_there(dry):
     assert dry.plugin("tcp") is None
 
 
-def test_nothing_is_left_behind(registry, tmp_path, monkeypatch):
-    monkeypatch.setattr("sipx.state.state_directory", lambda configured: configured)
+def test_plugins_see_their_state_and_nothing_is_left_behind(registry, tmp_path):
     state = tmp_path / "state"
     text = _config() + f'[service]\nstate_dir = "{state}"\n'
     settings = check(Document.from_text(text), registry)
-    with DryRun.of(settings, registry):
-        pass
+    with DryRun.of(settings, registry) as made:
+        assert made.plugin("lab").proxy.state_dir == state / "plugins" / "lab"
     assert not state.exists()
     assert isinstance(settings.path, Path)

@@ -50,10 +50,15 @@ def _file(proxy: Proxy) -> Iterator[Finding]:
         yield _not_writable(error.strerror or str(error))
         return
     path = directory / FILE
-    if not os.access(directory, os.W_OK | os.X_OK) or (
+    there = directory
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        yield _not_writable(f"{there} is no directory")
+    elif not os.access(there, os.W_OK | os.X_OK) or (
         path.exists() and not os.access(path, os.R_OK | os.W_OK)
     ):
-        yield _not_writable(f"{directory} is not writable for this account")
+        yield _not_writable(f"{there} is not writable for this account")
     for damaged in sorted(directory.glob(f"{FILE}.damaged-*[0-9]")):
         yield Finding(
             "SIPX-G003",

@@ -36,7 +36,7 @@ def findings(servers: Servers) -> Iterator[Finding]:
             yield Finding(
                 "SIPX-U004",
                 Severity.WARNING,
-                f"the UC server {server.name} is kept in {order.value} by the operator",
+                f"UC server {server.name} is out of service, as you said ({order.value})",
                 f"`sipx servers resume {server.name}` ends that",
             )
     if there and not servers.config.ping_interval:

@@ -142,7 +142,12 @@ def test_memory_forgets(tmp_path):
 
 
 def test_a_directory_that_cannot_be_written(tmp_path):
-    assert found(tmp_path / "not-there") == ["SIPX-G002"]
+    (tmp_path / "file").touch()
+    assert found(tmp_path / "file" / "below") == ["SIPX-G002"]
+
+
+def test_a_directory_that_is_yet_to_be_made(tmp_path):
+    assert found(tmp_path / "not-there") == []
 
 
 def test_a_directory_that_cannot_be_made():
