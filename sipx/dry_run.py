@@ -26,6 +26,7 @@ from sipx.interfaces import host_port
 from sipx.kernel import Kernel
 from sipx.paths import NoHop
 from sipx.plugin import Accept, Later, Refuse, Sender
+from sipx.reasons import ASKED, Refusal
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram
@@ -335,7 +336,8 @@ class DryRun:
             core.admission.check_relay(request, sender)
             why = f"{sender.name} is accepted as {sender.kind.value}"
         except Refused as refusal:
-            status, why, sender = refusal.status, refusal.why or "refused", None
+            asked = ASKED if refusal.reason is Refusal.CHALLENGED else "refused"
+            status, why, sender = refusal.status, refusal.why or asked, None
         except RemoteError as refusal:
             status, why, sender = refusal.status, refusal.reason, None
         return Arrival(interface.name, interface.protocol, status, why, sender, known, flow)

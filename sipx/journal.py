@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sipx.events import Direction, Fault, TransactionRecord
 from sipx.logs import TRACE, about
-from sipx.reasons import METHODS, OTHER_METHOD, Drop, Refusal, TurnedAway
+from sipx.reasons import ASKED, METHODS, OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Journal:
     ) -> None:
         """A request was refused for a reason an administrator may ask about."""
         self.refused_for[reason] += 1
+        if reason is Refusal.CHALLENGED:
+            why = why or ASKED
         self.refusals[why or str(status)] += 1
         if len(self.refusals) > MOST_WORDS:
             self.refusals.clear()

@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+ASKED: Final = "asked to log on"
+"""What a challenge is in words."""
+
 
 class Refusal(StrEnum):
     """Why a request was refused by this proxy."""

@@ -105,7 +105,7 @@ async def test_without_a_source_the_sender_is_one_of_ours(dry):
     ("address", "status", "why"),
     [
         ("127.0.0.2", 0, "lab is accepted as partner"),
-        ("127.0.0.3", 407, "refused"),
+        ("127.0.0.3", 407, "asked to log on"),
         ("127.0.0.4", 403, "banned"),
         ("127.0.0.5", 0, "lab is accepted as partner"),
         ("127.0.0.7", 500, "refused"),
