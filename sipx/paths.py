@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -255,7 +256,8 @@ class Paths:
                 # The other end is not who it has to be, or does not want us: no gateway.
                 attempt.failure = (502, str(error))
             else:
-                why = error.strerror or str(error)
+                # trio's own text repeats the address, as Python writes it
+                why = os.strerror(error.errno) if error.errno else str(error)
                 attempt.failure = (503, f"{hop.address} port {hop.port}: {why}")
             self._told(partner, attempt.failure[1])
             raise NoHop(*attempt.failure) from error
