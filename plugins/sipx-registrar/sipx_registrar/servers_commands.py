@@ -114,7 +114,8 @@ def _command(line: CommandLine, method: str, name: str, said: str) -> None:
 
     with line.control() as client:
         found = client.call(method, ServerParams(name=name), ServerState)
-    line.result(found.model_dump(mode="json"), f"{found.name} {said}; it is {found.state}")
+    state = "in maintenance" if found.state == "maintenance" else found.state
+    line.result(found.model_dump(mode="json"), f"{found.name} {said}; it is {state}")
 
 
 # ---------------------------------------------------------------- showing
