@@ -22,14 +22,14 @@ def findings(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
     listeners = list(config.listeners(kernel))
     if config.user is None and not accounts:
         yield Finding(
-            "SIPX-L001",
+            "SIPX-A001",
             Severity.WARNING,
             "nobody can log on: [lan] has no user, and there is no [lan.server.NAME]",
             "sipx lan set --user NAME --password-file FILE, or sipx lan add NAME",
         )
     elif not listeners:
         yield Finding(
-            "SIPX-L002",
+            "SIPX-A002",
             Severity.FAILURE,
             "no enabled interface is on the LAN side, so nobody can log on",
             f'bind = "..." in [{NAME}], or role = "lan" in an [interface.NAME]',
@@ -47,7 +47,7 @@ def _passwordless(config: LanConfig) -> Iterator[Finding]:
     if config.user is not None and config.password is None:
         where = ", ".join(config.addresses) or "any private address"
         yield Finding(
-            "SIPX-L003",
+            "SIPX-A003",
             Severity.WARNING,
             f"the user {config.user} needs no password: whoever is at {where} is a UC server",
             remedy,
@@ -56,7 +56,7 @@ def _passwordless(config: LanConfig) -> Iterator[Finding]:
         if server.password is None and not config.has_partner(server):
             where = ", ".join(server.addresses) or "any private address"
             yield Finding(
-                "SIPX-L003",
+                "SIPX-A003",
                 Severity.WARNING,
                 f"the account {name} needs no password: whoever is at {where} is it",
                 remedy,
@@ -74,7 +74,7 @@ def _md5(config: LanConfig) -> Iterator[Finding]:
         may.insert(0, f"the shared user {config.user}")
     if may:
         yield Finding(
-            "SIPX-L004",
+            "SIPX-A004",
             Severity.WARNING,
             f"MD5 is allowed for {', '.join(may)}: who reads a logon can try passwords fast",
             "allow_md5 = false as soon as the clients know SHA-256 (RFC 8760)",
@@ -87,7 +87,7 @@ def _in_clear(config: LanConfig, listeners: list[tuple[str, str, str]]) -> Itera
         if protocol in _CLEAR and not is_private(bind):
             at = "every address" if bind == "*" else bind
             yield Finding(
-                "SIPX-L005",
+                "SIPX-A005",
                 Severity.WARNING,
                 f"accounts log on at {where} over {protocol} at {at}: who is on the way reads and "
                 "changes what they send",
@@ -105,7 +105,7 @@ def _same_users(accounts: dict[str, ServerConfig]) -> Iterator[Finding]:
                 continue
             if owner.setdefault(written, name) != name:
                 yield Finding(
-                    "SIPX-L006",
+                    "SIPX-A006",
                     Severity.WARNING,
                     f"the user {pattern} is one of {owner[written]} and of {name}",
                     "name each user for one account, or both accounts by one pattern",
@@ -117,7 +117,7 @@ def _certificates(config: LanConfig, listeners: list[tuple[str, str, str]]) -> I
     only_mutual = mutual and all(protocol == "mtls" for _, _, protocol in listeners)
     if only_mutual and config.user is not None:
         yield Finding(
-            "SIPX-L008",
+            "SIPX-A008",
             Severity.FAILURE,
             f"the shared user {config.user} has no certificate, and every LAN interface speaks "
             "mtls",
@@ -128,7 +128,7 @@ def _certificates(config: LanConfig, listeners: list[tuple[str, str, str]]) -> I
             continue
         if server.has_certificate and not mutual and server.server is None:
             yield Finding(
-                "SIPX-L007",
+                "SIPX-A007",
                 Severity.FAILURE,
                 f"the account {name} proves itself with a certificate, and no LAN interface "
                 "speaks mtls",
@@ -136,7 +136,7 @@ def _certificates(config: LanConfig, listeners: list[tuple[str, str, str]]) -> I
             )
         if only_mutual and not config.has_partner(server):
             yield Finding(
-                "SIPX-L008",
+                "SIPX-A008",
                 Severity.FAILURE,
                 f"the account {name} has no certificate, and every LAN interface speaks mtls",
                 "certificate = the name that its certificate proves, or another interface",
@@ -151,7 +151,7 @@ def _dialled(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
         protocol = config.protocol_to(server)
         if server.server is not None and protocol not in spoken:
             yield Finding(
-                "SIPX-L009",
+                "SIPX-A009",
                 Severity.FAILURE,
                 f"the account {name} is to be connected to over {protocol}, and no enabled "
                 "interface speaks that",

@@ -36,25 +36,25 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("text", "code", "severity", "said"),
     [
-        ('bind = "10.0.0.1"', "SIPX-L001", Severity.WARNING, "nobody can log on"),
-        ('user = "u"\npassword = "x"', "SIPX-L002", Severity.FAILURE, "on the LAN side"),
-        ('bind = "10.0.0.1"\nuser = "u"', "SIPX-L003", Severity.WARNING, "any private address"),
+        ('bind = "10.0.0.1"', "SIPX-A001", Severity.WARNING, "nobody can log on"),
+        ('user = "u"\npassword = "x"', "SIPX-A002", Severity.FAILURE, "on the LAN side"),
+        ('bind = "10.0.0.1"\nuser = "u"', "SIPX-A003", Severity.WARNING, "any private address"),
         (
             GOOD + '[lan.server.a]\naddresses = "10.0.0.7"',
-            "SIPX-L003",
+            "SIPX-A003",
             Severity.WARNING,
             "whoever is at 10.0.0.7/32 is it",
         ),
-        (GOOD + "allow_md5 = true", "SIPX-L004", Severity.WARNING, "for the shared user u"),
+        (GOOD + "allow_md5 = true", "SIPX-A004", Severity.WARNING, "for the shared user u"),
         (
             GOOD + '[lan.server.a]\npassword = "x"\nallow_md5 = true',
-            "SIPX-L004",
+            "SIPX-A004",
             Severity.WARNING,
             "MD5 is allowed for a:",
         ),
         (
             GOOD.replace("10.0.0.1", "*"),
-            "SIPX-L005",
+            "SIPX-A005",
             Severity.WARNING,
             "at lan over tcp at every address",
         ),
@@ -62,31 +62,31 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path):
             GOOD
             + '[lan.server.a]\npassword = "x"\nusers = ["Anna", "*.a"]\n'
             + '[lan.server.b]\npassword = "x"\nusers = ["anna", "*.a"]\n',
-            "SIPX-L006",
+            "SIPX-A006",
             Severity.WARNING,
             "the user anna is one of a and of b",
         ),
         (
             GOOD + '[lan.server.a]\ncertificate = "a.example"',
-            "SIPX-L007",
+            "SIPX-A007",
             Severity.FAILURE,
             "no LAN interface speaks mtls",
         ),
         (
             MTLS + '[lan.server.a]\npassword = "x"',
-            "SIPX-L008",
+            "SIPX-A008",
             Severity.FAILURE,
             "the account a has no certificate",
         ),
         (
             MTLS + 'user = "u"\npassword = "x"\n[lan.server.a]\ncertificate = "a.example"',
-            "SIPX-L008",
+            "SIPX-A008",
             Severity.FAILURE,
             "the shared user u has no certificate",
         ),
         (
             GOOD + '[lan.server.a]\npassword = "x"\nserver = "a.example"\nprotocol = "tls"',
-            "SIPX-L009",
+            "SIPX-A009",
             Severity.FAILURE,
             "over tls, and no enabled interface speaks that",
         ),
@@ -103,6 +103,6 @@ def test_the_readme_lists_every_code():
     plugin = Path(__file__).parent.parent
     source = (plugin / "sipx_lan/checks.py").read_text()
     readme = (plugin / "README.md").read_text()
-    codes = {word.strip('",') for word in source.split() if "SIPX-L" in word}
+    codes = {word.strip('",') for word in source.split() if "SIPX-A" in word}
     assert len(codes) == 9
     assert all(f"| {code} |" in readme for code in codes)
