@@ -37,7 +37,8 @@ def findings(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
     yield from _passwordless(config)
     yield from _md5(config)
     yield from _in_clear(config, listeners)
-    yield from _same_users(accounts)
+    if "registrar" not in kernel.plugins:  # which says it of patterns too (SIPX-U003)
+        yield from _same_users(accounts)
     yield from _certificates(config, listeners)
     yield from _dialled(config, kernel)
 

@@ -33,6 +33,14 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path):
     assert found(tmp_path, MTLS + '[lan.server.a]\ncertificate = "a.example"\n') == []
 
 
+def test_of_shared_users_the_registrar_tells(tmp_path, monkeypatch):
+    users = '[lan.server.{0}]\npassword = "x"\nusers = ["anna"]\n'
+    text = GOOD + users.format("a") + users.format("b")
+    assert [finding.code for finding in found(tmp_path, text)] == ["SIPX-A006"]
+    monkeypatch.setattr(f"{__name__}.HEAD", HEAD.replace('"lan"]', '"lan", "registrar"]'))
+    assert found(tmp_path, text) == []
+
+
 @pytest.mark.parametrize(
     ("text", "code", "severity", "said"),
     [
