@@ -157,7 +157,8 @@ class Servers:
         log = self.proxy.log
         fine = after in ("up", "never seen") or before == after or self._we_close
         said = log.info if fine else log.warning
-        said("UC server %s: %s, was %s: %s", server.name, after, before, why)
+        now = f"still {after}" if after == before else f"{after}, was {before}"
+        said("UC server %s: %s: %s", server.name, now, why)
         self.proxy.report(ServerChanged(server.name, before, after, why))
         if server.order is not Order.MAINTENANCE and server.health is Health.DOWN:
             self.proxy.note_trouble("server", server.name, f"it is down: {server.reason}")
