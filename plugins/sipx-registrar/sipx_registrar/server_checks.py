@@ -90,6 +90,6 @@ def _patterns(there: list[Server]) -> Iterator[Finding]:
                 "SIPX-U003",
                 Severity.WARNING,
                 f"the users '{pattern}' belong to {' and '.join(names)}: which of them serves a "
-                "user is decided by rendezvous hashing",
+                "user is decided by a hash of his address",
                 "name them at one server only, unless these know the same users",
             )
