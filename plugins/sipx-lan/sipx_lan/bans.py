@@ -11,9 +11,14 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from ipaddress import IPv6Address, IPv6Network
-from typing import Final, NamedTuple
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sipx import parse_address
+from sipx_lan.spared import Spared
+
+if TYPE_CHECKING:
+    from sipx_lan.config import LanConfig
 
 SOURCES: Final = 8192
 """Sources whose wrong attempts are remembered, and as many whose bans are."""
@@ -23,11 +28,28 @@ MEMORY: Final = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class BanLimits:
-    """``ban_after`` wrong attempts within ``window`` seconds ban a source for ``ban_time``."""
+    """``ban_after`` wrong attempts within ``window`` seconds ban a source for ``ban_time``.
+
+    Sources in the networks of ``never`` are not banned: there ``max_failures`` wrong attempts in a
+    row with one user name deny this name for ``window`` seconds.
+    """
 
     ban_after: int
     ban_time: float
     window: float
+    max_failures: int = 3
+    never: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: LanConfig) -> BanLimits:
+        """Those of the table ``[lan]``."""
+        return cls(
+            config.ban_after,
+            config.ban_time,
+            config.failure_window,
+            config.max_failures,
+            config.never_ban,
+        )
 
 
 class Failed(NamedTuple):
@@ -35,12 +57,15 @@ class Failed(NamedTuple):
 
     ``banned`` is for how many seconds the source is banned from now on, 0.0: it is not.
     ``failures`` are the source's; ``everywhere`` those with this user name from all sources.
+    ``denied`` is for how many seconds the user name is refused from a source that is never banned,
+    0.0: it is not; such a source's ``failures`` are those in a row.
     """
 
     in_a_row: int
     banned: float
     failures: int
     everywhere: int = 0
+    denied: float = 0.0
 
 
 @dataclass(slots=True)
@@ -71,21 +96,36 @@ class Bans:
         self._attempts: OrderedDict[str, _Attempts] = OrderedDict()
         self._bans: OrderedDict[str, Ban] = OrderedDict()
         self._names: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
+        self._spared = Spared(limits.never, limits.max_failures, limits.window)
 
     def take_over(self, old: Bans) -> None:
         """Go on with what another one knows; both see the same from now on."""
         self._attempts, self._bans, self._names = old._attempts, old._bans, old._names
+        self._spared.take_over(old._spared)
+        for source, ban in self._bans.items():
+            if self._spared.covers_all(source):
+                ban.until = -inf  # over, and told by the next ``ended``
 
     def banned(self, address: str, now: float) -> bool:
         """Whether requests from this address get no answer."""
         if not self._bans:
             return False
         ban = self._bans.get(source_of(address))
-        return ban is not None and now < ban.until
+        # A single address of a banned /64 may be one that is never banned.
+        return ban is not None and now < ban.until and not self._spared.covers(address)
+
+    def denied(self, address: str, user: bytes, now: float) -> bool:
+        """Whether this user name is refused from ``address``, which is never banned."""
+        if not self._spared or not self._spared.covers(address):
+            return False
+        return self._spared.denied(source_of(address), _name(user), now)
 
     def failed(self, address: str, user: bytes, now: float) -> Failed:
         """A wrong attempt from ``address`` with this user name, known or not."""
         source, name = source_of(address), _name(user)
+        if self._spared.covers(address):
+            in_a_row, denied = self._spared.failed(source, name, now)
+            return Failed(in_a_row, 0.0, in_a_row, self._everywhere(name, now), denied)
         attempts = self._attempts.pop(source, None) or _Attempts(deque())
         self._attempts[source] = attempts
         if len(self._attempts) > SOURCES:
@@ -132,13 +172,15 @@ class Bans:
 
         Those of other user names are not: somebody with an account could guess others' passwords.
         """
-        if not self._attempts:
+        if not self._attempts and not self._spared:
             return
-        source = source_of(address)
+        source, name = source_of(address), _name(user)
+        if self._spared.covers(address):
+            self._spared.succeeded(source, name)
+            return
         attempts = self._attempts.get(source)
         if attempts is None:
             return
-        name = _name(user)
         attempts.in_a_row.pop(name, None)
         attempts.times = deque(item for item in attempts.times if item[1] != name)
         if not attempts.times:
@@ -161,23 +203,27 @@ class Bans:
         for name, (since, _) in list(self._names.items()):
             if now - since >= self.limits.window:
                 del self._names[name]
+        self._spared.sweep(now)
         return found
 
     def unban(self, address: str, now: float) -> list[str]:
-        """End the ban of a source, as if it had never been; "" ends all. Those that were."""
+        """End the ban of a source, as if it had never been; "" ends all. Those that were.
+
+        What a source that is never banned was denied ends likewise.
+        """
         wanted = list(self._bans) if not address else [source_of(address)]
         found = [s for s in wanted if (ban := self._bans.get(s)) is not None and now < ban.until]
         for source in wanted:
             self._bans.pop(source, None)
             self._attempts.pop(source, None)
-        return found
+        return found + self._spared.forget(source_of(address) if address else "", now)
 
     def current(self, now: float) -> dict[str, Ban]:
         """The bans that are in force, by source."""
         return {source: ban for source, ban in self._bans.items() if now < ban.until}
 
     def __len__(self) -> int:
-        return len(self._attempts) + len(self._bans) + len(self._names)
+        return len(self._attempts) + len(self._bans) + len(self._names) + len(self._spared)
 
 
 def source_of(address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
 from sipx import Finding, Severity, is_private
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sipx_lan.config import ServerConfig
 
 _CLEAR: Final = ("udp", "tcp", "ws")
+_ONE_SITE: Final = {4: 24, 6: 64}
+"""The shortest prefix that a site has, by version of IP."""
 
 
 def findings(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
@@ -41,6 +44,7 @@ def findings(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
         yield from _same_users(accounts)
     yield from _certificates(config, listeners)
     yield from _dialled(config, kernel)
+    yield from _never_banned(config)
 
 
 def _passwordless(config: LanConfig) -> Iterator[Finding]:
@@ -157,4 +161,19 @@ def _dialled(config: LanConfig, kernel: KernelConfig) -> Iterator[Finding]:
                 f"the account {name} is to be connected to over {protocol}, and no enabled "
                 "interface speaks that",
                 f"add an [interface.NAME] with protocol = {protocol!r}",
+            )
+
+
+def _never_banned(config: LanConfig) -> Iterator[Finding]:
+    """A public network that is no single site: strangers may guess from there."""
+    for written in config.never_ban:
+        network = ip_network(written)
+        private = is_private(str(network[0])) and is_private(str(network[-1]))
+        if not private and network.prefixlen < _ONE_SITE[network.version]:
+            yield Finding(
+                "SIPX-A010",
+                Severity.WARNING,
+                f"never_ban has the public network {written}: whoever is there may guess passwords "
+                "and is not banned",
+                "the addresses of your edges, SBCs and sites, a /24 or a /64 at most",
             )

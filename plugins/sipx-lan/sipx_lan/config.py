@@ -153,6 +153,8 @@ class LanConfig(Config):
     """How long; twice as long each time that it happens again, a day at most."""
     failure_window: Annotated[Duration, Field(gt=0, le=86400)] = 600.0
     """How long a wrong attempt counts."""
+    never_ban: Networks = ()
+    """Where many share an address: never banned, only a user name is refused for failure_window."""
     nonce_lifetime: Annotated[Duration, Field(ge=1, le=86400)] = 60.0
     """How long a client may use what it was challenged with."""
     server: dict[AccountName, ServerConfig] = Field(default_factory=dict)

@@ -97,6 +97,13 @@ class DigestServer:
                 return found
         return None
 
+    def asked(self, credentials: digest.Credentials, flow: Flow, now: float) -> bool:
+        """Whether they answer a question that this source has received lately."""
+        key, source = self.nonces.key, _source(flow)
+        return nonce.check_nonce(
+            credentials.nonce, int(now), self.lifetime, key, self.realm, source
+        )
+
     def verify(
         self,
         credentials: digest.Credentials,
@@ -117,10 +124,7 @@ class DigestServer:
         out anything nor counts against whoever has that address. And as it is not counted, nothing
         is done before that takes another time where there is such an account.
         """
-        key, source = self.nonces.key, _source(flow)
-        if not nonce.check_nonce(
-            credentials.nonce, int(now), self.lifetime, key, self.realm, source
-        ):
+        if not self.asked(credentials, flow, now):
             return Answer.STALE, None
         entry = usable()
         known = entry is not None and credentials.algorithm in entry.algorithms

@@ -78,7 +78,7 @@ class Judge:
         self.table = AccountTable(config, proxy.domains)
         realm = config.realm or proxy.config.domains[0]
         self.digest = DigestServer(realm, config.nonce_lifetime)
-        self.bans = Bans(BanLimits(config.ban_after, config.ban_time, config.failure_window))
+        self.bans = Bans(BanLimits.of(config))
         self.logons = Logons()
         self._allowance = Allowance()
         self._rows: dict[tuple[str, bool, bool], int] = {}
@@ -230,6 +230,10 @@ class Judge:
         now: float,
     ) -> Tried:
         """Judge credentials, and count: by source, so that guessing locks nobody else out."""
+        user = credentials.username
+        denied = self.bans.denied(flow.address, user, now)
+        if denied and self.digest.asked(credentials, flow, now):
+            return Tried(Answer.WRONG, None, THIRD)
         answer, entry = self.digest.verify(
             credentials,
             request,
@@ -239,12 +243,12 @@ class Judge:
             algorithms=self.table.algorithms_at(flow.address),
         )
         if answer is Answer.VALID:
-            self.bans.succeeded(flow.address, credentials.username)
+            self.bans.succeeded(flow.address, user)
             return Tried(answer, entry)
         if answer is not Answer.WRONG:
             return Tried(answer)
-        failed = self.bans.failed(flow.address, credentials.username, now)
-        self._observer.failed(credentials.username, flow.address, failed)
+        failed = self.bans.failed(flow.address, user, now)
+        self._observer.failed(user, flow.address, failed)
         scaled = THIRD if failed.in_a_row >= self._max_failures else THIRD - 1
         return Tried(answer, None, scaled)
 

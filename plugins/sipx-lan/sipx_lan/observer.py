@@ -82,6 +82,14 @@ class Observer:
         if failed.everywhere == MANY:
             # Sources are banned, accounts never: or whoever guesses could lock their owners out.
             self._log.warning("%d wrong logons as %s, from whatever sources", MANY, shown)
+        if failed.denied:
+            self._log.warning(
+                "'%s' is refused from %s for %d s after %d wrong logons in a row",
+                shown,
+                address,
+                failed.denied,
+                failed.in_a_row,
+            )
         if not failed.banned:
             return
         source = source_of(address)

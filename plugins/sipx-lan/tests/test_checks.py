@@ -98,6 +98,18 @@ def test_of_shared_users_the_registrar_tells(tmp_path, monkeypatch):
             Severity.FAILURE,
             "over tls, and no enabled interface speaks that",
         ),
+        (
+            GOOD + 'never_ban = ["198.51.100.0/24", "10.0.0.0/8", "198.18.0.0/15"]',
+            "SIPX-A010",
+            Severity.WARNING,
+            "the public network 198.18.0.0/15",
+        ),
+        (
+            GOOD + 'never_ban = ["2001:db8::/64", "fd00::/8", "2001:db8::/56"]',
+            "SIPX-A010",
+            Severity.WARNING,
+            "the public network 2001:db8::/56",
+        ),
     ],
 )
 def test_what_is_found(tmp_path, text, code, severity, said):
@@ -112,5 +124,5 @@ def test_the_readme_lists_every_code():
     source = (plugin / "sipx_lan/checks.py").read_text()
     readme = (plugin / "README.md").read_text()
     codes = {word.strip('",') for word in source.split() if "SIPX-A" in word}
-    assert len(codes) == 9
+    assert len(codes) == 10
     assert all(f"| {code} |" in readme for code in codes)
