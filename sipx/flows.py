@@ -183,7 +183,11 @@ class FlowTable:
     """All flows, and the ones that have something to write at the end of a batch."""
 
     def __init__(self, *, limit: int = 50_000) -> None:
-        self._flows: OrderedDict[int, Flow] = OrderedDict()
+        self._flows: dict[int, Flow] = {}
+        self._strangers: OrderedDict[Flow, float] = OrderedDict()
+        self._logged_on: OrderedDict[Flow, float] = OrderedDict()
+        """Datagram flows in the order in which they make room, with when they had been heard last
+        as they were put at the end."""
         self._accounts: dict[str, _Account] = {}
         self._limit = limit
         self._next = 1
@@ -198,25 +202,44 @@ class FlowTable:
         return len(self._flows)
 
     def add(self, flow: Flow) -> None:
-        """Give the flow its id. Beyond the limit the oldest idle datagram flow makes room."""
+        """Give the flow its id. In a full table a datagram flow makes room for it."""
+        if len(self._flows) >= self._limit:
+            self._make_room()
         flow.id = self._next
         self._next += 1
         self._opened += 1
         self._flows[flow.id] = flow
+        if not flow.reliable:
+            self._strangers[flow] = flow.last_in
         account = self._accounts.get(flow.interface.name)
         if account is None:
             account = self._accounts[flow.interface.name] = _Account()
         account.add(flow)
-        if len(self._flows) > self._limit:
-            for old in self._flows.values():
-                if not old.reliable:
-                    old.close("table full")
-                    break
+
+    def _make_room(self) -> None:
+        """Close a datagram flow that has been silent since it was looked at last.
+
+        Those that somebody has logged on over come last. A flow is put at the end only when
+        its peer has logged on or was heard, so a flood of new addresses costs no search (SEC-19).
+        """
+        for waiting in (self._strangers, self._logged_on):
+            while waiting:
+                flow, heard = waiting.popitem(last=False)
+                if flow.account and waiting is self._strangers:
+                    self._logged_on[flow] = flow.last_in
+                elif flow.last_in > heard:
+                    waiting[flow] = flow.last_in
+                else:
+                    flow.close("table full")
+                    return
 
     def remove(self, flow: Flow) -> bool:
         """Forget the flow; False when it was not there."""
         if self._flows.pop(flow.id, None) is None:
             return False
+        if not flow.reliable:
+            self._strangers.pop(flow, None)
+            self._logged_on.pop(flow, None)
         self._closed += 1
         self._accounts[flow.interface.name].remove(flow)
         return True

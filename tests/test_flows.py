@@ -65,6 +65,105 @@ def test_a_full_table_gives_up_its_oldest_datagram_flow():
     assert len(table) == 3
 
 
+def closed(made):
+    return [number for number, flow in enumerate(made) if flow.closed]
+
+
+def more(table, count=1, transport=None):
+    made = [AFlow(table, transport or MemoryUdp(), "192.0.2.2") for _ in range(count)]
+    for flow in made:
+        table.add(flow)
+    return made
+
+
+def test_sec19_strangers_do_not_push_out_who_has_logged_on():
+    table, made = flows(4, limit=4)
+    made[0].account = made[2].account = "berlin"
+    strangers = more(table, 10)
+    assert closed(made) == [1, 3]
+    assert closed(strangers) == list(range(8))
+
+
+def test_among_those_who_have_logged_on_the_oldest_makes_room():
+    table, made = flows(3, limit=3)
+    for flow in made:
+        flow.account = "berlin"
+    (new,) = more(table)
+    assert (closed(made), new.closed) == ([0], False)
+    new.account = "paris"
+    more(table)
+    assert closed(made) == [0, 1]
+
+
+def test_who_was_heard_since_the_last_look_makes_no_room():
+    table, made = flows(3, limit=3)
+    made[0].last_in = 2.0
+    more(table)
+    assert closed(made) == [1]
+    more(table)
+    assert closed(made) == [1, 2]
+    for flow in table:
+        flow.last_in += 1.0
+    more(table)
+    assert closed(made) == [0, 1, 2]
+
+
+def test_who_has_logged_on_and_was_heard_stays_longer_than_who_is_silent():
+    table, made = flows(3, limit=3)
+    for flow in made:
+        flow.account = "berlin"
+    more(table)
+    made[1].last_in = 2.0
+    more(table, transport=MemoryTcp())
+    more(table, transport=MemoryTcp())
+    assert closed(made) == [0, 2]
+
+
+def test_the_newest_never_makes_room_for_itself():
+    table, made = flows(2, limit=2)
+    for flow in made:
+        flow.last_in = 2.0
+    (new,) = more(table)
+    assert (closed(made), new.closed) == ([0], False)
+
+
+class Seen(AFlow):
+    """Counts how often the table looks whose it is."""
+
+    __slots__ = ()
+    looks = 0
+
+    @property
+    def account(self):
+        Seen.looks += 1
+        return ""
+
+    @account.setter
+    def account(self, name):
+        pass
+
+
+@pytest.mark.parametrize("transport", [MemoryTcp(), MemoryUdp()])
+def test_sec19_room_is_made_without_a_search(transport):
+    table = FlowTable(limit=1000)
+    for _ in range(999):
+        table.add(Seen(table, transport))
+    table.add(Seen(table, MemoryUdp()))
+    Seen.looks = 0
+    for _ in range(500):
+        table.add(Seen(table, MemoryUdp()))
+    assert Seen.looks == 500
+    assert len(table) == 1000
+
+
+def test_a_flow_that_has_ended_is_not_looked_at_again():
+    table, made = flows(3, limit=3)
+    made[0].close("over")
+    more(table, 2)
+    assert closed(made) == [0, 1]
+    assert len(table) == 3
+
+
 def test_a_full_table_gives_up_no_connection():
     table, made = flows(4, MemoryTcp(), limit=3)
     assert not any(flow.closed for flow in made)
