@@ -46,11 +46,14 @@ class Binding:
     def key(self) -> bytes:
         """What tells the bindings of one address-of-record apart.
 
-        RFC 5626 §6: instance and reg-id where both are given; else the contact.
+        The account, so that nobody replaces what is another's, and behind a line break, which is
+        in no name of an account: by RFC 5626 §6 instance and reg-id where both are given; else the
+        contact.
         """
+        owner = self.owner.encode()
         if self.instance and self.reg_id:
-            return b"%b;%d" % (self.instance, self.reg_id)
-        return self.contact
+            return b"%b\n%b;%d" % (owner, self.instance, self.reg_id)
+        return b"%b\n%b" % (owner, self.contact)
 
 
 @dataclass(frozen=True, slots=True)

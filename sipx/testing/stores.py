@@ -10,7 +10,7 @@ Nothing here waits for time, but a store may work in threads: use no clock that 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -77,7 +77,9 @@ async def _keeps(make: Make) -> AsyncIterator[str]:
         user_agent=octets,
     )
     plain = _binding(b"bob", b"sip:bob@10.0.0.1")
-    async for said in _after(make, (full, plain), "a binding is not loaded as it was written"):
+    anothers = replace(plain, owner="paris")
+    written = (full, plain, anothers)
+    async for said in _after(make, written, "a binding is not loaded as it was written"):
         yield said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sipx import BindingChange
 from sipx.testing import check_location_store
 
 
@@ -57,6 +58,14 @@ class Keyless(Kept):
             self.place[change.aor, b""] = change.binding
 
 
+class Ownerless(Kept):
+    """Takes the contact for the key."""
+
+    def put(self, change):
+        key = change.key.partition(b"\n")[2]
+        super().put(BindingChange(change.aor, key, change.binding))
+
+
 class Hoarding(Kept):
     """Removes nothing."""
 
@@ -91,6 +100,7 @@ async def test_a_store_that_does_everything_right_passes():
         (Nameless, "it has no name"),
         (Forgetful, "a binding is not loaded as it was written"),
         (Keyless, "a binding is not replaced by that of the same key"),
+        (Ownerless, "a binding is not loaded as it was written"),
         (Hoarding, "a binding that was removed is loaded"),
         (Hasty, "not made in their order"),
         (Small, "some are missing"),

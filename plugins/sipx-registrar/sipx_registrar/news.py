@@ -62,8 +62,7 @@ class News:
         """The bindings of one place are others now."""
         old = {each.key: each for each in before}
         for binding in after:
-            known = old.pop(binding.key, None)
-            if known is None or known.owner != binding.owner:
+            if old.pop(binding.key, None) is None:
                 self._appeared(binding)
         for binding in old.values():
             self._proxy.report(Unregistered(_user(binding), binding.owner, shown(binding.contact)))

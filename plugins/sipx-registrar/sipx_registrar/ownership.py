@@ -74,17 +74,34 @@ class Ownership:
         self._config = config
         self._is_down = is_down
 
-    def kept(self, before: Sequence[Binding], account: Account) -> list[Binding]:
-        """The bindings of others that stay when an account registers a user. Raises Refused.
+    def divided(
+        self, before: Sequence[Binding], account: Account
+    ) -> tuple[tuple[Binding, ...], tuple[Binding, ...]]:
+        """The bindings that an account may take away, its own first, and those it may not.
 
-        REG-1: "another server's binding is not replaced unless the policy says so"; that of a
-        server which is down, or has no account any more, holds nobody.
+        That of a server which is down, or has no account any more, holds nobody.
         """
-        foreign = [each for each in before if each.owner != account.name]
-        if not foreign or self._config.moved == "replace":
-            return []
-        live = [each for each in foreign if not self._is_down(each.owner)]
-        if live and len(foreign) == len(before) and self._config.moved == "refuse":
+        own: list[Binding] = []
+        dead: list[Binding] = []
+        live: list[Binding] = []
+        for each in before:
+            if each.owner == account.name:
+                own.append(each)
+            elif self._is_down(each.owner):
+                dead.append(each)
+            else:
+                live.append(each)
+        return (*own, *dead), tuple(live)
+
+    def kept(self, live: tuple[Binding, ...], *, only_theirs: bool) -> tuple[Binding, ...]:
+        """Those of live others that stay when an account registers a user. Raises Refused.
+
+        ``only_theirs``: the account has not registered the user itself. REG-1: "another server's
+        binding is not replaced unless the policy says so".
+        """
+        if self._config.moved == "replace":
+            return ()
+        if live and only_theirs and self._config.moved == "refuse":
             raise Refused(403, "another server has registered this user")
         return live
 
@@ -93,12 +110,6 @@ class Ownership:
         most = account.max_users
         if most is not None and table.owned_by(account.name) >= most:
             raise Refused(403, f"{account.name} has registered all the {most} users it may have")
-
-    def may_remove(self, binding: Binding, account: Account) -> bool:
-        """Whether an account may take a binding away: its own, and what holds nobody."""
-        if binding.owner == account.name:
-            return True
-        return self._is_down(binding.owner)
 
 
 def _sip_uri(raw: bytes) -> SipUri | None:

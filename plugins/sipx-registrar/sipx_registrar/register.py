@@ -100,46 +100,38 @@ class Register:
         if not asked.changes:
             return Decided(asked, before, before)
         now = self._proxy.wall()
+        free, kept = self._ownership.divided(before, asked.account)
         if asked.star:
-            return Decided(asked, before, self._cleared(asked, before))
-        adds = any(each.expires != 0 for each in asked.contacts)
-        bound = list(before)
-        if adds:
+            for binding in free:
+                _check_order(asked, binding)
+            return Decided(asked, before, kept)
+        bound = list(free)
+        if any(each.expires != 0 for each in asked.contacts):
             self._check_lifetimes(asked.contacts)
-            kept = self._ownership.kept(before, asked.account)
-            own = [each for each in before if each.owner == asked.account.name]
-            if not own and not asked.logon:
+            bound = [each for each in free if each.owner == asked.account.name]
+            kept = self._ownership.kept(kept, only_theirs=not bound)
+            if not bound and not asked.logon:
                 self._ownership.may_have_more(asked.account, table)
-            bound = own + kept
         made: list[Binding] = []
         for wanted in asked.contacts:
             at = _index_of(wanted, bound)
             # Of two values for one binding in one request the later counts.
             known = None if at is None or bound[at] in made else bound[at]
-            if known is not None and not self._may_change(asked, wanted, known):
-                continue
+            if known is not None:
+                _check_order(asked, known)
             if at is not None:
                 del bound[at]
             if wanted.expires != 0:
                 binding = self._binding(asked, wanted, known, now)
                 made.append(binding)
                 bound.append(binding)
-        _make_room(bound, asked.account, len(bound) - max(self._config.max_bindings, len(before)))
-        if len(bound) > max(self._config.max_bindings, len(before)):
+        room = max(self._config.max_bindings, len(before)) - len(kept)
+        _make_room(bound, asked.account, len(bound) - room)
+        if len(bound) > room:
             raise Refused(
                 403, f"a user can be registered at {self._config.max_bindings} places at most"
             )
-        return Decided(asked, before, tuple(bound))
-
-    def _cleared(self, asked: Registration, before: Sequence[Binding]) -> tuple[Binding, ...]:
-        """``Contact: *``: all bindings of this account go."""
-        kept: list[Binding] = []
-        for binding in before:
-            if not self._ownership.may_remove(binding, asked.account):
-                kept.append(binding)
-            else:
-                _check_order(asked, binding)
-        return tuple(kept)
+        return Decided(asked, before, (*kept, *bound))
 
     def _check_lifetimes(self, contacts: Sequence[Wanted]) -> None:
         """§10.3 item 7: "If and only if the requested expiration interval is greater than zero
@@ -150,13 +142,6 @@ class Register:
         if any(each.expires and each.expires < min(least, HOUR) for each in contacts):
             # "This response MUST contain a Min-Expires header field".
             raise Refused(423, "", (b"Min-Expires", b"%d" % least))
-
-    def _may_change(self, asked: Registration, wanted: Wanted, known: Binding) -> bool:
-        """Whether a binding that is there is touched. Raises Refused."""
-        if wanted.expires == 0 and not self._ownership.may_remove(known, asked.account):
-            return False
-        _check_order(asked, known)
-        return True
 
     def _binding(
         self, asked: Registration, wanted: Wanted, known: Binding | None, now: float
@@ -173,7 +158,7 @@ class Register:
             place = known.aor
             contact = known.contact if known.contact == contact else contact
             call_id = known.call_id if known.call_id == call_id else call_id
-            since = known.since if known.owner == asked.account.name else now
+            since = known.since
         return Binding(
             aor=place,
             contact=contact,
@@ -215,7 +200,9 @@ class Register:
         now = self._proxy.wall()
         # "The response MUST contain Contact header field values enumerating all current bindings.
         # Each Contact value MUST feature an "expires" parameter".
-        headers = [(b"Contact", _contact(each, now)) for each in decided.after]
+        # §10.2.4: the client looks for its own contact there, which another account may have, too.
+        bound = sorted(decided.after, key=lambda each: each.owner != asked.account.name)
+        headers = [(b"Contact", _contact(each, now)) for each in bound]
         # "The response SHOULD include a Date header field".
         headers.append((b"Date", self._date(int(now))))
         headers += [(b"Path", value) for value in asked.path]

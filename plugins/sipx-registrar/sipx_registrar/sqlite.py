@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 FILE: Final = "registrations.sqlite"
-VERSION: Final = 1
-"""The schema; another one is not touched."""
+VERSION: Final = 2
+"""The schema. Version 1, whose keys were without the owner, is made one of these; another one is
+not touched."""
 PIECE: Final = 1000
 """Rows of one statement, and of one piece of ``load``."""
 LOCK_PATIENCE: Final = 2.0
@@ -49,6 +50,8 @@ CREATE TABLE binding (
     PRIMARY KEY (aor, key)
 ) WITHOUT ROWID
 """
+_KEY_FROM_1: Final = "CAST(CAST(owner AS BLOB) || x'0A' || key AS BLOB)"
+"""`Binding.key`, of a row of version 1."""
 _Row = tuple[bytes, bytes, bytes, str, bytes, int, float, float, int, bytes, bytes, int, str, str,
              str, int, int, bytes]  # fmt: skip
 
@@ -167,6 +170,8 @@ def _opened(path: Path) -> sqlite3.Connection:
             connection.execute(_CREATE)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
+        elif version == 1:
+            _take_over_1(connection)
         elif version != VERSION:
             raise OSError(
                 f"{path} is of schema {version}, this sipx writes {VERSION}; "
@@ -176,6 +181,19 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _take_over_1(connection: sqlite3.Connection) -> None:
+    """Bring a file of version 1 to this one, all or nothing."""
+    columns = ", ".join(_COLUMNS)
+    values = columns.replace("key", _KEY_FROM_1)
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("ALTER TABLE binding RENAME TO binding_1")
+    connection.execute(_CREATE)
+    connection.execute(f"INSERT INTO binding ({columns}) SELECT {values} FROM binding_1")  # noqa: S608  # our own names
+    connection.execute("DROP TABLE binding_1")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
 
 
 def _set_aside(path: Path) -> Path:

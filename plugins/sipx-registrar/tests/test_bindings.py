@@ -191,11 +191,12 @@ def test_it_is_what_a_plain_dict_would_be(steps):
         if what == "put":
             flow = flows[at]
             binding = a_binding(aor, contact, owner=owner, flow=flow, expires=proxy.wall() + number)
-            model[aor, contact] = binding
+            model[aor, binding.key] = binding
             put(table, binding)
         elif what == "drop":
-            model.pop((aor, contact), None)
-            drop(table, a_binding(aor, contact))
+            gone = a_binding(aor, contact, owner=owner)
+            model.pop((aor, gone.key), None)
+            drop(table, gone)
         elif what == "close":
             table.flow_closed(flows[at])
             flows[at].closed = True

@@ -60,6 +60,61 @@ def test_both_may_have_a_user():
     assert changed == [OwnerChanged("alice@home.example", ("berlin",), ("berlin", "paris"))]
 
 
+def test_both_may_have_a_user_at_one_place():
+    desk, paris = moving("both")
+    (first,) = desk.bindings.of(b"alice@home.example")
+    desk.proxy.time = 10.0
+    # Even the Call-ID is its own: an older CSeq than that of the other is none.
+    response = desk.register(ALICE, CONTACT, by=paris, expires=600, cseq=1)
+    assert response.status == 200
+    assert first in desk.bindings.of(b"alice@home.example")
+    assert sorted(owners(desk)) == ["berlin", "paris"]
+    # All current bindings, and the client finds its own first.
+    assert [each.param(b"expires") for each in listed(response)] == [b"600", b"3590"]
+    for by, lifetimes in ((None, [b"3590", b"600"]), (paris, [b"600", b"3590"])):
+        asked = desk.register(ALICE, by=by)
+        assert [each.param(b"expires") for each in listed(asked)] == lifetimes
+
+
+def test_each_refreshes_and_ends_its_own_at_a_place_that_both_have():
+    desk, paris = moving("both")
+    flows = 'sip:alice@10.0.0.9>;+sip.instance="<urn:uuid:1>";reg-id=1'
+    for contact, headers in ((CONTACT, ()), ("<" + flows, ["Supported: outbound"])):
+        more = {"headers": headers}
+        desk.register(ALICE, contact, **more)
+        desk.register(ALICE, contact, by=paris, call_id="paris", **more)
+        before = {each.owner: each for each in desk.bindings.of(b"alice@home.example")}
+        desk.register(ALICE, contact, by=paris, call_id="paris", **more)
+        after = {each.owner: each for each in desk.bindings.of(b"alice@home.example")}
+        assert after["berlin"] is before["berlin"]
+        assert after["paris"] is not before["paris"]
+        desk.register(ALICE, contact, expires=0, **more)
+        assert owners(desk) == ["paris"]
+        desk.register(ALICE, contact, expires=0, **more)
+        assert owners(desk) == ["paris"]
+        desk.register(ALICE, contact, expires=0, by=paris, call_id="paris", **more)
+        assert owners(desk) == []
+
+
+@pytest.mark.parametrize("moved", ["refuse", "both", "replace"])
+def test_the_place_of_a_server_that_is_not_there_can_be_taken_over_and_ended(moved):
+    for expires, left in ((None, ["paris"]), (0, [])):
+        desk, paris = moving(moved)
+        desk.proxy.known.remove(desk.berlin)
+        desk.plugin.reloaded()
+        response = desk.register(ALICE, CONTACT, by=paris, call_id="paris", expires=expires)
+        assert (response.status, len(listed(response)), owners(desk)) == (200, len(left), left)
+
+
+def test_a_place_that_two_have_is_two_places_of_the_user():
+    desk, paris = Desk(moved="both", max_bindings=2), an_account("paris", logon=b"uc-paris")
+    desk.add(paris)
+    assert desk.register(ALICE, CONTACT).status == 200
+    assert desk.register(ALICE, CONTACT, by=paris, call_id="paris").status == 200
+    assert desk.register(ALICE, PHONE, by=paris, call_id="paris").status == 403
+    assert desk.register(ALICE, CONTACT, by=paris, call_id="paris").status == 200
+
+
 def test_who_has_a_user_together_with_another_may_refresh_it():
     desk, paris = moving("both")
     desk.register(ALICE, PHONE, by=paris, call_id="paris")

@@ -334,7 +334,7 @@ def test_without_all_of_it_the_contact_counts(desk, contact, headers):
     response = desk.register(ALICE, contact, headers=headers)
     assert (response.status, response.get(b"Require")) == (200, None)
     (binding,) = desk.bindings.of(b"alice@home.example")
-    assert (binding.key, binding.reg_id) == (b"sip:alice@10.0.0.11:5060", 0)
+    assert (binding.key, binding.reg_id) == (b"berlin\nsip:alice@10.0.0.11:5060", 0)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 
 import pytest
+from sipx_registrar import sqlite
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.memory import MemoryStore
 from sipx_registrar.sqlite import FILE, SqliteStore
@@ -82,9 +84,68 @@ async def test_a_file_of_another_schema_is_left_alone(tmp_path):
     connection = sqlite3.connect(tmp_path / FILE)
     connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(OSError, match=r"schema 7, this sipx writes 1; run the sipx that made it"):
+    with pytest.raises(OSError, match=r"schema 7, this sipx writes 2; run the sipx that made it"):
         await sqlite_in(tmp_path).open()
     assert not list(tmp_path.glob("*.damaged-*"))
+
+
+def of_version_1(path, *bindings):
+    """What the first version has written: the contact is the key, whoever's it is."""
+    connection = sqlite3.connect(path)
+    connection.execute(sqlite._CREATE)
+    for each in bindings:
+        old = (each.aor, each.key.partition(b"\n")[2])
+        row = (*old, *sqlite._row(each)[2:])
+        connection.execute(f"INSERT INTO binding VALUES ({', '.join('?' * len(row))})", row)
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+
+async def test_a_file_of_version_1_is_brought_to_this_one(tmp_path):
+    octets = bytes(range(256))
+    bindings = [
+        a_binding(),
+        a_binding(contact=b"sip:" + octets, owner="uc-Zürich@10.0.0.11"),
+        a_binding(instance=b'"<urn:uuid:1>"', reg_id=2, path=(b"<sip:p;lr>",)),
+        a_binding(b"bob@home.example"),
+    ]
+    of_version_1(tmp_path / FILE, *bindings)
+    for _ in range(2):  # the second time it is of this version
+        store = sqlite_in(tmp_path)
+        await store.open()
+        found = [each async for piece in store.load() for each in piece]
+        await store.close()
+        assert {sqlite._row(each) for each in found} == {sqlite._row(each) for each in bindings}
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        stored = set(connection.execute("SELECT aor, key FROM binding"))
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert stored == {(each.aor, each.key) for each in bindings}
+    assert tables == [("binding",)]
+
+
+async def test_what_was_stored_by_version_1_can_be_replaced_and_removed(tmp_path):
+    alice, bob = a_binding(), a_binding(b"bob@home.example")
+    of_version_1(tmp_path / FILE, alice, bob)
+    store = sqlite_in(tmp_path)
+    await store.open()
+    newer = a_binding(cseq=2)
+    await store.write(
+        [BindingChange(alice.aor, newer.key, newer), BindingChange(bob.aor, bob.key, None)]
+    )
+    assert [each.cseq async for piece in store.load() for each in piece] == [2]
+    await store.close()
+
+
+async def test_a_file_of_version_1_that_cannot_be_rewritten_stays_what_it_was(
+    tmp_path, monkeypatch
+):
+    of_version_1(tmp_path / FILE, a_binding())
+    monkeypatch.setattr(sqlite, "_KEY_FROM_1", "no_such_function(key)")
+    with pytest.raises(OSError, match="no_such_function"):
+        await sqlite_in(tmp_path).open()
+    monkeypatch.undo()
+    assert await held(sqlite_in(tmp_path)) == [b"alice@home.example"]
 
 
 async def test_two_processes_do_not_share_a_file(tmp_path, monkeypatch):

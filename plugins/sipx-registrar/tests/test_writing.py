@@ -247,7 +247,7 @@ async def test_what_is_stored_is_there_before_anything_listens(desk, store, auto
     async with keeping(desk):
         assert desk.contacts() == [b"sip:alice@10.0.0.11:5060"]
         await trio.sleep(1.5)
-        assert list(store.held) == [(AOR, b"sip:alice@10.0.0.11:5060")]
+        assert list(store.held) == [(AOR, b"berlin\nsip:alice@10.0.0.11:5060")]
     assert (store.opened, store.closed, desk.proxy.troubles[TROUBLE]) == (1, 1, None)
 
 
