@@ -96,10 +96,10 @@ class Journal:
             self.refusals.clear()
         if log.isEnabledFor(logging.INFO) and self._news(flow.address, why):
             log.info(
-                "refused %s from %s with %d: %s",
+                "refused %s from %s %s: %s",
                 request.method.decode("ascii", "replace"),
                 flow.name,
-                status,
+                f"with {status}" if status else "without an answer",
                 why or "no reason given",
                 extra=about(flow, request),
             )

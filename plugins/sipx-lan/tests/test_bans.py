@@ -254,6 +254,7 @@ async def test_a_ban_is_one_clean_line_in_the_log(start_site, autojump_clock, ca
         rf"wrong credentials for 'bob\tx' from {source} ({number} in a row)" for number in (1, 2, 3)
     ]
     assert not any("guess" in record.getMessage() for record in caplog.records)
+    assert "without an answer: the source is banned" in caplog.text
 
 
 async def test_guessing_one_user_from_many_sources_is_told_and_locks_nobody_out(
