@@ -129,3 +129,18 @@ def test_a_group_that_is_not_there_is_a_warning(line, two_domains):
     found = line.json("check", "config")
     assert [f["code"] for f in found["findings"]] == ["SIPX-C001", "SIPX-C004"]
     assert found["verdict"] == "warnings"
+
+
+def test_a_plugin_sees_what_it_keeps_on_the_disk(line, tmp_path):
+    """Not only in the process that runs: what an operator has told a server holds on."""
+    state = tmp_path / "state/plugins/registrar"
+    state.mkdir(parents=True)
+    (state / "servers.json").write_text('{"berlin": "draining"}')
+    config = tmp_path / "sipx.toml"
+    config.write_text(
+        'domains = ["home.example"]\nplugins = ["tcp", "lan", "registrar"]\n'
+        '[service]\nstate_dir = "state"\n[lan]\nbind = "127.0.0.1"\n'
+        '[lan.server.berlin]\npassword = "secret"\n'
+    )
+    told = line("check", "servers", "--config", str(config))
+    assert (told.exit_code, "SIPX-U004" in told.output) == (0, True), told.output

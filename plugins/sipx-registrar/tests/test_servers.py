@@ -15,7 +15,6 @@ from sipx_registrar.servers_state import ServerParams, ServersParams
 from sipx_registrar.states import Order
 
 from sipx import Binding, BindingChange, Caller, ControlError, SenderKind
-from sipx.cli.root import sipx
 
 from .uc import HOME, Site, settle
 
@@ -269,20 +268,6 @@ async def test_an_order_that_is_still_in_force_is_a_finding(site, methods, autoj
     site.server("berlin")
     await command_of(methods, "drain", "berlin")
     assert "resume berlin" in found(site)["SIPX-U004"].remedy
-
-
-def test_an_order_is_found_by_who_only_looks_at_the_files(tmp_path):
-    state = tmp_path / "state/plugins/registrar"
-    state.mkdir(parents=True)
-    (state / "servers.json").write_text('{"berlin": "draining"}')
-    (tmp_path / "sipx.toml").write_text(
-        'domains = ["home.example"]\nplugins = ["tcp", "lan", "registrar"]\n'
-        '[service]\nstate_dir = "state"\n[lan]\nbind = "127.0.0.1"\n'
-        '[lan.server.berlin]\npassword = "secret"\n'
-    )
-    config = str(tmp_path / "sipx.toml")
-    told = CliRunner().invoke(sipx, ["check", "servers", "--config", config])
-    assert (told.exit_code, "SIPX-U004" in told.output) == (0, True), told.output
 
 
 async def test_without_pings_that_is_a_finding(sipx_proxy, nursery, autojump_clock):
