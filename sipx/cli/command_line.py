@@ -212,13 +212,12 @@ class CommandLine:
 
     @staticmethod
     def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-        """Lines of a table; a column is as wide as its widest entry."""
-        lines = [list(heads), *(list(row) for row in rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in lines
-        ]
+        """Lines of a table; a column is as wide as its widest entry, but on a terminal the widest
+        are cut until the table fits.
+        """
+        from sipx.cli.tables import table, terminal_width
+
+        return table(heads, rows, terminal_width())
 
     def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
         """An exception to be raised: the command ends with a sentence and an exit code."""
