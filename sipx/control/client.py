@@ -251,7 +251,7 @@ def _not_connected(path: Path, error: OSError) -> SipxError:
     if isinstance(error, FileNotFoundError):
         return Unreachable(
             f"no running service: there is no control socket {path}; start one with `sipx run` or "
-            "`sipx service start`, or name its socket with --socket"
+            "`sipx service start`, or name its socket with --socket or $SIPX_SOCKET"
         )
     if isinstance(error, (ConnectionRefusedError, NotADirectoryError)):
         return Unreachable(
