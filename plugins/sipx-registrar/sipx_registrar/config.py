@@ -29,6 +29,8 @@ class RegistrarConfig(Config):
     """When a server registers a user of another live server: "refuse", "replace" it, or "both"."""
     fork: Literal["serial", "parallel"] = "serial"
     """INVITE and MESSAGE go to the places of a user one after the other, or all in "parallel"."""
+    partner_users: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    """How many different users a partner that is not trusted may ask for in a day; 0: any."""
     ping_interval: Duration = 30.0
     """How often a UC server is asked for signs of life by OPTIONS; 0 asks never."""
     ping_timeout: Duration = 5.0

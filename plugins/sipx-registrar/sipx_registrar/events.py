@@ -49,3 +49,15 @@ class OwnerChanged:
 def shown(raw: bytes) -> str:
     """What came from a client, as text for people."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerOverLimit:
+    """A partner has asked for as many different users as it may in a day (``partner_users``).
+
+    ``seconds``: for how long others are refused.
+    """
+
+    partner: str
+    users: int
+    seconds: float

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sipx import Check, Later, LocationStore, Proxy, Refuse, SenderKind, Service, hookimpl
+from sipx import (
+    Check,
+    Later,
+    LocationStore,
+    Proxy,
+    Refuse,
+    SenderKind,
+    Service,
+    address_of_record,
+    hookimpl,
+)
+from sipx.sip import cached_uri
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.config import RegistrarConfig
 from sipx_registrar.drafts import Draft
-from sipx_registrar.events import shown
+from sipx_registrar.enquiries import Enquiries
+from sipx_registrar.events import PartnerOverLimit, shown
 from sipx_registrar.memory import MemoryStore
 from sipx_registrar.news import News
 from sipx_registrar.rates import Rates
@@ -30,6 +42,8 @@ if TYPE_CHECKING:
     from sipx.sip import Request, Response
     from sipx_registrar.register import Decided
 
+_INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
+
 
 class Registrar:
     """Registrations of users, and which UC server a user's requests go to."""
@@ -43,6 +57,7 @@ class Registrar:
         self.servers = Servers(config, proxy, self.bindings)
         self.register = Register(config, proxy, self.servers.is_down)
         self._rates = Rates(config.register_rate, proxy.now)
+        self._enquiries = Enquiries(config.partner_users, proxy.now, self._over_limit)
         self.store: LocationStore = (
             MemoryStore(self.bindings)
             if config.store == "memory"
@@ -118,7 +133,35 @@ class Registrar:
     @hookimpl
     def determine_targets(self, request: Request, sender: Sender) -> Targets | Refuse | None:
         """Whoever is registered, or the server whose user it is."""
+        if not sender.trusted and sender.kind not in _INSIDE:
+            refuse = self._too_curious(request, sender)
+            if refuse is not None:
+                return refuse
         return self.servers.determine_targets(request, sender)
+
+    def _too_curious(self, request: Request, sender: Sender) -> Refuse | None:
+        """SEC-22: whoever tries name after name is told to wait, whether there is such a user."""
+        uri = cached_uri(request.uri)
+        if uri.user is None or uri.host not in self._proxy.domains:
+            return None
+        seconds = self._enquiries.wait(sender.name, address_of_record(uri))
+        if not seconds:
+            return None
+        return Refuse(
+            503,
+            f"{sender.name} has asked for too many different users today",
+            ((b"Retry-After", b"%d" % min(ceil(seconds), 3600)),),
+        )
+
+    def _over_limit(self, partner: str, seconds: float) -> None:
+        most = self._config.partner_users
+        self._proxy.log.warning(
+            "%s has asked for %d different users within a day; for %d s it may ask for no others",
+            partner,
+            most,
+            seconds,
+        )
+        self._proxy.report(PartnerOverLimit(partner, most, seconds))
 
     @hookimpl
     def dialog_target(
@@ -177,6 +220,7 @@ class Registrar:
         self.writing.take_over(old.writing)
         self._replaced = old.store
         self.servers.take_over(old.servers)
+        self._enquiries.take_over(old._enquiries)
 
     @hookimpl
     def reloaded(self) -> None:
