@@ -114,7 +114,7 @@ def test_the_configuration_shown_is_one_that_loads(line, tmp_path: Path):
     result = line("demo", "--show-config")
     assert result.exit_code == 0
     values = tomllib.loads(result.stdout)
-    assert values["plugins"] == ["tcp", "tls", "static-routes", "lan", "registrar"]
+    assert values["plugins"] == ["tcp", "tls", "lan", "registrar", "static-routes"]
     path = tmp_path / "shown.toml"
     path.write_text(result.stdout)
     assert line("check", "config", "--config", str(path)).exit_code == 0
