@@ -194,6 +194,14 @@ def _plugin_findings(line: CommandLine, settings: Settings, dry: DryRun) -> Iter
         else:
             text = f"{said} is installed, but not listed in plugins"
             yield Finding("SIPX-P003", Severity.OK, text)
+    if dry.hooks.accounts() and not dry.hooks.serve_request:
+        yield Finding(
+            "SIPX-P006",
+            Severity.WARNING,
+            "there are accounts that log on, and no plugin takes a REGISTER: their users are found "
+            "nowhere",
+            "list a registrar in plugins, or switch it on",
+        )
 
 
 def _run(plugin: str, check: Check) -> list[Finding]:

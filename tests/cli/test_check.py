@@ -144,3 +144,15 @@ def test_a_plugin_sees_what_it_keeps_on_the_disk(line, tmp_path):
     )
     told = line("check", "servers", "--config", str(config))
     assert (told.exit_code, "SIPX-U004" in told.output) == (0, True), told.output
+
+
+def test_accounts_without_a_registrar_are_a_finding(line, tmp_path):
+    config = tmp_path / "sipx.toml"
+    text = (
+        'domains = ["home.example"]\nplugins = ["tcp", "lan"{}]\n[lan]\nbind = "127.0.0.1"\n'
+        '[lan.server.berlin]\npassword = "secret"\n'
+    )
+    for more, wanted in (("", True), (', "registrar"', False)):
+        config.write_text(text.format(more))
+        found = line.json("check", "plugins", "--config", str(config))
+        assert (("SIPX-P006", "warning") in _codes(found, "plugins")) is wanted

@@ -19,6 +19,8 @@ Path = tuple[str | int, ...]
 
 _OPTION: Final = {"routes": "route", "users": "users", "addresses": "address"}
 """Options that are not called like their keys."""
+_PROOFS: Final = frozenset(("password", "certificate", "pins"))
+"""What an account proves itself with; without any of them its address has to do."""
 _LISTS: Final = ("users", "addresses", "routes")
 
 
@@ -189,7 +191,10 @@ def add(
         if name in _accounts(document):
             raise line.failed(f"there is an account '{name}'; `sipx lan set {name}` changes it")
         document.add_table((NAME, "server", name), values)
-        return f"the account {name} is added" + (f": {_told(values)}" if values else "")
+        said = f"the account {name} is added" + (f": {_told(values)}" if values else "")
+        if _PROOFS.isdisjoint(values):
+            said += "; without a password it is believed by its address alone"
+        return said
 
     line.edit(change, dry_run=dry_run, apply=apply)
 

@@ -205,3 +205,10 @@ def test_accounts_complete_from_the_file(config, monkeypatch):
     monkeypatch.setenv("SIPX_CONFIG", str(config))
     completes = ShellComplete(lan, {}, "lan", "_LAN_COMPLETE").get_completions
     assert [item.value for item in completes(["set"], "b")] == ["berlin"]
+
+
+def test_an_account_that_nothing_proves_is_told_of(run):
+    told = " ".join(run("add", "bonn", "--user", "uc-bonn").stdout.split())
+    assert "believed by its address alone" in told
+    told = run("add", "kiel", "--password", stdin="fresh-secret\n").stdout
+    assert "address" not in told
