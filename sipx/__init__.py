@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from sipx.cli.editing import (
         edit_options,
     )
+    from sipx.cli.live import (
+        lasting,
+        moment,
+    )
     from sipx.config.document import (
         Document,
     )
@@ -46,6 +50,12 @@ if TYPE_CHECKING:
     )
     from sipx.config.model import (
         KernelConfig,
+    )
+    from sipx.config.peers import (
+        Files,
+        Pins,
+        listed,
+        one_or_more,
     )
     from sipx.config.secrets import (
         Secret,
@@ -218,6 +228,10 @@ _PLACES: Final = {
     ),
     "sipx.cli.completion": ("interface_names",),
     "sipx.cli.editing": ("edit_options",),
+    "sipx.cli.live": (
+        "lasting",
+        "moment",
+    ),
     "sipx.config.document": ("Document",),
     "sipx.config.domains": (
         "ByDomain",
@@ -226,6 +240,12 @@ _PLACES: Final = {
     ),
     "sipx.config.errors": ("ConfigError",),
     "sipx.config.model": ("KernelConfig",),
+    "sipx.config.peers": (
+        "Files",
+        "Pins",
+        "listed",
+        "one_or_more",
+    ),
     "sipx.config.secrets": ("Secret",),
     "sipx.config.values": (
         "DirectoryPath",
@@ -426,6 +446,7 @@ __all__ = [
     "Explanation",
     "Fault",
     "FilePath",
+    "Files",
     "Finding",
     "Flow",
     "FlowTable",
@@ -447,6 +468,7 @@ __all__ = [
     "PeerCertificate",
     "PeerPort",
     "PeerRefusedError",
+    "Pins",
     "PluginError",
     "Port",
     "Proof",
@@ -502,8 +524,12 @@ __all__ = [
     "insecure_trust_reason",
     "interface_names",
     "is_private",
+    "lasting",
+    "listed",
     "log_formatter",
+    "moment",
     "name_refusal",
+    "one_or_more",
     "open_socket",
     "parse_address",
     "pattern_refusal",

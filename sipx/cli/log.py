@@ -10,7 +10,7 @@ import click
 
 from sipx.cli.command_line import CommandLine, json_text
 from sipx.cli.exits import ExitCode
-from sipx.cli.live import lasting, live_options
+from sipx.cli.live import lasting, live_options, moment
 from sipx.escaping import escaped
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def files(line: CommandLine) -> None:
         (
             one.path,
             f"{one.size:,}",
-            datetime.fromtimestamp(one.modified, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            moment(one.modified),
         )
         for one in found.files
     ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sipx.cli.live import lasting
+from sipx.cli.live import lasting, moment
 from sipx.cli.tables import table
 from sipx.escaping import escaped
 
@@ -172,7 +171,7 @@ def _listed(objects: Sequence[Mapping[str, Any]], width: int | None) -> list[str
 def _field(name: str, value: object) -> str:
     """A field of a plugin's model; ``since`` and ``until`` are seconds since 1970."""
     if name in MOMENTS and isinstance(value, float):
-        return f"{datetime.fromtimestamp(value, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+        return moment(value)
     return _cell(value)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from sipx import CommandLine, Done, command_options
+from sipx import CommandLine, Done, command_options, moment
 from sipx_lan.config import NAME, LanConfig, ServerConfig
 from sipx_lan.control import LanAccounts, LanBans, Unban
 
@@ -155,7 +154,7 @@ def _overview(config: LanConfig, accounts: list[dict[str, Any]], *, running: boo
 def _details(account: dict[str, Any]) -> Iterator[str]:
     yield click.style(account["name"], bold=True)
     rows = {key: value for key, value in account.items() if key != "name"}
-    rows["since"] = _time(account["since"]) if account["since"] is not None else "-"
+    rows["since"] = moment(account["since"]) if account["since"] is not None else "-"
     width = max(map(len, rows))
     yield from (f"  {key.ljust(width)}  {_text(value)}" for key, value in rows.items())
 
@@ -170,10 +169,6 @@ def _text(value: object) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
 # ---------------------------------------------------------------- bans
 
 
@@ -186,7 +181,7 @@ def bans(line: CommandLine) -> None:
         found = client.call("lan.bans", None, LanBans)
     heads = ("source", "since", "until", "wrong logons", "bans")
     rows = [
-        (ban.source, _time(ban.since), _time(ban.until), str(ban.failures), str(ban.times))
+        (ban.source, moment(ban.since), moment(ban.until), str(ban.failures), str(ban.times))
         for ban in found.bans
     ]
     text = CommandLine.table(heads, rows) if rows else ["nobody is banned"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
@@ -18,7 +16,14 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from sipx import LocalPath, canonical_domain, parse_address, pattern_refusal, refuse
+from sipx import (
+    canonical_domain,
+    listed,
+    one_or_more,
+    parse_address,
+    pattern_refusal,
+    refuse,
+)
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _USERS: Final = (
@@ -26,20 +31,6 @@ _USERS: Final = (
     'or { file = "..." } with one on each line'
 )
 _NETWORK: Final = 'an address or a network such as "10.0.0.11" or "10.0.0.0/24"'
-
-
-def _one_or_more(item: dict[str, Any]) -> WithJsonSchema:
-    """For editors: one value, or a list."""
-    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item}]})
-
-
-def listed(value: object, wrong: str, allowed: str) -> tuple[object, ...]:
-    """What is given once or as a list. Strict validation takes a tuple only."""
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, list | tuple):
-        raise refuse(wrong, allowed)
-    return tuple(value)
 
 
 # ---------------------------------------------------------------- users
@@ -157,7 +148,7 @@ def _network(value: object) -> str:
 Networks = Annotated[
     tuple[Annotated[str, BeforeValidator(_network)], ...],
     BeforeValidator(_networks),
-    _one_or_more(_TEXT),
+    one_or_more(_TEXT),
 ]
 """Addresses and networks, one or a list."""
 
@@ -193,42 +184,6 @@ def _host(value: object) -> str:
 
 Host = Annotated[str, BeforeValidator(_host)]
 """An IP address or a host name."""
-
-
-def _files(value: object) -> tuple[object, ...]:
-    return listed(value, "no file is named", "a path, or a list of paths")
-
-
-Files = Annotated[tuple[LocalPath, ...], BeforeValidator(_files), _one_or_more(_TEXT)]
-"""One file or directory, or a list of them."""
-
-
-def _pins(value: object) -> tuple[object, ...]:
-    return listed(value, "no pin is given", "a list of SHA-256 hashes of public keys")
-
-
-def _pin(value: object) -> str:
-    """SHA-256 of a public key, as hex with or without colons, or as base64 behind "sha256/"."""
-    text = value if isinstance(value, str) else ""
-    try:
-        if text.startswith("sha256/"):
-            raw = base64.b64decode(text.removeprefix("sha256/"), validate=True)
-        else:
-            raw = bytes.fromhex(text.replace(":", ""))
-    except (ValueError, binascii.Error):
-        raw = b""
-    if len(raw) != 32:
-        raise refuse(
-            f"{value!r} is no SHA-256 hash of a public key",
-            '64 hex digits, as "sipx cert show" prints them in pins = [...]; or sha256/ and base64',
-        )
-    return raw.hex()
-
-
-Pins = Annotated[
-    tuple[Annotated[str, BeforeValidator(_pin)], ...], BeforeValidator(_pins), _one_or_more(_TEXT)
-]
-"""SHA-256 hashes of public keys."""
 
 
 # ---------------------------------------------------------------- names

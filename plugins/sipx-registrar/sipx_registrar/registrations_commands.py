@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sipx import CommandLine, command_options, harmless
+from sipx import CommandLine, command_options, harmless, lasting, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,8 +115,8 @@ def _lines(found: RegistrationList, user: str, owner: str) -> Iterator[str]:
                 _safe(one.contact),
                 one.source,
                 "-" if one.flow is None else str(one.flow),
-                _when(one.since),
-                f"in {_lasting(one.expires)}",
+                moment(one.since),
+                f"in {lasting(one.expires)}",
             )
             for one in found.registrations
         ],
@@ -134,17 +133,3 @@ def _name(one: RegistrationState) -> str:
 def _safe(text: str) -> str:
     """Text of others, which can do nothing to a terminal."""
     return str(harmless(text))
-
-
-def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _lasting(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

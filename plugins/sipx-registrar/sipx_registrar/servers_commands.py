@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from sipx import CommandLine, command_options
+from sipx import CommandLine, command_options, lasting, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,7 +162,7 @@ def _lines(found: ServerList, name: str) -> Iterator[str]:
             (
                 one.name,
                 one.state,
-                _lasting(one.lasting),
+                lasting(one.lasting),
                 one.address or "-",
                 one.flow or "-",
                 str(one.users),
@@ -187,7 +186,7 @@ def _shown(one: ServerState) -> Iterator[str]:
     took = "" if one.round_trip is None else f", the last one after {one.round_trip * 1000:.0f} ms"
     pairs = [
         ("health", health),
-        ("since", f"{_when(one.since)}, for {_lasting(one.lasting)}"),
+        ("since", f"{moment(one.since)}, for {lasting(one.lasting)}"),
         ("address", one.address),
         ("sipx connects to", one.connects_to),
         ("users registered", str(one.users)),
@@ -205,7 +204,7 @@ def _shown(one: ServerState) -> Iterator[str]:
         if way.logon:
             what.append("logged on")
         if way.expires is not None:
-            what.append(f"until {_when(way.expires)}")
+            what.append(f"until {moment(way.expires)}")
         yield f"  flow {way.id}: {way.flow}, {', '.join(what)}"
 
 
@@ -213,17 +212,3 @@ def _weight(one: ServerState) -> str:
     if one.weight_now == one.weight:
         return str(one.weight)
     return f"{one.weight} (now {one.weight_now:g})"
-
-
-def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _lasting(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days"

@@ -78,7 +78,7 @@ def test_all_of_them(run):
     assert "alice@home.example" in lines[1]
     assert "tcp:10.0.0.11:5060" in lines[1]
     assert lines[1].endswith("in 1 h 30 min")
-    assert lines[2].endswith("in 1 min")
+    assert lines[2].endswith("in 1 min 30 s")
     assert lines[3].startswith("(the server itself)")
     assert "\x9b" not in lines[2]
 

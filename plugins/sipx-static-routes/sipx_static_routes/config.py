@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sipx import (
     ByDomain,
     Config,
+    Files,
     IPAddress,
     KernelConfig,
-    LocalPath,
     PeerPort,
+    Pins,
     config_refusals,
     insecure_trust_reason,
     is_private,
+    listed,
+    one_or_more,
     refuse,
 )
 from sipx import parse_address as numeric
@@ -41,7 +42,7 @@ _TLS_KEYS: Final = (
 
 def _servers(value: object) -> tuple[object, ...]:
     """One server or a list of them."""
-    given = _listed(value, "no server is named", "an IP address or host name, or a list of them")
+    given = listed(value, "no server is named", "an IP address or host name, or a list of them")
     if not given:
         raise refuse("no server is named", "an IP address or host name, or a list of them")
     return given
@@ -56,15 +57,6 @@ def _server(value: object) -> str:
     return value
 
 
-def _listed(value: object, wrong: str, allowed: str) -> tuple[object, ...]:
-    """What is given once or as a list. Strict validation takes a tuple only."""
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, list | tuple):
-        raise refuse(wrong, allowed)
-    return tuple(value)
-
-
 def _reason(value: object) -> str:
     """``yes, `` and why: nobody writes that by accident."""
     if not isinstance(value, str) or insecure_trust_reason(value) is None:
@@ -72,48 +64,11 @@ def _reason(value: object) -> str:
     return value
 
 
-def _files(value: object) -> tuple[object, ...]:
-    """One file or directory, or a list of them."""
-    return _listed(value, "no file is named", "a path, or a list of paths")
-
-
-def _pins(value: object) -> tuple[object, ...]:
-    """One pin or a list of them."""
-    return _listed(value, "no pin is given", "a list of SHA-256 hashes of public keys")
-
-
-def _pin(value: object) -> str:
-    """SHA-256 of a public key, as hex with or without colons, or as base64 behind "sha256/"."""
-    text = value if isinstance(value, str) else ""
-    try:
-        if text.startswith("sha256/"):
-            raw = base64.b64decode(text.removeprefix("sha256/"), validate=True)
-        else:
-            raw = bytes.fromhex(text.replace(":", ""))
-    except (ValueError, binascii.Error):
-        raw = b""
-    if len(raw) != 32:
-        raise refuse(
-            f"{value!r} is no SHA-256 hash of a public key",
-            '64 hex digits, as "sipx cert show" prints them in pins = [...]; or sha256/ and base64',
-        )
-    return raw.hex()
-
-
-def _one_or_more(item: dict[str, Any], least: int = 0) -> WithJsonSchema:
-    """For editors: one value, or a list."""
-    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": least}]})
-
-
 _TEXT: Final = {"type": "string", "minLength": 1}
 Servers = Annotated[
     tuple[Annotated[str, BeforeValidator(_server)], ...],
     BeforeValidator(_servers),
-    _one_or_more(_TEXT, 1),
-]
-Files = Annotated[tuple[LocalPath, ...], BeforeValidator(_files), _one_or_more(_TEXT)]
-Pins = Annotated[
-    tuple[Annotated[str, BeforeValidator(_pin)], ...], BeforeValidator(_pins), _one_or_more(_TEXT)
+    one_or_more(_TEXT, 1),
 ]
 
 
