@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from sipx.cli.live import (
         lasting,
+        live_options,
         moment,
     )
     from sipx.config.document import (
@@ -230,6 +231,7 @@ _PLACES: Final = {
     "sipx.cli.editing": ("edit_options",),
     "sipx.cli.live": (
         "lasting",
+        "live_options",
         "moment",
     ),
     "sipx.config.document": ("Document",),
@@ -526,6 +528,7 @@ __all__ = [
     "is_private",
     "lasting",
     "listed",
+    "live_options",
     "log_formatter",
     "moment",
     "name_refusal",

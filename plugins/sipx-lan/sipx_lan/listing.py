@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from sipx import CommandLine, Done, command_options, moment
+from sipx import CommandLine, Done, live_options, moment
 from sipx_lan.config import NAME, LanConfig, ServerConfig
 from sipx_lan.control import LanAccounts, LanBans, Unban
 
@@ -43,7 +43,7 @@ def no_account(name: str, known: Iterable[str]) -> str:
 
 @click.command()
 @click.argument("name", required=False, shell_complete=names)
-@command_options
+@live_options
 @click.pass_obj
 def show(line: CommandLine, name: str | None) -> None:
     """The settings, the accounts, and who of them is logged on; of NAME every property.
@@ -173,7 +173,7 @@ def _text(value: object) -> str:
 
 
 @click.command()
-@command_options
+@live_options
 @click.pass_obj
 def bans(line: CommandLine) -> None:
     """The sources that get no answer because they guessed passwords."""
@@ -191,7 +191,7 @@ def bans(line: CommandLine) -> None:
 @click.command()
 @click.argument("source", required=False)
 @click.option("--all", "everybody", is_flag=True, help="End all bans.")
-@command_options
+@live_options
 @click.pass_obj
 def unban(line: CommandLine, source: str | None, everybody: bool) -> None:
     """Answer a source again, and forget what it has tried.

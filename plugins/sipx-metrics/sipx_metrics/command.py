@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from sipx import CommandLine, command_options
+from sipx import CommandLine, live_options
 from sipx_metrics.plugin import MetricsText
 
 
 @click.command()
-@command_options
+@live_options
 @click.pass_obj
 def metrics(line: CommandLine) -> None:
     """Print the metrics of the running proxy, as Prometheus reads them."""

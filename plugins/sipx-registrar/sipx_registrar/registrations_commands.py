@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sipx import CommandLine, command_options, harmless, lasting, moment
+from sipx import CommandLine, harmless, lasting, live_options, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def _filters(function: Callable[..., Any]) -> Callable[..., Any]:
     cls=_Registrations, invoke_without_command=True, subcommand_metavar="[USER | COMMAND ...]"
 )
 @_filters
-@command_options
+@live_options
 @click.pass_context
 def registrations(ctx: click.Context, owner: str, limit: int) -> None:
     """Who is registered where: list, remove.
@@ -61,7 +61,7 @@ def registrations(ctx: click.Context, owner: str, limit: int) -> None:
 @registrations.command(COMMAND)
 @click.argument("user", required=False, default="")
 @_filters
-@command_options
+@live_options
 @click.pass_obj
 def list_(line: CommandLine, user: str, owner: str, limit: int) -> None:
     """The registrations, or those of USER, which may be a pattern."""
@@ -71,7 +71,7 @@ def list_(line: CommandLine, user: str, owner: str, limit: int) -> None:
 @registrations.command()
 @click.argument("user")
 @click.argument("contact", required=False, default="")
-@command_options
+@live_options
 @click.pass_obj
 def remove(line: CommandLine, user: str, contact: str) -> None:
     """End the registrations of USER, or the one at CONTACT.

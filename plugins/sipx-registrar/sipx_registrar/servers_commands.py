@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from sipx import CommandLine, command_options, lasting, moment
+from sipx import CommandLine, lasting, live_options, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def _watch_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(cls=_Servers, invoke_without_command=True, subcommand_metavar="[NAME | COMMAND ...]")
 @_watch_option
-@command_options
+@live_options
 @click.pass_context
 def servers(ctx: click.Context, watch: bool) -> None:
     """The UC servers: their states, drain, resume, disconnect.
@@ -67,7 +67,7 @@ def servers(ctx: click.Context, watch: bool) -> None:
 @servers.command()
 @click.argument("name", shell_complete=_names)
 @_watch_option
-@command_options
+@live_options
 @click.pass_context
 def show(ctx: click.Context, name: str, watch: bool) -> None:
     """All that is known of one server."""
@@ -76,7 +76,7 @@ def show(ctx: click.Context, name: str, watch: bool) -> None:
 
 @servers.command()
 @click.argument("name", shell_complete=_names)
-@command_options
+@live_options
 @click.pass_obj
 def drain(line: CommandLine, name: str) -> None:
     """Give a server no users and conversations that others may serve.
@@ -88,7 +88,7 @@ def drain(line: CommandLine, name: str) -> None:
 
 @servers.command()
 @click.argument("name", shell_complete=_names)
-@command_options
+@live_options
 @click.pass_obj
 def resume(line: CommandLine, name: str) -> None:
     """Let a server serve again that was drained or disconnected."""
@@ -97,7 +97,7 @@ def resume(line: CommandLine, name: str) -> None:
 
 @servers.command()
 @click.argument("name", shell_complete=_names)
-@command_options
+@live_options
 @click.pass_obj
 def disconnect(line: CommandLine, name: str) -> None:
     """Close a server's connections, and keep it out until `resume`.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from sipx import CommandLine, command_options, interface_names
+from sipx import CommandLine, interface_names, live_options
 from sipx_static_routes.changes import (
     add,
     disable,
@@ -58,9 +58,11 @@ def _domains(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The PEM file with the certificate that the sender shows over TLS.",
 )
-@click.option("--account", metavar="NAME", help="It comes from this account, which has logged on.")
+@click.option(
+    "--account", metavar="NAME", help="It comes from this account, as if that had logged on."
+)
 @click.option("--offline", is_flag=True, help="Ask the configuration file, also while sipx runs.")
-@command_options
+@live_options
 @click.pass_obj
 def explain(
     line: CommandLine,

@@ -318,7 +318,7 @@ def _lines(found: _Found) -> Iterator[str]:
     else:
         yield "asked:  the configuration file; who is registered is only known where sipx runs"
     if found.account is not None:
-        yield f"from:   {found.account}, which has logged on, {told.from_uri}"
+        yield f"from:   {found.account}, as if that had logged on, {told.from_uri}"
     elif who.source is None:
         yield "from:   one of our own UC servers (nobody to judge without --from)"
     else:
