@@ -106,17 +106,30 @@ class UcServer:
 
     def hang(self):
         """Take all and answer nothing, not even provisionally."""
-        self.agent.transactions.on_request = lambda request, flow: None
+        self.agent.transactions = Hanging(self.agent.transactions)
 
     def goes_on(self):
         """It hangs no more."""
-        del self.agent.transactions.on_request
+        self.agent.transactions = self.agent.transactions.real
 
     def answers(self, method, status, headers=()):
         async def answer(agent, request):
             agent.reply(request, status, headers=headers)
 
         self.agent.on(method, answer)
+
+
+class Hanging:
+    """Transactions that take no request."""
+
+    def __init__(self, real):
+        self.real = real
+
+    def on_request(self, request, flow):
+        """It is read, and that is all."""
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
 
 
 async def _nothing(agent, request):
