@@ -19,6 +19,7 @@ from sipx.trust import (
     Incoming,
     Role,
     SenderKind,
+    allowed_methods,
     decide_incoming,
     method_refusal,
 )
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from sipx.plugin import Verdict
     from sipx.sip.message import Request
 
-ALLOW: Final = b"INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, INFO, UPDATE, PRACK"
 INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 """Who may send requests to other domains."""
 
@@ -48,6 +48,8 @@ class Admission:
         self.hooks = hooks
         self.journal = journal
         self.routing = routing
+        self.benotify = False
+        """Whether a plugin understands ms-benotify, and with it the method BENOTIFY."""
         self.asked: Callable[..., Any] | None = None
         """The hook that answered last."""
 
@@ -97,20 +99,24 @@ class Admission:
                     403,
                     f"{sender.name} may not use this From domain",
                     reason=Refusal.FROM_DOMAIN,
+                    row=sender.row,
                 )
             if sender.kind not in INSIDE and (
-                refusal := method_refusal(request.method, flow.interface.role)
+                refusal := method_refusal(
+                    request.method, flow.interface.role, benotify=self.benotify
+                )
             ):
-                raise Refused(405, refusal, ((b"Allow", ALLOW),), Refusal.METHOD)
+                allow = allowed_methods(benotify=self.benotify)
+                raise Refused(405, refusal, ((b"Allow", allow),), Refusal.METHOD)
             return verdict if verdict.authorise == asked else Accept(sender, asked)
         if verdict is None:
-            raise Refused(403, self._unknown(request, flow), reason=Refusal.SENDER_UNKNOWN)
+            raise self._unknown(request, flow)
         if isinstance(verdict, Challenge):
             raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
         reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
-        raise Refused(verdict.status, verdict.why, verdict.headers, reason)
+        raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
 
-    def _unknown(self, request: Request, flow: Flow) -> str:
+    def _unknown(self, request: Request, flow: Flow) -> Refused:
         """Nobody knows the sender: the row for "no route match" says why that is refused."""
         decision = decide_incoming(
             Incoming(
@@ -120,9 +126,10 @@ class Admission:
                 from_ours=request.from_domain in self.domains,
             )
         )
-        if flow.examined is None or decision.action is not Action.REFUSE:
-            return "the sender is not known here"
-        return f"{decision.reason}; the certificate: {flow.examined.certificate.describe()}"
+        why = "the sender is not known here"
+        if flow.examined is not None and decision.action is Action.REFUSE:
+            why = f"{decision.reason}; the certificate: {flow.examined.certificate.describe()}"
+        return Refused(403, why, reason=Refusal.SENDER_UNKNOWN, row=decision.row)
 
     def _authorise(self, accepted: Accept, request: Request, flow: Flow) -> Accept:
         """Untrusted routes: digest, or a live registration on this flow; nobody answers: 403."""

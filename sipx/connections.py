@@ -107,6 +107,9 @@ class Connection(StreamFlow):
         recv, wait = sock.recv, trio.lowlevel.wait_readable
         try:
             while not self.closed:
+                if self.held_until:
+                    await self._held()
+                    continue
                 await wait(sock)
                 receiver.batch_begins()
                 try:
@@ -123,6 +126,12 @@ class Connection(StreamFlow):
         except OSError as error:
             self.close(error.strerror or "read failed")
             receiver.batch_ends()
+
+    async def _held(self) -> None:
+        """Let what the peer sends wait, first in our machine's buffers, then in its own."""
+        await trio.sleep(max(self.held_until - self.receiver.now(), 0.0))
+        if self.held_until <= self.receiver.now():
+            self.held_until = 0.0
 
     def close(self, reason: str) -> None:
         """End the connection; who waits on it wakes up."""

@@ -75,7 +75,7 @@ class Arrival:
     """How a request is received on one interface. ``status`` 0: accepted, as ``sender``.
 
     ``known``: a plugin had a verdict on the sender, or it showed a certificate. ``row`` is the row
-    of docs/trust.md that accepted it, 0 where none did.
+    of docs/trust.md, table "Incoming", that decided.
     """
 
     interface: str
@@ -85,11 +85,13 @@ class Arrival:
     sender: Sender | None
     known: bool
     flow: Flow
+    refused_by: int = 0
+    """The row that refuses it, 0 where it is accepted or no row says so."""
 
     @property
     def row(self) -> int:
         """The row of the trust table."""
-        return self.sender.row if self.sender is not None else 0
+        return self.sender.row if self.sender is not None else self.refused_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class TargetWay:
     hops: tuple[HopWay, ...]
     status: int = 0
     why: str = ""
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class Explained:
     dns: tuple[DnsAnswer, ...]
     reasons: tuple[str, ...] = ()
     """Why the targets are what they are, as plugins say (hook ``explain_targets``)."""
+    row: int = 0
+    """The row of docs/trust.md, table "Outgoing", that decided; 0 where none did."""
 
 
 class DryRun:
@@ -246,7 +251,7 @@ class DryRun:
         arrivals: tuple[Arrival, ...] = ()
         targets: tuple[TargetWay, ...] = ()
         reasons: tuple[str, ...] = ()
-        status, why = 0, ""
+        status, why, row = 0, "", 0
         try:
             if source is None:
                 sender = self._granted(account)
@@ -255,14 +260,15 @@ class DryRun:
                 sender = _accepted(arrivals)
             reasons = self._kernel.hooks.explain_targets(request, sender)
             targets = await self._targets(request, sender)
+            row = targets[0].row if targets else 0
             if targets and not any(target.status == 0 for target in targets):
                 status, why = targets[0].status, targets[0].why
         except Refused as refusal:
-            status, why = refusal.status, refusal.why
+            status, why, row = refusal.status, refusal.why, refusal.row
         except RemoteError as refusal:
             status, why = refusal.status, refusal.reason
         dns = self._dns(_names(request.uri, targets) if self._runs else None)
-        return Explained(method, uri, from_uri, arrivals, status, why, targets, dns, reasons)
+        return Explained(method, uri, from_uri, arrivals, status, why, targets, dns, reasons, row)
 
     def _somebody(self, uri: str) -> str:
         """Who writes where nobody is named: of our users whoever is written to, so that it is his
@@ -315,7 +321,7 @@ class DryRun:
     ) -> Arrival:
         flow = self.flow(interface, *source)
         core = self._kernel.proxy
-        status, why, known = 0, "", flow.secure and bool(chain)
+        status, why, known, row = 0, "", flow.secure and bool(chain), 0
         sender: Sender | None = None
         try:
             self._shake_hands(flow, chain)
@@ -327,20 +333,17 @@ class DryRun:
                 verdict = await _later(verdict)
             known = known or verdict is not None
             row = verdict.sender.row if isinstance(verdict, Accept) else 0
-            try:
-                sender = core.admission.admit(verdict, request, flow).sender
-            except Refused as refusal:
-                if not row:
-                    raise
-                raise Refused(refusal.status, f"{refusal.why} (row {row})") from None
+            sender = core.admission.admit(verdict, request, flow).sender
             core.admission.check_relay(request, sender)
             why = f"{sender.name} is accepted as {sender.kind.value}"
         except Refused as refusal:
             asked = ASKED if refusal.reason is Refusal.CHALLENGED else "refused"
             status, why, sender = refusal.status, refusal.why or asked, None
+            row = refusal.row or row
         except RemoteError as refusal:
             status, why, sender = refusal.status, refusal.reason, None
-        return Arrival(interface.name, interface.protocol, status, why, sender, known, flow)
+        name, protocol = interface.name, interface.protocol
+        return Arrival(name, protocol, status, why, sender, known, flow, 0 if sender else row)
 
     def _shake_hands(self, flow: Flow, chain: tuple[x509.Certificate, ...]) -> None:
         """What the handshake would find of the sender's certificate. Raises Refused."""
@@ -356,12 +359,19 @@ class DryRun:
                     who=flow.address,
                 )
             except TlsError as failure:
-                raise Refused(403, f"the handshake fails, there is no SIP: {failure}") from failure
+                raise Refused(
+                    403,
+                    f"the handshake fails, there is no SIP: {failure}",
+                    row=2 if flow.transport == "mtls" else 11,
+                ) from failure
+            for hook in self._kernel.hooks.authenticate_peer:
+                flow.peer = flow.peer or hook(flow)
         elif flow.transport == "mtls":
             raise Refused(
                 403,
                 "without a certificate the handshake fails, there is no SIP; "
                 "--certificate FILE tells what the owner of a certificate may do",
+                row=1,
             )
 
     # ------------------------------------------------------------ outwards
@@ -372,10 +382,9 @@ class DryRun:
         if isinstance(found, Later):
             found = await _later(found)
         if isinstance(found, Refuse):
-            raise Refused(found.status, found.why)
+            raise Refused(found.status, found.why, row=found.row)
         if found is None or not any(found.groups):
-            ours = cached_uri(request.uri).host in self._kernel.domains
-            raise Refused(404, "nobody here knows this user" if ours else "no route to this domain")
+            raise core.nowhere(request)
         return tuple(
             [
                 await self._target(target, number, request)
@@ -389,18 +398,19 @@ class DryRun:
         if target.flow is not None:
             flow = target.flow
             way = HopWay(flow.address, flow.port, flow.transport, target.name, flow.interface.name)
-            return TargetWay(target.name, group, (way,))
+            return TargetWay(target.name, group, (way,), row=target.row)
         try:
             hops = await self._kernel.paths.hops(target, uri, None)
         except NoHop as failure:
-            return TargetWay(target.name, group, (), failure.status, failure.why)
+            return TargetWay(target.name, group, (), failure.status, failure.why, target.row)
         bind = target.hops[0].bind if target.hops else None
         ways = tuple(self._way(hop, bind, uri) for hop in hops)
         refused = [way.refused for way in ways]
         if all(refused):
             secure = uri.startswith(b"sips:") and _NEEDS_TLS in refused
-            return TargetWay(target.name, group, ways, 416 if secure else 503, refused[0])
-        return TargetWay(target.name, group, ways)
+            status = 416 if secure else 503
+            return TargetWay(target.name, group, ways, status, refused[0], target.row)
+        return TargetWay(target.name, group, ways, row=target.row)
 
     def _way(self, hop: Hop, bind: str | None, uri: bytes) -> HopWay:
         name, refused = "", ""

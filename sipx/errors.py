@@ -24,7 +24,7 @@ class StartError(SipxError):
 class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
     """A step of RFC 3261 §16 ends with a final response: ``status``, and ``why`` in words.
 
-    ``reason`` is what counters call it.
+    ``reason`` is what counters call it, ``row`` the row of docs/trust.md that says so, 0 if none.
     """
 
     def __init__(
@@ -33,9 +33,11 @@ class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
         why: str = "",
         headers: tuple[tuple[bytes, bytes], ...] = (),
         reason: Refusal = Refusal.OTHER,
+        row: int = 0,
     ) -> None:
         super().__init__(why)
         self.status = status
         self.why = why
         self.headers = headers
         self.reason = reason
+        self.row = row

@@ -40,6 +40,7 @@ class Flow(ABC):
         "examined",
         "id",
         "interface",
+        "keep_until",
         "last_in",
         "lost",
         "may_alias",
@@ -49,6 +50,7 @@ class Flow(ABC):
         "outbound",
         "parser",
         "peer",
+        "ping_every",
         "plain_sent_by",
         "port",
         "reliable",
@@ -86,6 +88,10 @@ class Flow(ABC):
         """Why its peer did not want it after all: then requests on it end with 502."""
         self.may_alias = False
         """Whether its peer may ask for requests on this connection (RFC 5923)."""
+        self.keep_until = 0.0
+        """Until when it is not closed for being idle: something of its peer's lives longer."""
+        self.ping_every = 0.0
+        """Seconds between keepalives that its peer asked for; 0: what [limits] says."""
         self.parser: StreamParser | None = None
         self.shapes: Shapes = {}
         """What the parser learned from this peer's datagrams."""
@@ -108,6 +114,9 @@ class Flow(ABC):
 
     def alias(self, port: int) -> None:  # noqa: B027  # only secured connections do something
         """RFC 5923 §8: its peer, which listens on ``port``, takes requests on this connection."""
+
+    def hold(self, seconds: float) -> None:  # noqa: B027  # a datagram socket has other peers
+        """Read nothing more from its peer for so long: TCP then slows the peer down."""
 
     def overdue(self, now: float) -> str | None:
         """Why this flow has to be closed now, or None (SEC-15)."""

@@ -94,6 +94,10 @@ class Forwarder:
             elif branch.index:
                 # A failover: the hop before this one did not serve.
                 self.paths.failed(branch.hops[branch.index - 1])
+            if target.discovered and len(branch.hops) > 1 and not branch.index:
+                there = self.paths.open_among(branch.hops, _bind(target), target.partner)
+                if there is not None:
+                    branch.hops = there[0]
             flow = self.paths.flow_now(
                 branch.hops[branch.index], _bind(target), context.near, target.partner
             )
@@ -118,8 +122,15 @@ class Forwarder:
                 uri = next_uri(context.request, target)
                 hops = await self.paths.hops(target, uri, context.permitted)
                 branch.hops = self.paths.by_health(hops)
-            hop = branch.hops[branch.index]
-            flow = await self.paths.flow(hop, _bind(target), context.near, target.partner)
+            if target.discovered:
+                left = branch.hops[branch.index :]
+                branch.hops, branch.index = left[-1:], 0  # if all fail there is no other to try
+                branch.hops, flow = await self.paths.first_flow(
+                    left, _bind(target), context.near, target.partner
+                )
+            else:
+                hop = branch.hops[branch.index]
+                flow = await self.paths.flow(hop, _bind(target), context.near, target.partner)
         except NoHop as error:
             # Its traceback would lead back to this frame, and the frame to it.
             failure = error.with_traceback(None)

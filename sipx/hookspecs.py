@@ -71,7 +71,7 @@ def interfaces() -> Iterable[InterfaceRequest]:
 
 @hookspec
 def discoveries() -> Iterable[Discovery]:
-    """At start: ways to find the hops of a domain, asked in order; the kernel caches answers."""
+    """At start: ways to other domains where no plugin has a target, asked in order (RFC 3263)."""
     raise AssertionError("a specification is never called")
 
 

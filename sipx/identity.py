@@ -105,12 +105,16 @@ class Proof:
 class Partner:
     """What proves that somebody is this peer, in both directions.
 
-    ``name`` is that of the peer's Sender and Target. ``domain`` is the SIP domain for the profile
-    "rfc5922", ``names`` what a certificate may name for "direct"; ``profiles`` are tried in order.
+    ``name`` is that of the peer's Sender and Target. ``domain`` is the SIP domain for the profiles
+    "rfc5922" and "ms-suffix", ``names`` what a certificate may name for "direct", ``srv_targets``
+    what the domain's SRV records name, for "ms-suffix" (``suffix_depth`` labels below the domain,
+    None: any number) and "hosting" (below one of ``providers``); ``profiles`` are tried in order.
     ``ca`` are authorities of its own: with them (``own_trust``) those of [trust] do not count.
     ``pins`` are SPKI hashes: the certificate has to match one, and without ``ca`` no authority is
     asked. ``eku`` None is the policy of the interface. ``verify`` False takes any certificate of a
     server; ``mutual`` shows ours, which is ``certificate`` or that of the interface.
+    ``discovered``: found by the DNS, so that what it has to name may be known only when it is asked
+    for; a connection stays what it was proven to be when the records change.
     """
 
     name: str
@@ -126,6 +130,10 @@ class Partner:
     mutual: bool = True
     sni: str | None = None
     certificate: str | None = None
+    srv_targets: frozenset[bytes] = frozenset()
+    suffix_depth: int | None = 1
+    providers: frozenset[bytes] = frozenset()
+    discovered: bool = False
     key: str = field(init=False, compare=False, repr=False, default="")
     """Equal for equal settings: what pools of connections are keyed by."""
 
@@ -144,6 +152,10 @@ class Partner:
             self.mutual,
             self.sni,
             self.certificate,
+            () if self.discovered else sorted(self.srv_targets),
+            self.suffix_depth,
+            sorted(self.providers),
+            self.discovered,
         )
         digest = blake2b(repr(settings).encode(), digest_size=12).hexdigest()
         object.__setattr__(self, "key", digest)
@@ -157,12 +169,14 @@ class Partner:
 @dataclass(frozen=True, slots=True)
 class Examination:
     """What a peer's certificate was found to be. ``general``: [trust] vouches for it and the
-    interface's EKU policy permits it. ``partners``: whom it proves, by name.
+    interface's EKU policy permits it. ``partners``: whom it proves, by name. ``vouched``: the
+    partners with rules of their own whose authorities, pins and EKU policy pass, whatever it names.
     """
 
     certificate: PeerCertificate
     general: bool
     partners: Mapping[str, Proof]
+    vouched: frozenset[str] = frozenset()
     proven: frozenset[str] = field(init=False)
     """The names of the partners: what may be remembered about a peer depends on them."""
 
@@ -381,14 +395,53 @@ def proves(partner: Partner, certificate: PeerCertificate) -> Proof | None:
     if partner.pins and certificate.spki not in partner.pins:
         return None
     for profile in partner.profiles:
-        allowed = {"allow_wildcard": partner.allow_wildcard, "accept_cn": partner.accept_cn}
-        if profile == "direct":
-            proof = by_direct(certificate, partner.names, partner.pins, **allowed)
-        else:
-            proof = by_rfc5922(certificate, partner.domain, **allowed)
+        proof = by_profile(profile, partner, certificate)
         if proof is not None:
             return proof
     return None
+
+
+def by_profile(profile: str, partner: Partner, certificate: PeerCertificate) -> Proof | None:
+    """What one profile says. Raises ValueError for a profile that there is not."""
+    wildcard, accept_cn = partner.allow_wildcard, partner.accept_cn
+    if profile == "direct":
+        return by_direct(
+            certificate,
+            partner.names,
+            partner.pins,
+            allow_wildcard=wildcard,
+            accept_cn=accept_cn,
+        )
+    if profile == "rfc5922":
+        return by_rfc5922(certificate, partner.domain, allow_wildcard=wildcard, accept_cn=accept_cn)
+    if profile == "ms-suffix":
+        return by_ms_suffix(
+            certificate,
+            partner.domain,
+            partner.srv_targets,
+            depth=partner.suffix_depth,
+            allow_wildcard=wildcard,
+            accept_cn=accept_cn,
+        )
+    if profile == "hosting":
+        return by_hosting(
+            certificate,
+            partner.srv_targets,
+            partner.providers,
+            allow_wildcard=wildcard,
+            accept_cn=accept_cn,
+        )
+    raise ValueError(f"there is no profile {profile!r}")
+
+
+def proof_of(examined: Examination, partner: Partner) -> Proof | None:
+    """Whether a peer that was examined once is a partner that was not known then.
+
+    A partner with authorities, pins or an EKU policy of its own has to have passed by these.
+    """
+    own_rules = partner.ca or partner.pins or partner.eku is not None
+    believed = partner.name in examined.vouched if own_rules else examined.general
+    return proves(partner, examined.certificate) if believed else None
 
 
 def name_refusal(partner: Partner, certificate: PeerCertificate) -> str:
@@ -398,22 +451,58 @@ def name_refusal(partner: Partner, certificate: PeerCertificate) -> str:
             f"its key is {certificate.spki}, which is none of the pinned ones; if the partner "
             "has a new key, pin that"
         )
+    said = _names_of(certificate)
+    if partner.discovered:
+        return f"{said}; {_discovered_refusal(partner, certificate)}"
     wanted = set(partner.names) if "direct" in partner.profiles else set()
     if "rfc5922" in partner.profiles:
         wanted.add(partner.domain)
-    has = sorted(certificate.ids | certificate.wildcards)
-    if has:
-        said = "it names " + ", ".join(name.decode() for name in has[:5])
-        said += " and more" if len(has) > 5 else ""
-    elif certificate.common_name is not None:
-        said = f"it has only the common name {certificate.common_name.decode()}"
-    else:
-        said = "it names no domain"
     asked = " or ".join(name.decode() for name in sorted(wanted)) or "nothing"
     return (
         f"{said}, and {asked} was wanted; the partner needs a certificate for that name, or the "
         "route the name that the certificate has"
     )
+
+
+def _names_of(certificate: PeerCertificate) -> str:
+    has = sorted(certificate.ids | certificate.wildcards)
+    if has:
+        said = "it names " + ", ".join(name.decode() for name in has[:5])
+        return said + (" and more" if len(has) > 5 else "")
+    if certificate.common_name is not None:
+        return f"it has only the common name {certificate.common_name.decode()}"
+    return "it names no domain"
+
+
+def _discovered_refusal(partner: Partner, certificate: PeerCertificate) -> str:
+    """Which profile wanted what, and what is in the way where something almost fits."""
+    domain = partner.domain.decode()
+    named = sorted(certificate.ids & partner.srv_targets)
+    stars = sorted(
+        star
+        for star in certificate.wildcards
+        if any(
+            star == b"*." + name.partition(b".")[2]
+            for name in (partner.domain, *partner.srv_targets)
+        )
+    )
+    if named:
+        target = named[0].decode()
+        return (
+            f"the SRV record names {target} too, but that is neither {domain} nor directly below "
+            f"it, nor a known hosting provider's: {domain} needs a certificate for its own name, "
+            "or an SRV target within it"
+        )
+    if stars:
+        return (
+            f"{stars[0].decode()} is a wildcard, which proves no SIP domain (RFC 5922 section "
+            f"7.2): the partner needs a certificate for {domain} itself"
+        )
+    wanted = [domain] if "rfc5922" in partner.profiles else []
+    inside = b"." + partner.domain
+    if "ms-suffix" in partner.profiles:
+        wanted += [t.decode() for t in sorted(partner.srv_targets) if t.endswith(inside)]
+    return f"wanted was {' or '.join(wanted)}: it is not good for {domain}"
 
 
 def _named(

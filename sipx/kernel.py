@@ -24,6 +24,7 @@ import trio
 from sipx.certificates import LOOK, CertificateStore
 from sipx.config.load import load
 from sipx.cookies import Cookies
+from sipx.discovery import Discoveries
 from sipx.edge import Edge
 from sipx.errors import ReloadError, SipxError
 from sipx.events import ProxyChanged, Reloaded
@@ -154,6 +155,7 @@ class Kernel:
                 udp_request_size=limits.udp_request_size,
             ),
             park=self.park,
+            discoveries=Discoveries(self.hooks.discoveries(), self.resolver, clock),
             partners=self.certificates.partners,
         )
         self.transactions.user = self.proxy

@@ -248,7 +248,9 @@ class DnsCache:
             chain = answer.chaining_result
             if chain.answer is not None:
                 ttl = min(ttl, chain.minimum_ttl)
-                return self._positive(name, kind, who, ttl, chain.answer, answer.response)
+                found = self._positive(name, kind, who, ttl, chain.answer, answer.response)
+                canonical = str(chain.canonical_name.to_text(omit_final_dot=True)).lower()
+                return found if canonical == name else found._replace(alias=canonical)
             soa = any(rrset.rdtype == dns.rdatatype.SOA for rrset in answer.response.authority)
             if soa or chain.canonical_name == target:
                 text = f"{asked}: the name has no {kind} record, says {who}"

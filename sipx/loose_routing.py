@@ -34,6 +34,7 @@ _ANYBODY: Final = peer_id("")
 """Stands in the cookie of a dialog with a target that has no name."""
 _IN_DIALOG: Final = Target(name="dialog")
 _IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
+_MOST: Final = 4096
 _BY_FLOW: Final = (NEAR_BY_FLOW, FAR_BY_FLOW)
 
 
@@ -41,6 +42,7 @@ class LooseRouting:
     """Takes our own Route entries off. ``partners``: who may be at the far end over TLS.
 
     ``logged_on`` asks the plugins for the way to somebody who logged on: the hook dialog_target.
+    ``met`` tells who was discovered, by what a cookie calls him.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class LooseRouting:
         flows: FlowTable,
         logged_on: Callable[[bytes, Flow | None, Sender], Target | Refuse | None],
         partners: Iterable[Partner],
+        met: Callable[[bytes], Partner | None],
     ) -> None:
         self.interfaces = interfaces
         self.cookies = cookies
         self.flows = flows
         self.logged_on = logged_on
+        self.met = met
         self.know(partners)
 
     def know(self, partners: Iterable[Partner]) -> None:
@@ -121,13 +125,17 @@ class LooseRouting:
         far = cookie.peers[there]
         if cookie.flags & _BY_FLOW[there]:
             return self._by_flow(far, self.flows.get(cookie.flows[there]), sender)
-        partner = self._partners.get(far)
+        partner = self.met(far) or self._partners.get(far)
         trusted = bool(cookie.flags & TRUSTED)
         if partner is None:
             return _IN_TRUSTED_DIALOG if trusted else _IN_DIALOG
         target = self._targets.get((far, trusted))
-        if target is None:
-            target = Target(name="dialog", trusted=trusted, partner=partner)
+        if target is None or target.partner is not partner:
+            target = Target(
+                name="dialog", trusted=trusted, partner=partner, discovered=partner.discovered
+            )
+            if len(self._targets) > _MOST:
+                self._targets.clear()
             self._targets[far, trusted] = target
         return target
 

@@ -16,7 +16,7 @@ from sipx.resolver import Hop, Question, question_of
 from sipx.sip.uri import cached_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sipx.flows import Flow
     from sipx.interfaces import Interface, Interfaces
@@ -27,6 +27,9 @@ RECHECK: Final = 1.0
 """Seconds for which a hop known by name is used without asking the cache again."""
 DOWN: Final = 30.0
 """Seconds for which a hop that could not be reached is tried after the others."""
+SAME_HOST: Final = 0.25
+NEXT_TARGET: Final = 1.0
+"""Seconds that a connection attempt is alone, before the next begins beside it."""
 SECURED: Final = ("tls", "mtls", "wss")
 """Transports whose other end has to prove who it is."""
 NO_TCP: Final = 300.0
@@ -54,6 +57,16 @@ class _Attempt:
     def __init__(self) -> None:
         self.ended = trio.Event()
         self.failure: tuple[int, str] | None = None
+
+
+class _Race:
+    """Attempts to reach several hops: the first that succeeded, and those that failed."""
+
+    __slots__ = ("failures", "won")
+
+    def __init__(self) -> None:
+        self.failures: list[NoHop] = []
+        self.won: tuple[Hop, Flow] | None = None
 
 
 class Paths:
@@ -124,7 +137,7 @@ class Paths:
                 if known is None:
                     return None
                 hops += known
-            return tuple(hops)
+            return self._permitted(hops, target) if target.discovered else tuple(hops)
         except ResolveError as error:
             raise NoHop(_status_of(error), str(error)) from error
 
@@ -149,8 +162,30 @@ class Paths:
             except ResolveError as error:
                 failure = error.with_traceback(None)
         if not found and failure is not None:
-            raise NoHop(504, str(failure))
-        return tuple(found)
+            raise NoHop(_status_of(failure) if target.discovered else 504, str(failure))
+        return self._permitted(found, target) if target.discovered else tuple(found)
+
+    def _permitted(self, hops: Iterable[Hop], target: Target) -> tuple[Hop, ...]:
+        """SEC-09 for what the DNS says of a domain that nobody has configured. Raises NoHop."""
+        allowed = self._filter(None)
+        assert allowed is not None
+        kept: list[Hop] = []
+        refusals: dict[str, None] = {}
+        for hop in hops:
+            if self._is_ours(hop):
+                raise NoHop(482, f"{target.name}: {hop.name} port {hop.port} is this proxy itself")
+            refusal = allowed.refusal(hop.address, hop.port)
+            if refusal is None:
+                kept.append(hop)
+            else:
+                refusals[refusal] = None
+        if not kept:
+            raise NoHop(403, f"{target.name} is not sent to: {'; '.join(refusals)}")
+        return tuple(kept)
+
+    def _is_ours(self, hop: Hop) -> bool:
+        own = self.interfaces.own
+        return (hop.address.encode(), hop.port) in own or (hop.name.encode(), hop.port) in own
 
     def _configured_now(self, hop: NextHop) -> tuple[Hop, ...] | None:
         if hop.port is None or hop.transport is None:
@@ -267,6 +302,72 @@ class Paths:
         self._told(partner, "")
         return flow
 
+    # ------------------------------------------------------------ several hops at once
+
+    def open_among(
+        self, hops: tuple[Hop, ...], bind: str | None, partner: Partner | None
+    ) -> tuple[tuple[Hop, ...], Flow] | None:
+        """A flow that is open to one of these hops, and the hops with that one first."""
+        for hop in hops:
+            interface = self.interfaces.towards(hop, bind)
+            if interface is not None:
+                flow = interface.transport.flow_to(interface, hop.address, hop.port, partner)
+                if flow is not None:
+                    return _first(hop, hops), flow
+        return None
+
+    async def first_flow(
+        self,
+        hops: tuple[Hop, ...],
+        bind: str | None = None,
+        near: Interface | None = None,
+        partner: Partner | None = None,
+    ) -> tuple[tuple[Hop, ...], Flow]:
+        """The first flow that comes about, and the hops with its own first. Raises NoHop.
+
+        RFC 8305 §5: "Connection Attempt Delay", 250 ms, before the next address of the same host
+        is tried as well; the next SRV target is given a second, so that one of lower priority
+        serves only where one of higher priority is slow. A failure lets the next begin at once.
+        """
+        if len(hops) == 1:
+            return hops, await self.flow(hops[0], bind, near, partner)
+        race = _Race()
+        async with trio.open_nursery() as nursery:
+            for number, hop in enumerate(hops):
+                failed = trio.Event()
+                nursery.start_soon(self._enter, race, hop, failed, bind, near, partner, nursery)
+                if number + 1 < len(hops):
+                    same = hops[number + 1].name == hop.name
+                    with trio.move_on_after(SAME_HOST if same else NEXT_TARGET):
+                        await failed.wait()
+        if race.won is None:
+            # Who is not who he has to be says more than who cannot be reached.
+            raise min(race.failures, key=lambda failure: failure.status != 502)
+        hop, flow = race.won
+        for earlier in hops[: hops.index(hop)]:
+            self.failed(earlier)
+        return _first(hop, hops), flow
+
+    async def _enter(
+        self,
+        race: _Race,
+        hop: Hop,
+        failed: trio.Event,
+        bind: str | None,
+        near: Interface | None,
+        partner: Partner | None,
+        nursery: trio.Nursery,
+    ) -> None:
+        try:
+            flow = await self.flow(hop, bind, near, partner)
+        except NoHop as failure:
+            race.failures.append(failure.with_traceback(None))
+            failed.set()
+        else:
+            if race.won is None:
+                race.won = (hop, flow)
+            nursery.cancel_scope.cancel()
+
     def _told(self, partner: Partner | None, text: str) -> None:
         """What became of the connection to a partner, for the log and the status."""
         if partner is not None and partner.name:
@@ -318,6 +419,10 @@ def whoever_is(host: str) -> Partner:
 def same_peer_as(certificate: PeerCertificate) -> Partner:
     """RFC 3261 §18.2.2 over TLS: a response goes to whoever sent the request, and nobody else."""
     return Partner(name="", names=certificate.ids)
+
+
+def _first(hop: Hop, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    return (hop, *(other for other in hops if other is not hop))
 
 
 def _status_of(error: ResolveError) -> int:

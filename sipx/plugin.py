@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import logging
     import random
-    from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Container, Iterable
     from pathlib import Path
 
     import trio
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 hookimpl = pluggy.HookimplMarker("sipx")
 """Marks a method of a plugin as the implementation of the hook of the same name."""
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Config(BaseModel):
@@ -66,11 +66,14 @@ class Peer:
     """Who is at the other end of a flow, as ``authenticate_peer`` found out.
 
     ``identities`` are the domains that its certificate proves (empty without one).
+    ``discovered``: no route or account names it, only the DNS; then it is a peer for as long as
+    nobody else claims it.
     """
 
     name: str
     identities: frozenset[bytes] = frozenset()
     profile: str = "address"
+    discovered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +83,8 @@ class Sender:
     ``domains`` holds the domains that may stand in From; ``trusted`` decides whether identity
     headers (RFC 3325) survive; ``row`` is the row of docs/trust.md that accepted it; ``name``
     names the route or account. ``account`` is who logged on: what belongs to its dialogs comes
-    to it over its own flow, wherever its Contact leads.
+    to it over its own flow, wherever its Contact leads. ``partner`` is what proves a discovered
+    one: requests within its dialogs go to whoever proves to be the same.
     """
 
     kind: SenderKind
@@ -89,6 +93,7 @@ class Sender:
     trusted: bool
     row: int = 0
     account: Account | None = None
+    partner: Partner | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,25 +116,27 @@ class Challenge:
 class Refuse:
     """Answer with ``status``; ``why`` goes into the Warning header (399) and into the log.
 
-    Status 0 gives no answer at all: for a source that is banned.
+    Status 0 gives no answer at all: for a source that is banned. ``row`` is the row of
+    docs/trust.md that refuses, where one does.
     """
 
     status: int
     why: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    row: int = 0
 
 
 Verdict = Accept | Challenge | Refuse
 
 
 @dataclass(frozen=True, slots=True)
-class Later(Generic[T]):
+class Later(Generic[T_co]):
     """An answer that has to wait: the kernel parks the request and awaits ``fn()``.
 
     If ``deadline`` seconds pass the request is denied with 504, if ``fn`` raises with 500.
     """
 
-    fn: Callable[[], Awaitable[T]]
+    fn: Callable[[], Awaitable[T_co]]
     deadline: float = 5.0
 
 
@@ -160,6 +167,9 @@ class Target:
     a dialog is continued by its two ends only (empty: by any sender that is known). ``partner``
     says who has to be at the other end of a TLS connection; without it the host of the URI.
     ``route`` is a preloaded route set (the Path of a binding, RFC 3327 §5.4), topmost first.
+    ``discovered``: the hops are what outsiders wrote into the DNS, so that addresses are filtered
+    (SEC-09); several are tried at once, each a little after the one before it (RFC 8305).
+    ``row`` is the row of docs/trust.md, table "Outgoing", by which it was chosen.
     """
 
     uri: bytes | None = None
@@ -172,6 +182,8 @@ class Target:
     account: Account | None = None
     """Who logged on at the other end: dialogs with it go on over its flow (RFC 5626)."""
     route: tuple[bytes, ...] = ()
+    discovered: bool = False
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -326,13 +338,27 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Discovered:
+    """Where the requests for a domain go, until ``expires``, seconds of the kernel's clock."""
+
+    targets: Targets
+    expires: float
+
+
 class Discovery(Protocol):
-    """Federation discovery: from a domain to the places that serve it."""
+    """Federation discovery: from a domain to the places that serve it.
+
+    Asked for requests from inside to a domain that no plugin has a target for, in the order of
+    the plugins; the first answer that is not None counts.
+    """
 
     name: str
 
-    async def discover(self, domain: bytes) -> Sequence[NextHop] | None:
-        """Hops in the order to be tried, or None: not mine to say. The kernel caches."""
+    async def discover(self, domain: bytes) -> Discovered | Refuse | None:
+        """Where ``domain`` is served; Refuse: nowhere, and nobody else is asked; None: not mine
+        to say. The kernel keeps what was discovered until it expires.
+        """
         ...
 
 

@@ -21,7 +21,7 @@ from sipx.admission import INSIDE, Admission
 from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
-from sipx.forwarding import demand_path, given_breadth, guard_identity
+from sipx.forwarding import RECORD_ROUTED, demand_path, given_breadth, guard_identity
 from sipx.loose_routing import LooseRouting
 from sipx.plugin import Accept, Later, Refuse, Sender, Target, Targets
 from sipx.reasons import Refusal
@@ -31,10 +31,13 @@ from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
 from sipx.sip.uri import cached_uri, is_ip_address
+from sipx.transactions import ONLY_ACK, UNANSWERED
+from sipx.trust import Lookup, Outgoing, SenderKind, decide_outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from sipx.discovery import Discoveries
     from sipx.flows import Flow, FlowTable
     from sipx.forwarding import Forwarder
     from sipx.hooks import Hooks
@@ -47,8 +50,10 @@ if TYPE_CHECKING:
     from sipx.transactions import Transactions
 
 T = TypeVar("T")
+Found = Targets | Refuse | None
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
+BENOTIFY_TAG: Final = b"ms-benotify"
 _END_AWAY: Final = Refuse(480, "whoever has this dialog cannot be reached now")
 _INVALID: Final = {
     420: Refusal.MALFORMED,
@@ -83,6 +88,7 @@ class ProxyCore:
         journal: Journal,
         forwarder: Forwarder,
         park: Park,
+        discoveries: Discoveries,
         partners: Iterable[Partner] = (),
     ) -> None:
         self.domains = domains
@@ -90,18 +96,29 @@ class ProxyCore:
         self.interfaces = interfaces
         self.transactions = transactions
         self.timers = transactions.timers
-        self.routing = LooseRouting(interfaces, cookies, flows, self.dialog_target, partners)
+        self.discoveries = discoveries
+        self.routing = LooseRouting(
+            interfaces, cookies, flows, self.dialog_target, partners, discoveries.partner
+        )
         self.admission = Admission(domains, hooks, journal, self.routing)
         self.journal = journal
         self.forwarder = forwarder
         self.forward = forwarder.forward
         """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
-        self.understood = hooks.option_tags()
-        """Option tags that may stand in Proxy-Require."""
+        self.understand(hooks.option_tags())
         self.draining = False
         self._asked: Callable[..., Any] | None = None
         """The hook that answered Later, until the request is parked."""
+
+    def understand(self, tags: frozenset[bytes]) -> None:
+        """These option tags may stand in Proxy-Require (§16.3 item 5).
+
+        With ms-benotify there is a method BENOTIFY, which like ACK is never answered.
+        """
+        self.understood = tags
+        self.admission.benotify = BENOTIFY_TAG in tags
+        self.transactions.unanswered = UNANSWERED if BENOTIFY_TAG in tags else ONLY_ACK
 
     # ------------------------------------------------------------ requests
 
@@ -137,6 +154,8 @@ class ProxyCore:
         context.started = self.timers.now
         context.authorised = accepted.authorise
         context.loop = loop_hash(request)
+        if sender.partner is not None and request.method in RECORD_ROUTED:
+            self.discoveries.met(sender.partner)
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
             cookie = self.routing.preprocess(request, context)
             if isinstance(cookie, Target):
@@ -184,17 +203,18 @@ class ProxyCore:
         self.answer(context.request, context.server, context.flow, response)
         context.release()
 
-    def _targets_known(self, context: ResponseContext, targets: Targets | Refuse | None) -> None:
+    def _targets_known(self, context: ResponseContext, targets: Found) -> None:
         request = context.request
         if targets is None:
             if request.method == b"OPTIONS" and self._is_domain(cached_uri(request.uri)):
                 # §11: nobody else is asked: it is this proxy that serves the domain.
                 self._served(context, _capabilities(request))
                 return
-            raise self._nowhere(request)
+            raise self.nowhere(request)
         if isinstance(targets, Refuse):
-            reason = Refusal.USER_UNREACHABLE if targets.status in (430, 480) else Refusal.PLUGIN
-            raise Refused(targets.status, targets.why, targets.headers, reason)
+            raise Refused(
+                targets.status, targets.why, targets.headers, self._reason(targets), targets.row
+            )
         if request.method == b"REGISTER" and context.flow.interface.role == "lan":
             demand_path(request)
         context.unreachable = targets.unreachable
@@ -205,7 +225,7 @@ class ProxyCore:
         self.forwarder.set_breadth(context, groups)
         context.hunting = targets.hunt or request.method in _HUNTED
         if not context.next_group():
-            raise self._nowhere(request)
+            raise self.nowhere(request)
 
     def _wait_for(
         self,
@@ -347,9 +367,7 @@ class ProxyCore:
                 return response
         return None
 
-    def determine_targets(
-        self, request: Request, sender: Sender
-    ) -> Targets | Refuse | Later[Targets | Refuse] | None:
+    def determine_targets(self, request: Request, sender: Sender) -> Found | Later[Found]:
         """§16.5: the first plugin that has a target set decides."""
         for hook in self.hooks.determine_targets:
             try:
@@ -360,7 +378,11 @@ class ProxyCore:
             if targets is not None:
                 self._asked = hook
                 return targets
-        return None
+        host = cached_uri(request.uri).host
+        if not self.discoveries or host in self.domains or is_ip_address(host):
+            return None
+        self._asked = self.discoveries.targets
+        return self.discoveries.targets(host)
 
     def dialog_target(
         self, peer: bytes, flow: Flow | None, sender: Sender
@@ -376,15 +398,26 @@ class ProxyCore:
                 return target
         return None
 
-    def _nowhere(self, request: Request) -> Refused:
+    def nowhere(self, request: Request) -> Refused:
+        """Nobody has a target: rows 2, 8, 10 and 11 of docs/trust.md, "Outgoing"."""
         host = cached_uri(request.uri).host
-        if host in self.domains:
-            return Refused(404, "nobody here knows this user", reason=Refusal.USER_UNKNOWN)
-        if is_ip_address(host):
-            return Refused(
-                403, "requests are routed to domains, not to addresses", reason=Refusal.NO_ROUTE
+        decision = decide_outgoing(
+            Outgoing(
+                sender=SenderKind.UC_SERVER,
+                named=not is_ip_address(host),
+                ours=host in self.domains,
+                open_federation_on=bool(self.discoveries),
+                srv=Lookup.NOTHING,
             )
-        return Refused(404, "no route to this domain", reason=Refusal.NO_ROUTE)
+        )
+        ours = Refusal.USER_UNKNOWN if host in self.domains else Refusal.NO_ROUTE
+        return Refused(decision.status or 404, decision.reason, reason=ours, row=decision.row)
+
+    def _reason(self, refuse: Refuse) -> Refusal:
+        """What counters call the word of a plugin that has no targets."""
+        if refuse.status in (430, 480):
+            return Refusal.USER_UNREACHABLE
+        return Refusal.NO_ROUTE if refuse.row else Refusal.PLUGIN
 
     # ------------------------------------------------------------ responses
 
@@ -477,35 +510,54 @@ class ProxyCore:
     # ------------------------------------------------------------ ACK and CANCEL
 
     def on_ack(self, request: Request, flow: Flow) -> None:
-        """An ACK for a 2xx: routed like a request of its own, never answered, never challenged."""
+        """An ACK for a 2xx, or a BENOTIFY: routed like a request of its own, never answered, never
+        challenged.
+        """
         try:
             if self.validate_request(request, flow) is not None:
                 return
             verdict = self.admission.authenticate_request(request, flow)
-            if not isinstance(verdict, Accept):
-                return
-            sender = verdict.sender
-            if request.from_domain not in sender.domains:
-                return
-            ack = AckContext(self, request, flow, sender)
-            ack.loop = loop_hash(request)
-            proven = not verdict.authorise or self.routing.authenticated(request, sender, flow)
-            cookie = self.routing.preprocess(request, ack)
-            if isinstance(cookie, Cookie):
-                self._within(cookie, ack)
-                return
-            if not proven:
-                return
-            if isinstance(cookie, Target):
-                ack.add_branch(cookie)
-                return
-            self.admission.check_relay(request, sender)
-            targets = self.determine_targets(request, sender)
-            if isinstance(targets, Targets) and targets.groups:
-                ack.add_branch(targets.groups[0][0])
+            if isinstance(verdict, Later):
+                self.park(self._unanswered_later, verdict, request, flow)
+            else:
+                self._unanswered(request, flow, verdict)
         except (RemoteError, Refused) as refusal:
-            reason = refusal.reason if isinstance(refusal, Refused) else Refusal.MALFORMED
-            self.journal.refused(request, flow, 0, str(refusal), reason)
+            self._lost(request, flow, refusal)
+
+    async def _unanswered_later(self, later: Later[Verdict], request: Request, flow: Flow) -> None:
+        with trio.move_on_after(later.deadline):
+            verdict = await later.fn()
+            try:
+                self._unanswered(request, flow, verdict)
+            except (RemoteError, Refused) as refusal:
+                self._lost(request, flow, refusal)
+
+    def _lost(self, request: Request, flow: Flow, refusal: RemoteError | Refused) -> None:
+        reason = refusal.reason if isinstance(refusal, Refused) else Refusal.MALFORMED
+        self.journal.refused(request, flow, 0, str(refusal), reason)
+
+    def _unanswered(self, request: Request, flow: Flow, verdict: Verdict | None) -> None:
+        if not isinstance(verdict, Accept):
+            return
+        sender = verdict.sender
+        if request.from_domain not in sender.domains:
+            return
+        ack = AckContext(self, request, flow, sender)
+        ack.loop = loop_hash(request)
+        proven = not verdict.authorise or self.routing.authenticated(request, sender, flow)
+        cookie = self.routing.preprocess(request, ack)
+        if isinstance(cookie, Cookie):
+            self._within(cookie, ack)
+            return
+        if not proven:
+            return
+        if isinstance(cookie, Target):
+            ack.add_branch(cookie)
+            return
+        self.admission.check_relay(request, sender)
+        targets = self.determine_targets(request, sender)
+        if isinstance(targets, Targets) and targets.groups:
+            ack.add_branch(targets.groups[0][0])
 
     def on_cancel(
         self,

@@ -52,7 +52,8 @@ class Answer(NamedTuple):
 
     ``failure`` is None when there are records; ``text`` says in words what was asked, of whom,
     and what came. ``expires`` is a time of the cache's clock. ``authentic`` is the AD bit: the
-    server says that it has validated the answer (RFC 4035 §3.2.3).
+    server says that it has validated the answer (RFC 4035 §3.2.3). ``alias`` is the name that a
+    CNAME put in the place of the asked one, "" without.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Answer(NamedTuple):
     srv: tuple[SrvRecord, ...] = ()
     naptr: tuple[NaptrRecord, ...] = ()
     authentic: bool = False
+    alias: str = ""
 
     @property
     def is_temporary(self) -> bool:

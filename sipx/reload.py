@@ -285,7 +285,8 @@ class Reload:
         kernel.domains = kernel.proxy.domains = kernel.proxy.admission.domains = domains
         self._forget_troubles()
         kernel.hooks.become(self._hooks)
-        kernel.proxy.understood = kernel.hooks.option_tags()
+        kernel.proxy.understand(kernel.hooks.option_tags())
+        kernel.proxy.discoveries.ask(kernel.hooks.discoveries())
         kernel.certificates.become(self._certificates)
         kernel.proxy.routing.know(kernel.certificates.partners)
         kernel.take_up_limits()

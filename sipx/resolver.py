@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from math import inf
 from socket import AF_INET6, SOCK_DGRAM, socket
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_PORTS",
+    "FEDERATION_SERVICE",
     "Answer",
     "DnsSettings",
     "DnsStatistics",
@@ -52,12 +53,32 @@ __all__ = [
     "Question",
     "ResolveError",
     "Resolver",
+    "SrvAnswer",
     "SrvRecord",
     "Step",
     "draw",
     "parse_server",
     "question_of",
 ]
+
+
+FEDERATION_SERVICE: Final = "_sipfederationtls._tcp"
+"""What precedes a domain in the name of its SRV record for open federation."""
+
+
+class SrvAnswer(NamedTuple):
+    """The SRV records of one service, in an order to be tried (RFC 2782), at least one.
+
+    ``expires`` is a time of the kernel's clock; ``text`` tells what was asked, of whom, and what
+    came; ``authentic`` that the answer was validated by DNSSEC; ``alias`` is set where the name
+    of the service is a CNAME.
+    """
+
+    records: tuple[SrvRecord, ...]
+    expires: float
+    text: str
+    authentic: bool
+    alias: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +137,8 @@ class Resolver:
         self._dns = DnsCache(settings, clock)
         self._plans: OrderedDict[Question, _Plan] = OrderedDict()
         self._hits = 0
+        self.flushes = 0
+        """Counts how often all was forgotten: what others made of answers is void then, too."""
 
     def reconfigure(self, settings: DnsSettings) -> None:
         """Ask other servers, or with other limits, from now on; what was learnt is forgotten."""
@@ -123,6 +146,7 @@ class Resolver:
             self._settings = settings
             self._dns = DnsCache(settings, self._clock)
             self._plans.clear()
+            self.flushes += 1
 
     def cached(
         self, question: Question, permitted: AddressFilter | None = None
@@ -176,17 +200,38 @@ class Resolver:
 
         Raises ResolveError; ``refused`` if the one target is "." (RFC 2782).
         """
-        answer = await self._dns.ask(canonical_name(name), "SRV")
+        return (await self.service(name)).records
+
+    async def service(self, name: str) -> SrvAnswer:
+        """The same, with how long it holds. Raises ResolveError."""
+        return self._service(await self._dns.ask(canonical_name(name), "SRV"))
+
+    def cached_service(self, name: str) -> SrvAnswer | None:
+        """What `service` would return, or raise, if it is known without asking anybody; else None.
+
+        Raises ResolveError.
+        """
+        answer = self._dns.peek(canonical_name(name), "SRV")
+        return None if answer is None else self._service(answer)
+
+    def _service(self, answer: Answer) -> SrvAnswer:
         if answer.failure is not None:
             raise ResolveError(answer.failure, answer.text)
         records = [record for record in answer.srv if record.target != "."]
         if not records:
             raise withdrawn(answer)
-        return tuple(
+        drawn = tuple(
             record
             for priority in sorted({record.priority for record in records})
             for record in draw([r for r in records if r.priority == priority], self._rng)
         )
+        return SrvAnswer(drawn, answer.expires, answer.text, answer.authentic, answer.alias)
+
+    def alias_of(self, host: str) -> str:
+        """The name that a CNAME has put in the place of a host's, if that is known; else ""."""
+        name = canonical_name(host)
+        answers = [self._dns.peek(name, kind) for kind in ("A", "AAAA")]
+        return next((answer.alias for answer in answers if answer is not None and answer.alias), "")
 
     async def explain(self, question: Question) -> Explanation:
         """Go the way of `resolve` from its first step on, and tell it."""
@@ -206,6 +251,7 @@ class Resolver:
     def flush(self) -> None:
         """Forget all that was learnt, and look again at what this machine has."""
         self._plans.clear()
+        self.flushes += 1
         self._dns.flush()
         self._ipv6_first = has_global_ipv6() if self._ipv6 is None else self._ipv6
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sipx.plugin import Receiver
 
 READ_SIZE: Final = 65536
+LONGEST_HOLD: Final = 5.0
+"""Seconds for which a peer may not be read from: less than the deadline of half a message."""
 
 
 class StreamFlow(Flow):
@@ -27,9 +29,11 @@ class StreamFlow(Flow):
     __slots__ = (
         "_began",
         "_ping_sent",
+        "_pinged",
         "_queued",
         "_size",
         "_spoke",
+        "held_until",
         "pongs",
         "receiver",
         "waiting",
@@ -54,6 +58,9 @@ class StreamFlow(Flow):
         """When the unfinished message began, 0 when there is none."""
         self._spoke = False
         self._ping_sent = 0.0
+        self._pinged = self.opened_at
+        self.held_until = 0.0
+        """Nothing is read before; the transport sees to it."""
         self.pongs = 0
 
     @abstractmethod
@@ -102,6 +109,11 @@ class StreamFlow(Flow):
         """A message was completed: the clock of the next one starts anew."""
         self._began = 0.0
 
+    def hold(self, seconds: float) -> None:
+        """Read nothing more for so long, LONGEST_HOLD at most; a longer hold stays."""
+        until = self.receiver.now() + min(seconds, LONGEST_HOLD)
+        self.held_until = max(self.held_until, until)
+
     def ponged(self) -> None:
         """RFC 5626 §4.4.1: the single CRLF that answers our ping."""
         if self._ping_sent:
@@ -124,9 +136,14 @@ class StreamFlow(Flow):
         # A peer that has answered a ping once is held to it; others may not know RFC 5626.
         if self._ping_sent and self.pongs and now - self._ping_sent > limits.pong:
             return "no answer to a keepalive"
-        if now - self.last_in > limits.idle:
+        if now - self.last_in > limits.idle and now > self.keep_until:
             return "idle"
-        if self.outbound and now - self.last_in > limits.keepalive and not self._ping_sent:
+        if self.ping_every:
+            if now - self._pinged >= self.ping_every:
+                self._pinged = now
+                self._ping_sent = self._ping_sent or now
+                self.keep_alive(PING)
+        elif self.outbound and now - self.last_in > limits.keepalive and not self._ping_sent:
             self._ping_sent = now
             self.keep_alive(PING)
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sipx.sip.timers import TICK
 from sipx.sip.transaction import (
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from sipx.sip.timers import Timers, TimerSettings
 
 
+ONLY_ACK: Final = frozenset((b"ACK",))
+UNANSWERED: Final = frozenset((b"ACK", b"BENOTIFY"))
+"""Methods that nobody waits for an answer to; BENOTIFY is Microsoft's NOTIFY of that kind."""
+
+
 class User(Protocol):
     """The transaction user: the proxy core (RFC 3261 §16)."""
 
@@ -38,7 +43,7 @@ class User(Protocol):
         ...
 
     def on_ack(self, request: Request, flow: Flow) -> None:
-        """An ACK that belongs to no transaction: one for a 2xx."""
+        """An ACK that belongs to no transaction: one for a 2xx. So is a BENOTIFY, if understood."""
         ...
 
     def on_cancel(
@@ -65,6 +70,8 @@ class Transactions:
         self.own_sent_by: frozenset[bytes] = frozenset()
         self.reopen: Callable[[FlowLike, int, bytes], None] | None = None
         """Delivers a response whose connection has gone: flow, port, bytes."""
+        self.unanswered = ONLY_ACK
+        """Methods whose requests have no transaction when they are new."""
         self.strays = 0
         self.absorbed = 0
         self.turned_away = 0
@@ -78,7 +85,7 @@ class Transactions:
         user = self.user
         assert user is not None
         if found is None:
-            if method == b"ACK":
+            if method in self.unanswered:
                 user.on_ack(request, flow)
                 return
             if len(self.servers) >= self.limit:

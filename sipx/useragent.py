@@ -79,7 +79,10 @@ class UserAgentClient:
             request.add_first(b"Route", value)
         self._complete(request)
         failure = SendError("the target has no hop", 503)
-        for hop in await self._hops(target, request.uri):
+        hops = await self._hops(target, request.uri)
+        if target.discovered:
+            hops, _ = await self._first(target, hops)
+        for hop in hops:
             try:
                 flow = await self._reach(target, hop)
             except SendError as error:
@@ -95,7 +98,10 @@ class UserAgentClient:
     async def open_flow(self, target: Target) -> Flow:
         """The flow to the first hop that can be reached. Raises SendError."""
         failure = SendError("the target has no hop", 503)
-        for hop in await self._hops(target, target.uri or b""):
+        hops = await self._hops(target, target.uri or b"")
+        if target.discovered:
+            return (await self._first(target, hops))[1]
+        for hop in hops:
             try:
                 return await self._reach(target, hop)
             except SendError as error:
@@ -108,6 +114,20 @@ class UserAgentClient:
             return (None,)
         try:
             return await self._paths.hops(target, uri, None)
+        except NoHop as error:
+            raise SendError(error.why, error.status) from error
+
+    async def _first(
+        self, target: Target, hops: tuple[Hop | None, ...]
+    ) -> tuple[tuple[Hop, ...], Flow]:
+        """Of what was discovered the first that can be reached. Raises SendError."""
+        places = tuple(hop for hop in hops if hop is not None)
+        bind = target.hops[0].bind if target.hops else None
+        known = self._paths.open_among(places, bind, target.partner)
+        try:
+            return known or await self._paths.first_flow(
+                self._paths.by_health(places), bind, partner=target.partner
+            )
         except NoHop as error:
             raise SendError(error.why, error.status) from error
 

@@ -34,6 +34,7 @@ from sipx import (
     hookimpl,
     host_port,
     open_socket,
+    proof_of,
     proves,
 )
 from sipx import Proxy as ProxyHandle
@@ -152,6 +153,8 @@ class TlsFlow(Connection):
         examined = self.examined
         if examined is None:
             return False
+        if partner.discovered:
+            return proof_of(examined, partner) is not None
         if partner.name:
             return partner.name in examined.partners
         return examined.general and proves(partner, examined.certificate) is not None

@@ -61,7 +61,7 @@ class ExplainedArrival(BaseModel):
     """What it is refused with, 0 where it is accepted."""
     why: str
     row: int
-    """The row of docs/trust.md, 0 where none accepts it."""
+    """The row of docs/trust.md, table "Incoming", that decided; 0 where none did."""
 
 
 class ExplainedHop(BaseModel):
@@ -118,6 +118,8 @@ class Explanation(BaseModel):
     status: int
     """0: it is forwarded; else it is answered so."""
     why: str
+    row: int
+    """The row of docs/trust.md, table "Outgoing", that decided; 0 where none did."""
     arrivals: tuple[ExplainedArrival, ...]
     reasons: tuple[str, ...]
     """Why the targets are what they are, a line for each step."""
@@ -134,6 +136,7 @@ class Explanation(BaseModel):
             from_uri=escaped(told.from_uri),
             status=told.status,
             why=escaped(told.why),
+            row=told.row,
             arrivals=tuple(
                 ExplainedArrival(
                     interface=arrival.interface,

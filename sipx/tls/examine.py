@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 REMEMBERED: Final = 60.0
 """Seconds for which what was found of a chain holds for the next connection that shows it."""
 _MOST: Final = 4096
+_NOTHING: Final[frozenset[bytes]] = frozenset()
 _Refusal = tuple[CertificateFault, str, str]
-_Key = tuple[x509.Certificate, tuple[x509.Certificate, ...], str, bool, str]
+_Key = tuple[x509.Certificate, tuple[x509.Certificate, ...], str, bool, str, frozenset[bytes]]
 
 _CA_POLICY: Final = ExtensionPolicy.permit_all().require_present(
     x509.BasicConstraints, Criticality.AGNOSTIC, None
@@ -94,7 +95,8 @@ class Examiner:
         self._renew()
         chain = self._chain(leaf, tuple(others))
         now = self._wall()
-        key = (leaf, chain, policy, accepting, "" if partner is None else partner.key)
+        wanted, named = ("", _NOTHING) if partner is None else (partner.key, partner.srv_targets)
+        key = (leaf, chain, policy, accepting, wanted, named)
         known = self._found.get(key)
         if known is None or known[0] < now:
             facts = certificate_facts(leaf)
@@ -133,6 +135,8 @@ class Examiner:
         purpose = eku_refusal(policy, facts.eku, accepting=accepting)
         general = vouched and purpose is None
         proofs: dict[str, Proof] = {}
+        own_rules: set[str] = set()
+        nameable = False
         believed = vouched
         stranger = wanted
         for partner in partners:
@@ -146,17 +150,22 @@ class Examiner:
             if forbids is not None:
                 purpose = purpose or forbids
                 continue
+            own = partner.ca or partner.pins or partner.eku is not None
+            if own and (not partner.pins or facts.spki in partner.pins):
+                own_rules.add(partner.name)
+                # Of a discovered one the DNS may say later what it has to name.
+                nameable = nameable or (partner.discovered and _names(facts, partner))
             proof = proves(partner, facts)
             if proof is not None:
                 proofs[partner.name] = proof
             elif partner.ca and wanted is None:
                 stranger = partner
         if wanted is None:
-            passed = bool(proofs) or (general and bool(facts.ids))
+            passed = bool(proofs) or (general and bool(facts.ids)) or nameable
         else:
             passed = wanted.name in proofs
         if passed:
-            return Examination(facts, general, proofs)
+            return Examination(facts, general, proofs, frozenset(own_rules))
         if not believed:
             return CertificateFault.UNKNOWN_CA, *self._why_unknown(leaf, chain)
         if purpose is not None:
@@ -267,6 +276,10 @@ def _dates(facts: PeerCertificate, now: datetime) -> _Refusal | None:
         rule = f"it expired on {facts.not_after:%Y-%m-%d %H:%M}, and it is {now:%Y-%m-%d %H:%M} UTC"
         return CertificateFault.EXPIRED, rule, ""
     return None
+
+
+def _names(facts: PeerCertificate, partner: Partner) -> bool:
+    return bool(facts.ids) or (partner.allow_wildcard and bool(facts.wildcards))
 
 
 def _may_issue(certificate: x509.Certificate) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sipx import (
     Check,
+    Enquiries,
     Later,
     LocationStore,
     Proxy,
@@ -21,7 +22,6 @@ from sipx.sip import cached_uri
 from sipx_registrar.bindings import Bindings
 from sipx_registrar.config import RegistrarConfig
 from sipx_registrar.drafts import Draft
-from sipx_registrar.enquiries import Enquiries
 from sipx_registrar.events import PartnerOverLimit, shown
 from sipx_registrar.memory import MemoryStore
 from sipx_registrar.news import News
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from sipx import Account, Branch, Finding, Flow, Sender, Target, Targets
     from sipx.sip import Request, Response
     from sipx_registrar.register import Decided
-
-_INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 
 
 class Registrar:
@@ -133,7 +131,8 @@ class Registrar:
     @hookimpl
     def determine_targets(self, request: Request, sender: Sender) -> Targets | Refuse | None:
         """Whoever is registered, or the server whose user it is."""
-        if not sender.trusted and sender.kind not in _INSIDE:
+        if not sender.trusted and sender.kind is SenderKind.PARTNER:
+            # Whoever discovered a partner has limits of his own for it.
             refuse = self._too_curious(request, sender)
             if refuse is not None:
                 return refuse

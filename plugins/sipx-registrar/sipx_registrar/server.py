@@ -376,4 +376,5 @@ class Server:
             partner=self.account.partner,
             flow=flow,
             account=self.account,
+            row=1,
         )

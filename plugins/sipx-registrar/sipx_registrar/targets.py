@@ -251,6 +251,7 @@ class Chooser:
                 flow=flow,
                 account=account,
                 route=binding.path,
+                row=1,
             )
         self._reached[binding] = Reached(flow, account, target)
         return target
@@ -285,6 +286,7 @@ class Chooser:
                     flow=target.flow,
                     account=target.account,
                     route=binding.path,
+                    row=1,
                 )
         return None
 

@@ -129,9 +129,10 @@ class StaticRoutes:
         asks = decision.action is Action.CHALLENGE
         if asks and not covering:
             # No credentials would make this right, so none are asked for.
-            return Refuse(403, f"the route {rows[0].domain} may not use this From domain")
+            why = f"the route {rows[0].domain} may not use this From domain"
+            return Refuse(403, why, row=decision.row)
         if not covering or not (asks or decision.action is Action.ACCEPT):
-            return Refuse(decision.status or 403, decision.reason)
+            return Refuse(decision.status or 403, decision.reason, row=decision.row)
         # A challenge does not say what the peer will be once it is answered: its route does.
         chosen = next((row for row in covering if row.local), covering[0])
         kind = SenderKind.UC_SERVER if chosen.local else SenderKind.PARTNER

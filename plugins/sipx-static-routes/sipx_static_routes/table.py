@@ -10,10 +10,14 @@ from sipx import (
     DomainTable,
     EkuPolicy,
     NextHop,
+    Outgoing,
+    OutgoingRoute,
     Partner,
+    SenderKind,
     Target,
     Targets,
     canonical_domain,
+    decide_outgoing,
     parse_address,
 )
 from sipx_static_routes.config import SECURED
@@ -111,7 +115,12 @@ def _row(domain: str, route: RouteConfig, own: frozenset[bytes]) -> Row:
     )
     partner = _partner(domain, route) if route.protocol in SECURED else None
     trusted = route.trusted or route.protocol == "mtls"
-    target = Target(hops=hops, trusted=trusted, name=domain, partner=partner)
+    decision = decide_outgoing(
+        Outgoing(sender=SenderKind.UC_SERVER, route=OutgoingRoute(domain, route.protocol))
+    )
+    # A route for one of our own domains leads to whoever serves its users: row 1.
+    row = 1 if domain.encode() in own else decision.row
+    target = Target(hops=hops, trusted=trusted, name=domain, partner=partner, row=row)
     return Row(
         domain,
         route,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import trio
-from sipx_registrar.enquiries import DAY, PARTNERS, Enquiries
 from sipx_registrar.events import PartnerOverLimit
 
 from sipx import Accept, Sender, SenderKind, hookimpl
+from sipx.enquiries import DAY, PARTNERS, Enquiries
 
 
 class Count:
@@ -61,7 +61,7 @@ class Strangers:
 async def test_a_partner_that_tries_names_is_put_off_and_learns_nothing(
     sipx_proxy, autojump_clock, monkeypatch
 ):
-    monkeypatch.setattr("sipx_registrar.enquiries.DAY", 60.0)  # a whole one has many timers
+    monkeypatch.setattr("sipx.enquiries.DAY", 60.0)  # a whole one has many timers
     proxy = await sipx_proxy(registrar={"store": "memory", "partner_users": 3})
     hooks = proxy.kernel.hooks
     hooks._order.insert(0, "strangers")
