@@ -38,6 +38,10 @@ INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 """Who may send requests to other domains."""
 
 
+def _nobody() -> None:
+    """Stands for the hook before any has answered."""
+
+
 class Admission:
     """Asks the plugins who sends a request, and admits it or not."""
 
@@ -50,7 +54,7 @@ class Admission:
         self.routing = routing
         self.benotify = False
         """Whether a plugin understands ms-benotify, and with it the method BENOTIFY."""
-        self.asked: Callable[..., Any] | None = None
+        self.asked: Callable[..., Any] = _nobody
         """The hook that answered last."""
 
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
@@ -150,4 +154,4 @@ class Admission:
     def check_relay(self, request: Request, sender: Sender) -> None:
         """SEC-01: outside peers may reach our domains only."""
         if sender.kind not in INSIDE and cached_uri(request.uri).host not in self.domains:
-            raise Refused(403, "relaying denied", reason=Refusal.RELAY)
+            raise Refused(403, "relaying denied", reason=Refusal.RELAY, row=sender.row)

@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sipx.cookies import peer_id
+from sipx.errors import Refused
 from sipx.plugin import Later, Refuse, Targets
+from sipx.reasons import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,14 +30,21 @@ MOST_NAMES: Final = 32
 
 
 class Discoveries:
-    """All discoveries of the plugins, in order. ``now`` is the kernel's clock."""
+    """All discoveries of the plugins, in order. ``now`` is the kernel's clock; ``fault`` is told
+    which function of a plugin raised, where, and what.
+    """
 
     def __init__(
-        self, asked: Iterable[Discovery], resolver: Resolver, now: Callable[[], float]
+        self,
+        asked: Iterable[Discovery],
+        resolver: Resolver,
+        now: Callable[[], float],
+        fault: Callable[[Callable[..., object], str, Exception], None],
     ) -> None:
         self._asked = tuple(asked)
         self._resolver = resolver
         self._now = now
+        self._fault = fault
         self._found: OrderedDict[bytes, Discovered] = OrderedDict()
         self._flushes = resolver.flushes
         self._met: OrderedDict[bytes, Partner] = OrderedDict()
@@ -66,7 +75,11 @@ class Discoveries:
 
     async def _discover(self, domain: bytes) -> Targets | Refuse | None:
         for discovery in self._asked:
-            found = await discovery.discover(domain)
+            try:
+                found = await discovery.discover(domain)
+            except Exception as error:
+                self._fault(discovery.discover, "discover", error)
+                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
             if isinstance(found, Refuse):
                 return found
             if found is not None:

@@ -378,13 +378,13 @@ class DryRun:
 
     async def _targets(self, request: Request, sender: Sender) -> tuple[TargetWay, ...]:
         core = self._kernel.proxy
-        found = core.determine_targets(request, sender)
+        found = core.targets.determine_targets(request, sender)
         if isinstance(found, Later):
             found = await _later(found)
         if isinstance(found, Refuse):
             raise Refused(found.status, found.why, row=found.row)
         if found is None or not any(found.groups):
-            raise core.nowhere(request)
+            raise core.targets.nowhere(request)
         return tuple(
             [
                 await self._target(target, number, request)

@@ -196,8 +196,10 @@ class Hooks:
         return tuple(given.item for given in self._contributions("interfaces"))
 
     def discoveries(self) -> tuple[Discovery, ...]:
-        """The ways to find a domain's hops, in the order of asking."""
-        return tuple(given.item for given in self._contributions("discoveries"))
+        """The ways to find a domain's hops, in the order of asking; `owner` knows whose."""
+        found: tuple[Contribution[Discovery], ...] = self._contributions("discoveries")
+        self._owners.update({given.item.discover: given.plugin for given in found})
+        return tuple(given.item for given in found)
 
     def location_store(self) -> LocationStore | None:
         """The store of the first plugin that has one; each plugin is asked once."""

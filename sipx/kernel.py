@@ -155,7 +155,9 @@ class Kernel:
                 udp_request_size=limits.udp_request_size,
             ),
             park=self.park,
-            discoveries=Discoveries(self.hooks.discoveries(), self.resolver, clock),
+            discoveries=Discoveries(
+                self.hooks.discoveries(), self.resolver, clock, self.journal.fault
+            ),
             partners=self.certificates.partners,
         )
         self.transactions.user = self.proxy

@@ -6,8 +6,8 @@
 
 Each step is a plain call in the task that read the message. A request that must wait (for a name,
 a connection, a plugin's ``Later``) is parked in a task of the kernel and comes back to the step
-it left. This module and sipx/admission.py, which asks who sends it, are the only callers of the hot
-hooks that decide.
+it left. This module, sipx/admission.py, which asks who sends it, and sipx/request_targets.py, which
+asks where it goes, are the only callers of the hot hooks that decide.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import RECORD_ROUTED, demand_path, given_breadth, guard_identity
 from sipx.loose_routing import LooseRouting
-from sipx.plugin import Accept, Later, Refuse, Sender, Target, Targets
+from sipx.plugin import Accept, Later, Refuse, Target, Targets
 from sipx.reasons import Refusal
+from sipx.request_targets import Found, RequestTargets
 from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request, Response, max_forwards
 from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
-from sipx.sip.uri import cached_uri, is_ip_address
+from sipx.sip.uri import cached_uri
 from sipx.transactions import ONLY_ACK, UNANSWERED
-from sipx.trust import Lookup, Outgoing, SenderKind, decide_outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from sipx.transactions import Transactions
 
 T = TypeVar("T")
-Found = Targets | Refuse | None
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 BENOTIFY_TAG: Final = b"ms-benotify"
@@ -97,8 +96,9 @@ class ProxyCore:
         self.transactions = transactions
         self.timers = transactions.timers
         self.discoveries = discoveries
+        self.targets = RequestTargets(domains, hooks, journal, discoveries)
         self.routing = LooseRouting(
-            interfaces, cookies, flows, self.dialog_target, partners, discoveries.partner
+            interfaces, cookies, flows, self.targets.dialog_target, partners, discoveries.partner
         )
         self.admission = Admission(domains, hooks, journal, self.routing)
         self.journal = journal
@@ -108,8 +108,6 @@ class ProxyCore:
         self.park = park
         self.understand(hooks.option_tags())
         self.draining = False
-        self._asked: Callable[..., Any] | None = None
-        """The hook that answered Later, until the request is parked."""
 
     def understand(self, tags: frozenset[bytes]) -> None:
         """These option tags may stand in Proxy-Require (§16.3 item 5).
@@ -133,9 +131,9 @@ class ProxyCore:
                 return
             verdict = self.admission.authenticate_request(request, flow)
             if isinstance(verdict, Later):
-                self._asked = self.admission.asked
                 go_on = partial(self._authenticated, request, transaction, flow)
-                self._wait_for(verdict, go_on, request, transaction, flow)
+                asked = self.admission.asked
+                self._wait_for(verdict, asked, go_on, request, transaction, flow)
             else:
                 self._authenticated(request, transaction, flow, verdict)
         except (RemoteError, Refused) as refusal:
@@ -172,18 +170,19 @@ class ProxyCore:
             # them it would go to the user: to a server that takes for granted whom we let in.
             raise RemoteError("A REGISTER is for a domain, not for a user")
         if uri.user is None and (uri.host in self.domains or self.routing.is_ours(uri)):
-            reply = self.serve_request(request, sender, flow)
+            reply = self.targets.serve_request(request, sender, flow)
             if isinstance(reply, Later):
-                self._wait_for(reply, partial(self._served, context), request, transaction, flow)
+                served = partial(self._served, context)
+                self._wait_for(reply, self.targets.asked, served, request, transaction, flow)
                 return
             if reply is not None:
                 self._served(context, reply)
                 return
         self.admission.check_relay(request, sender)
-        targets = self.determine_targets(request, sender)
+        targets = self.targets.determine_targets(request, sender)
         if isinstance(targets, Later):
             go_on = partial(self._targets_known, context)
-            self._wait_for(targets, go_on, request, transaction, flow)
+            self._wait_for(targets, self.targets.asked, go_on, request, transaction, flow)
         else:
             self._targets_known(context, targets)
 
@@ -210,11 +209,9 @@ class ProxyCore:
                 # §11: nobody else is asked: it is this proxy that serves the domain.
                 self._served(context, _capabilities(request))
                 return
-            raise self.nowhere(request)
+            raise self.targets.nowhere(request)
         if isinstance(targets, Refuse):
-            raise Refused(
-                targets.status, targets.why, targets.headers, self._reason(targets), targets.row
-            )
+            raise self.targets.refusal(targets)
         if request.method == b"REGISTER" and context.flow.interface.role == "lan":
             demand_path(request)
         context.unreachable = targets.unreachable
@@ -225,23 +222,21 @@ class ProxyCore:
         self.forwarder.set_breadth(context, groups)
         context.hunting = targets.hunt or request.method in _HUNTED
         if not context.next_group():
-            raise self.nowhere(request)
+            raise self.targets.nowhere(request)
 
     def _wait_for(
         self,
         later: Later[T],
+        asked: Callable[..., Any],
         go_on: Callable[[T], None],
         request: Request,
         transaction: ServerTransaction,
         flow: Flow,
     ) -> None:
-        """Park a request until a plugin has its answer (docs/hooks.md, "Later").
+        """Park a request until a plugin has its answer (docs/hooks.md, "Later"): ``asked`` it was.
 
         A request that was cancelled in the meantime has been answered, and goes nowhere.
         """
-
-        asked = self._asked
-        assert asked is not None
 
         async def wait() -> None:
             try:
@@ -252,6 +247,8 @@ class ProxyCore:
                     raise Refused(
                         504, "a plugin did not answer in time", reason=Refusal.PLUGIN_TIMEOUT
                     ) from None
+                except Refused:
+                    raise
                 except Exception as error:
                     self.journal.fault(asked, "Later", error)
                     raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
@@ -349,75 +346,6 @@ class ProxyCore:
 
     def _within_dialog(self, request: Request) -> bool:
         return request.layout.route >= 0 or request.to.tag is not None
-
-    # ------------------------------------------------------------ where it goes
-
-    def serve_request(
-        self, request: Request, sender: Sender, flow: Flow
-    ) -> Response | Later[Response] | None:
-        """A request to a domain or to this proxy: the first plugin that serves it answers."""
-        for hook in self.hooks.serve_request:
-            try:
-                response = hook(request, sender, flow)
-            except Exception as error:
-                self.journal.fault(hook, "serve_request", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if response is not None:
-                self._asked = hook
-                return response
-        return None
-
-    def determine_targets(self, request: Request, sender: Sender) -> Found | Later[Found]:
-        """§16.5: the first plugin that has a target set decides."""
-        for hook in self.hooks.determine_targets:
-            try:
-                targets = hook(request, sender)
-            except Exception as error:
-                self.journal.fault(hook, "determine_targets", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if targets is not None:
-                self._asked = hook
-                return targets
-        host = cached_uri(request.uri).host
-        if not self.discoveries or host in self.domains or is_ip_address(host):
-            return None
-        self._asked = self.discoveries.targets
-        return self.discoveries.targets(host)
-
-    def dialog_target(
-        self, peer: bytes, flow: Flow | None, sender: Sender
-    ) -> Target | Refuse | None:
-        """The way to somebody who logged on, for a request within a dialog."""
-        for hook in self.hooks.dialog_target:
-            try:
-                target = hook(peer, flow, sender)
-            except Exception as error:
-                self.journal.fault(hook, "dialog_target", error)
-                raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
-            if target is not None:
-                return target
-        return None
-
-    def nowhere(self, request: Request) -> Refused:
-        """Nobody has a target: rows 2, 8, 10 and 11 of docs/trust.md, "Outgoing"."""
-        host = cached_uri(request.uri).host
-        decision = decide_outgoing(
-            Outgoing(
-                sender=SenderKind.UC_SERVER,
-                named=not is_ip_address(host),
-                ours=host in self.domains,
-                open_federation_on=bool(self.discoveries),
-                srv=Lookup.NOTHING,
-            )
-        )
-        ours = Refusal.USER_UNKNOWN if host in self.domains else Refusal.NO_ROUTE
-        return Refused(decision.status or 404, decision.reason, reason=ours, row=decision.row)
-
-    def _reason(self, refuse: Refuse) -> Refusal:
-        """What counters call the word of a plugin that has no targets."""
-        if refuse.status in (430, 480):
-            return Refusal.USER_UNREACHABLE
-        return Refusal.NO_ROUTE if refuse.row else Refusal.PLUGIN
 
     # ------------------------------------------------------------ responses
 
@@ -518,15 +446,25 @@ class ProxyCore:
                 return
             verdict = self.admission.authenticate_request(request, flow)
             if isinstance(verdict, Later):
-                self.park(self._unanswered_later, verdict, request, flow)
+                self.park(self._unanswered_later, verdict, self.admission.asked, request, flow)
             else:
                 self._unanswered(request, flow, verdict)
         except (RemoteError, Refused) as refusal:
             self._lost(request, flow, refusal)
 
-    async def _unanswered_later(self, later: Later[Verdict], request: Request, flow: Flow) -> None:
+    async def _unanswered_later(
+        self,
+        later: Later[Verdict],
+        asked: Callable[..., Any],
+        request: Request,
+        flow: Flow,
+    ) -> None:
         with trio.move_on_after(later.deadline):
-            verdict = await later.fn()
+            try:
+                verdict = await later.fn()
+            except Exception as error:
+                self.journal.fault(asked, "Later", error)
+                return
             try:
                 self._unanswered(request, flow, verdict)
             except (RemoteError, Refused) as refusal:
@@ -555,7 +493,7 @@ class ProxyCore:
             ack.add_branch(cookie)
             return
         self.admission.check_relay(request, sender)
-        targets = self.determine_targets(request, sender)
+        targets = self.targets.determine_targets(request, sender)
         if isinstance(targets, Targets) and targets.groups:
             ack.add_branch(targets.groups[0][0])
 

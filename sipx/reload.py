@@ -282,7 +282,8 @@ class Reload:
         config = settings.kernel
         kernel.settings, kernel.config = settings, config
         domains = frozenset(domain.encode() for domain in config.domains)
-        kernel.domains = kernel.proxy.domains = kernel.proxy.admission.domains = domains
+        proxy = kernel.proxy
+        kernel.domains = proxy.domains = proxy.admission.domains = proxy.targets.domains = domains
         self._forget_troubles()
         kernel.hooks.become(self._hooks)
         kernel.proxy.understand(kernel.hooks.option_tags())

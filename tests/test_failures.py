@@ -120,7 +120,7 @@ async def test_sec20_an_observer_that_raises_changes_nothing(scene, autojump_clo
 async def test_sec20_a_raising_flow_closed_does_not_keep_the_flow(scene, autojump_clock):
     stage, home, _, _ = await faulty_scene(scene, "flow_closed")
     home.ask("MESSAGE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
     (flow,) = stage.kernel.flows
     flow.close("done")
     assert len(stage.kernel.flows) == 0
@@ -247,7 +247,7 @@ async def test_sec20_a_later_verdict_may_refuse(scene, autojump_clock, answer, s
 async def test_sec20_a_later_target_set_may_be_empty(scene, autojump_clock, answer):
     _, home, _ = await slow_scene(scene, "determine_targets", answer)
     home.ask("MESSAGE", "sip:bob@away.example")
-    await home.next(404)
+    await home.next(403)
 
 
 @ASKED
@@ -310,7 +310,7 @@ CODES = [
         uri="sip:bob@home.example",
         domain="away.example",
     ),
-    refused("no-route", status=404, words="no route to", uri="sip:bob@nowhere.example"),
+    refused("no-route", status=403, words="federation off", uri="sip:bob@nowhere.example"),
     refused(
         "relay", status=403, words="relaying", domain="away.example", uri="sip:x@other.example"
     ),
@@ -471,12 +471,12 @@ async def cancelled_call(home, away):
 
 async def refused_message(home, away):
     home.ask("MESSAGE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
 
 
 async def refused_call(home, away):
     home.ask("INVITE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
 
 
 async def unanswered_message(home, away):

@@ -33,7 +33,7 @@ async def test_p11_a_million_branches_without_a_repeat(scene, autojump_clock):
     stage = await scene()
     home = stage.raw("home.example")
     home.ask("MESSAGE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
     (flow,) = stage.kernel.flows
     forwarder = stage.kernel.proxy.forwarder
     sender = stage.proxy.plugin("testing-peers")._sources[home.place[0]][b"home.example"]

@@ -179,9 +179,10 @@ def test_contributions_of_all_plugins_come_in_order_with_their_plugin():
 
 def test_transports_discoveries_interfaces_and_log_handlers_are_flat():
     handler = logging.NullHandler()
-    udp, tcp = Named("udp"), Named("tcp")
+    udp, tcp, dns = Named("udp"), Named("tcp"), Named("dns")
+    dns.discover = print
     hooks = hooks_with(
-        a=plugin(transports=lambda self: [udp], discoveries=lambda self: ["x"]),
+        a=plugin(transports=lambda self: [udp], discoveries=lambda self: [dns]),
         b=plugin(
             transports=lambda self: [tcp],
             log_handlers=lambda self: [handler],
@@ -189,7 +190,8 @@ def test_transports_discoveries_interfaces_and_log_handlers_are_flat():
         ),
     )
     assert hooks.transports() == (udp, tcp)
-    assert hooks.discoveries() == ("x",)
+    assert hooks.discoveries() == (dns,)
+    assert hooks.owner(print) == "a"
     assert hooks.log_handlers() == (handler,)
     assert hooks.interfaces() == ("lan",)
 

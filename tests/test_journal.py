@@ -63,9 +63,9 @@ async def test_a_forwarded_request_leaves_one_record(scene, autojump_clock):
 async def test_a_refused_request_leaves_one_record_without_a_client(scene, autojump_clock):
     _, home, _, observer = await observed(scene)
     home.ask("MESSAGE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
     (record,) = observer.records
-    assert (record.status, record.client, record.branches) == (404, "", 0)
+    assert (record.status, record.client, record.branches) == (403, "", 0)
     assert record.client_transaction == b""
     assert record.server_transaction.startswith(b"z9hG4bK")
 
@@ -102,7 +102,7 @@ async def test_flows_are_told_once_when_they_open_and_once_when_they_end(scene, 
     stage, home, _, observer = await observed(scene)
     for _ in range(2):
         home.ask("MESSAGE", "sip:bob@nowhere.example")
-        await home.next(404)
+        await home.next(403)
     (flow,) = stage.kernel.flows
     flow.close("the test is over")
     assert observer.flows == [("opened", "udp:127.0.2.1:5060"), ("closed", "the test is over")]
@@ -117,14 +117,14 @@ async def test_answers_refusals_and_drops_are_counted(scene, autojump_clock):
     home.send(b"nonsense\r\n\r\n")
     await trio.sleep(1)
     counts = stage.kernel.journal.statistics()
-    assert counts.answers == {("MESSAGE", 200): 1, ("MESSAGE", 404): 2}
-    assert counts.by_status() == {200: 1, 404: 2}
-    assert counts.refused == {"no route to this domain": 2}
+    assert counts.answers == {("MESSAGE", 200): 1, ("MESSAGE", 403): 2}
+    assert counts.by_status() == {200: 1, 403: 2}
+    assert counts.refused == {"federation off: no static route leads there": 2}
     assert counts.refusals == {Refusal.NO_ROUTE: 2}
     assert sum(counts.dropped.values()) == 1
     assert counts.drops == {Drop.MALFORMED: 1}
     counts.answers.clear()
-    assert stage.kernel.journal.statistics().by_status() == {200: 1, 404: 2}
+    assert stage.kernel.journal.statistics().by_status() == {200: 1, 403: 2}
 
 
 async def test_requests_are_counted_by_method_and_what_no_rfc_knows_together(scene, autojump_clock):
@@ -134,21 +134,21 @@ async def test_requests_are_counted_by_method_and_what_no_rfc_knows_together(sce
     await home.next(486)
     for number in range(50):
         home.ask(f"INVENTED{number}", "sip:bob@nowhere.example")
-        await home.next(404)
+        await home.next(403)
     counts = stage.kernel.journal.statistics()
     assert {method: n for method, n in counts.requests.items() if n} == {"INVITE": 1, "other": 50}
-    assert counts.answers == {("INVITE", 486): 1, ("other", 404): 50}
+    assert counts.answers == {("INVITE", 486): 1, ("other", 403): 50}
 
 
 async def test_what_is_answered_400_was_refused_and_not_dropped(scene, autojump_clock):
     stage, home, _, _ = await observed(scene)
     whole = home.ask("MESSAGE", "sip:bob@nowhere.example", body="hello")
-    await home.next(404)
+    await home.next(403)
     home.send(whole[:-1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKshort"))
     await home.next(400)
     counts = stage.kernel.journal.statistics()
     assert (counts.refusals[Refusal.MALFORMED], counts.drops) == (1, {})
-    assert counts.by_status() == {404: 1, 400: 1}
+    assert counts.by_status() == {403: 1, 400: 1}
 
 
 async def test_a_call_counts_as_one_answer_although_its_200_comes_three_times(
@@ -168,7 +168,7 @@ async def test_sec18_refusals_for_ever_new_reasons_do_not_grow_the_counters(scen
     stage, home, _, _ = await observed(scene)
     journal = stage.kernel.journal
     home.ask("MESSAGE", "sip:bob@nowhere.example")
-    await home.next(404)
+    await home.next(403)
     (flow,) = stage.kernel.flows
     request = type("R", (), {"method": b"MESSAGE", "call_id": b"one"})()
     for number in range(5000):
@@ -188,7 +188,7 @@ async def test_sec18_a_method_with_control_bytes_cannot_break_the_log(
     _, home, _, _ = await observed(scene)
     with caplog.at_level(logging.INFO):
         home.ask("MESSAGE", "sip:bob@nowhere.example", sender="sip:x%0a@home.example")
-        await home.next(404)
+        await home.next(403)
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
@@ -196,7 +196,7 @@ async def test_a_refusal_is_logged_with_the_fields_of_its_request(scene, autojum
     _, home, _, _ = await observed(scene)
     with caplog.at_level(logging.INFO, "sipx"):
         home.ask("MESSAGE", "sip:bob@nowhere.example", call_id="one")
-        await home.next(404)
+        await home.next(403)
     [record] = [record for record in caplog.records if "refused" in record.getMessage()]
     assert (record.call_id, record.interface, record.peer) == ("one", "udp", "udp:127.0.2.1:5060")
     assert record.transaction.startswith("z9hG4bK")

@@ -120,7 +120,7 @@ async def test_routes_come_change_and_go_without_touching_the_others(scene, auto
     home = stage.raw("home.example")
     away = stage.raw("away.example", routed=False)
     home.ask("MESSAGE", "sip:bob@away.example")
-    await home.next(404)
+    await home.next(403)
     plan = await stage.proxy.reload(
         **{"static-routes": {"route": {"away.example": route(away.place[0])}}}
     )
@@ -135,7 +135,7 @@ async def test_routes_come_change_and_go_without_touching_the_others(scene, auto
     plan = await stage.proxy.reload(**{"static-routes": {"enabled": False, "route": {}}})
     assert plan.stop == ("static-routes",)
     home.ask("MESSAGE", "sip:bob@away.example")
-    await home.next(404)
+    await home.next(403)
 
 
 async def test_what_names_resolved_to_is_known_to_the_new_routes(scene, autojump_clock):

@@ -60,6 +60,7 @@ TESTED_THROUGH = {
     "sipx/hops.py": "tests/test_resolver.py",
     "sipx/interfaces.py": "tests/test_proxy_routes.py",
     "sipx/journal.py": "tests/testing/test_proxy.py",
+    "sipx/request_targets.py": "tests/test_discovery.py",
     "sipx/loose_routing.py": "tests/test_proxy_routes.py",
     "sipx/kernel.py": "tests/testing/test_proxy.py",
     "sipx/logs/fields.py": "tests/test_journal.py",

@@ -103,8 +103,8 @@ async def test_sec01_what_is_switched_off_is_not_there(sipx_proxy, autojump_cloc
     )
     await refused(away, away.request())
     if off == "row":
-        why = await refused(home, home.request(uri=ALICE, sender=BOB), 404)
-        assert "no route to this domain" in why
+        why = await refused(home, home.request(uri=ALICE, sender=BOB), 403)
+        assert "federation off" in why
     else:
         assert "static-routes" not in proxy.kernel.hooks.plugins()
         await refused(home, home.request(uri=ALICE, sender=BOB))

@@ -167,6 +167,9 @@ class MemoryStreamFlow(StreamFlow):
     async def _read(self) -> None:
         receiver = self.receiver
         while not self.closed:
+            if self.held_until > receiver.now():
+                await trio.sleep(self.held_until - receiver.now())
+                continue
             try:
                 data = await self.stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):

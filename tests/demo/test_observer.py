@@ -47,4 +47,4 @@ async def test_what_the_proxy_refuses_is_shown_as_its_own_answer(sipx_proxy, aut
     observer, home, _ = await watched(sipx_proxy)
     await home.message("sip:x@nowhere.example", "hello")
     (answer,) = observer.take()
-    assert (answer.status, answer.inbound, answer.outbound) == (404, "", "udp")
+    assert (answer.status, answer.inbound, answer.outbound) == (403, "", "udp")

@@ -41,7 +41,7 @@ async def test_sec18_no_body_no_credential_and_no_token_reaches_any_handler(
             away.answer(await away.next("MESSAGE"), 200)
             await home.next(200)
             home.ask("MESSAGE", "sip:bob:s3cr3t-uri@nowhere.example", f"{name}: {value}")
-            await home.next(404)
+            await home.next(403)
         home.send(b"MESSAGE s3cr3t\r\nAuthorization: s3cr3t\r\n\r\ns3cr3t")
         await trio.sleep(1)
         log.written()

@@ -114,7 +114,7 @@ async def test_a_peer_without_a_route_is_unknown(sipx_proxy, autojump_clock):
 async def test_a_domain_without_a_peer_is_not_found(sipx_proxy, autojump_clock):
     proxy = await sipx_proxy()
     home = proxy.peer("home.example")
-    assert (await home.message("sip:bob@nowhere.example", "hello")).status == 404
+    assert (await home.message("sip:bob@nowhere.example", "hello")).status == 403
 
 
 async def test_a_silent_peer_leaves_a_message_without_answer(sipx_proxy, autojump_clock):

@@ -134,7 +134,7 @@ async def test_a_route_to_our_own_domain_makes_a_uc_server(start_site, autojump_
         start_site, "tcp", server=gate, route={"domain": "home.example"}
     )
     sent = await client.message("sip:x@nowhere.example", sender="sip:alice@home.example")
-    assert sent.status == 404
+    assert sent.status == 403
     assert [(sender.kind, sender.trusted) for sender in senders.seen] == [
         (SenderKind.UC_SERVER, False)
     ]

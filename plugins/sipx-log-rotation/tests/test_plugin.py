@@ -152,7 +152,7 @@ async def test_each_finished_request_leaves_a_line(sipx_proxy, autojump_clock, t
     assert first["destination"].startswith("127.0.1.2:")
     assert first["client_transaction"].startswith("z9hG4bK")
     assert first["timestamp"].startswith("2027-01-15T08:00:0")
-    assert (second["status"], second["destination"]) == (404, "")
+    assert (second["status"], second["destination"]) == (403, "")
     [handler] = proxy.plugin("log-rotation").log_handlers()
     assert file in handler.files()
 

@@ -30,7 +30,7 @@ async def fetch(address, path="/metrics", accept="*/*"):
 async def test_a_running_proxy_is_scraped_over_http(sipx_on_loopback):
     proxy = await sipx_on_loopback(metrics={"port": 0})
     home = await proxy.open_peer("home.example")
-    assert (await home.request("MESSAGE", "sip:bob@nowhere.example")).status == 404
+    assert (await home.request("MESSAGE", "sip:bob@nowhere.example")).status == 403
     head, body = await fetch(proxy.plugin("metrics").address)
     assert head.startswith("HTTP/1.1 200 OK")
     assert "text/plain; version=0.0.4" in head
@@ -86,7 +86,7 @@ async def test_a_port_that_is_taken_is_shown_and_tried_again_and_sip_goes_on(
     assert f"127.0.0.1 port {port}: Address already in use" in shown.error
     assert not handle.status().healthy
     home = await proxy.open_peer("home.example")
-    assert (await home.request("MESSAGE", "sip:bob@nowhere.example")).status == 404
+    assert (await home.request("MESSAGE", "sip:bob@nowhere.example")).status == 403
     taken.close()
     mock_clock.jump(1.0)
     await trio.testing.wait_all_tasks_blocked()
