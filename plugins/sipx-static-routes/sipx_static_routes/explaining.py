@@ -122,6 +122,8 @@ class _Found(NamedTuple):
     route: dict[str, Any] | None
     decisions: tuple[dict[str, Any] | None, ...]
     account: str | None = None
+    switched_off: tuple[str, ...] = ()
+    """Routes that would lead there if they were switched on."""
 
 
 def _sender_of(given: Sequence[str]) -> _Who:
@@ -184,7 +186,8 @@ async def _explained(dry: DryRun, plugin: StaticRoutes | None, asked: _Asked, wh
         route = None if row is None else {"domain": row.domain, "why": _why(row.domain)}
         domain = cached_uri(told.from_uri.encode()).host
         decisions = tuple(_decision(plugin, arrival.flow, domain) for arrival in told.arrivals)
-    return _Found(Explanation.of(told, live=False), who, route, decisions, asked.account)
+    off = () if plugin is None else plugin.switched_off(cached_uri(asked.uri.encode()).host)
+    return _Found(Explanation.of(told, live=False), who, route, decisions, asked.account, off)
 
 
 def _live(line: CommandLine, client: Any, asked: _Asked, found: _Found) -> _Found:
@@ -272,7 +275,9 @@ def _data(found: _Found) -> dict[str, Any]:
         "forwarded": told.status == 0,
         "status": told.status or None,
         "why": told.why or None,
+        "row": told.row or None,
         "route": found.route,
+        "switched_off": list(found.switched_off),
         "arrivals": [
             {
                 "interface": arrival.interface,
@@ -325,6 +330,8 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"from:   {who.source[0]} port {who.source[1]}, {told.from_uri}"
     for arrival, decision in zip(told.arrivals, found.decisions, strict=True):
         yield f"sender: on {arrival.interface} ({arrival.protocol}): " + _judged(arrival, decision)
+    for domain in found.switched_off:
+        yield f"route:  {domain} is switched off (row 7)"
     if found.route is not None:
         yield f"route:  {found.route['domain']}: {found.route['why']}"
     elif not told.arrivals or any(arrival.accepted for arrival in told.arrivals):
@@ -350,12 +357,20 @@ def _judged(arrival: Any, decision: dict[str, Any] | None) -> str:
         trust = "trusted" if arrival.trusted else "not trusted"
         return f"{arrival.why}, {trust}{row or f', row {arrival.row}'}"
     said = f"refused with {arrival.status}, {arrival.why}"
-    return said if decision and decision["reason"] in arrival.why else said + row
+    if decision is None or decision["reason"] in arrival.why:
+        return said + (f", row {arrival.row}" if arrival.row else "")
+    return said + row
 
 
 def _end(told: Explanation) -> str:
+    row = f" (outgoing row {told.row})" if told.row and _judged_outwards(told) else ""
     if told.status == 0:
-        return click.style("It would be forwarded.", fg="green")
+        return click.style(f"It would be forwarded{row}.", fg="green")
     if told.status == 200:
         return click.style("The proxy itself would answer it with 200.", fg="green")
-    return click.style(f"It would be refused with {told.status}: {told.why}.", fg="red")
+    return click.style(f"It would be refused with {told.status}: {told.why}{row}.", fg="red")
+
+
+def _judged_outwards(told: Explanation) -> bool:
+    """Whether it got as far as the question where it goes: the rows before are the sender's."""
+    return not told.arrivals or any(arrival.accepted for arrival in told.arrivals)

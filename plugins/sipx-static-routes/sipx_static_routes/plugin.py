@@ -182,6 +182,14 @@ class StaticRoutes:
         row = self.table.towards(cached_uri(request.uri).host)
         return None if row is None else row.targets
 
+    def switched_off(self, domain: bytes) -> tuple[str, ...]:
+        """Routes that match a domain and lead nowhere, because they are switched off: row 7."""
+        return tuple(
+            pattern
+            for pattern, route in self._config.route.items()
+            if not route.enabled and domain in DomainSet([pattern])
+        )
+
     # ------------------------------------------------------------ names
 
     @hookimpl

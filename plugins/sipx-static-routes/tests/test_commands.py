@@ -120,7 +120,7 @@ def test_explain_tells_the_route_and_the_hops_in_order(config):
     assert "route:  partner.example: the domain itself has a route" in result.stdout
     assert "hop 1:  tcp 127.0.0.2 port 5060, from interface far" in result.stdout
     assert "hop 2:  tcp 127.0.0.3 port 5060, from interface far" in result.stdout
-    assert result.stdout.rstrip().endswith("It would be forwarded.")
+    assert result.stdout.rstrip().endswith("It would be forwarded (outgoing row 6).")
 
 
 def test_explain_names_the_pattern_that_matched(config):
@@ -134,7 +134,8 @@ def test_no_route_is_exit_code_1(config, uri):
     result = _run(config, "explain", uri)
     assert result.exit_code == 1
     assert "route:  none" in result.stdout
-    assert "refused with 404: no route to this domain" in result.stdout
+    assert "refused with 403: federation off" in result.stdout
+    assert ("route:  off.example is switched off (row 7)" in result.stdout) is ("off" in uri)
 
 
 def test_sips_over_tcp_would_be_refused(config):
