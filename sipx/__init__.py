@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         Secret,
     )
     from sipx.config.values import (
+        Bind,
         DirectoryPath,
         Duration,
         FilePath,
@@ -241,7 +242,7 @@ _PLACES: Final = {
     "sipx.config.peers": "Files Pins listed one_or_more",
     "sipx.config.secrets": "Secret",
     "sipx.config.values": (
-        "DirectoryPath Duration FilePath IPAddress LocalPath PeerPort Port Size refuse"
+        "Bind DirectoryPath Duration FilePath IPAddress LocalPath PeerPort Port Size refuse"
     ),
     "sipx.connections": "Connection Listener StreamTransport open_socket",
     "sipx.control.errors": "ControlError",
@@ -302,6 +303,7 @@ __all__ = [
     "Accept",
     "Account",
     "Action",
+    "Bind",
     "Binding",
     "BindingChange",
     "Bound",

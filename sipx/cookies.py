@@ -31,7 +31,10 @@ FLOW_PREFIX: Final = PREFIX + b"flow."
 """Starts the user part of a flow token (RFC 5626 §5.2): no cookie has a dot."""
 
 _MAC: Final = 10
-_PEER: Final = 4
+_PEER: Final = 8
+"""Bytes of a name's hash: strangers choose their domains, and must not find one that has the hash
+of another's name.
+"""
 _FLOWS: Final = struct.Struct("!4sII")
 """Which process wrote it, and its numbers of the flows of both ends; 0: wherever that end is."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
@@ -44,6 +47,10 @@ NEAR_BY_FLOW: Final = 4
 """Flag: the end that asked logged on, and is reached over its flow."""
 FAR_BY_FLOW: Final = 8
 """Flag: so is the end that was asked."""
+NEAR_DISCOVERED: Final = 16
+"""Flag: the end that asked was found by the DNS, and is reached by nothing but TLS."""
+FAR_DISCOVERED: Final = 32
+"""Flag: so was the end that was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,7 @@ class DryRun:
         try:
             if source is None:
                 sender = self._granted(account)
+                self._limits(request)
             else:
                 arrivals = await self._arrivals(request, source, interface, chain)
                 sender = _accepted(arrivals)
@@ -269,6 +270,15 @@ class DryRun:
             status, why = refusal.status, refusal.reason
         dns = self._dns(_names(request.uri, targets) if self._runs else None)
         return Explained(method, uri, from_uri, arrivals, status, why, targets, dns, reasons, row)
+
+    def _limits(self, request: Request) -> None:
+        """What plugins refuse whoever sends it. Raises Refused."""
+        for interface in self.interfaces[:1]:
+            reply = self._kernel.proxy.limits_of_plugins(
+                request, self.flow(interface, "192.0.2.1", 5060)
+            )
+            if reply is not None:
+                raise Refused(reply.status, reply.reason.decode("utf-8", "replace"))
 
     def _somebody(self, uri: str) -> str:
         """Who writes where nobody is named: of our users whoever is written to, so that it is his

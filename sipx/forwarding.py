@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sipx.cookies import AUTHENTICATED, FAR_BY_FLOW, NEAR_BY_FLOW, TRUSTED, Cookies
+from sipx.cookies import (
+    AUTHENTICATED,
+    FAR_BY_FLOW,
+    FAR_DISCOVERED,
+    NEAR_BY_FLOW,
+    NEAR_DISCOVERED,
+    TRUSTED,
+    Cookies,
+)
 from sipx.errors import Refused
 from sipx.paths import NoHop, Paths
 from sipx.reasons import Refusal
@@ -290,6 +298,10 @@ class Forwarder:
         if target.account is not None or target.flow is not None:
             flags |= FAR_BY_FLOW
             ends[1] = flow.id
+        if sender.partner is not None:
+            flags |= NEAR_DISCOVERED
+        if target.discovered:
+            flags |= FAR_DISCOVERED
         names = (sender.name, target.name)
         return self.cookies.make(
             call_id, near.address, flow.address, flags, names, (ends[0], ends[1])

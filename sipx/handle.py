@@ -100,6 +100,10 @@ class PluginHandle:
         """What does not work; "" says that it works again, None that nobody needs it any more."""
         self._kernel.troubles.note(kind, name, text, owner=self._name)
 
+    def in_dialog(self, request: Request, name: str) -> bool:
+        """Whether a request is within a dialog that the peer ``name`` is one end of."""
+        return self._kernel.proxy.routing.within(request, name)
+
     def report(self, event: object) -> None:
         """Hand an event to those who watch."""
         self._kernel.report(self._name, event)

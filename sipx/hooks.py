@@ -72,7 +72,7 @@ class Hooks:
     authenticate_peer: tuple[Callable[[Flow], Peer | None], ...]
     flow_opened: tuple[Callable[[Flow], None], ...]
     flow_closed: tuple[Callable[[Flow, str], None], ...]
-    validate_request: tuple[Callable[[Request, Flow], Response | None], ...]
+    validate_request: tuple[Callable[[Request, Flow], Response | Refuse | None], ...]
     authenticate_request: tuple[Callable[[Request, Flow], Verdict | Later[Verdict] | None], ...]
     authorise_request: tuple[Callable[[Request, Flow, Sender | None], Verdict | None], ...]
     serve_request: tuple[

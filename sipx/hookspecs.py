@@ -166,8 +166,8 @@ def flow_closed(flow: Flow, reason: str) -> None:
 
 
 @hookspec(firstresult=True)
-def validate_request(request: Request, flow: Flow) -> Response | None:
-    """Hot, every request: a Response refuses it, None lets it on (RFC 3261 §16.3)."""
+def validate_request(request: Request, flow: Flow) -> Response | Refuse | None:
+    """Hot, every request: a Response or Refuse refuses it, None lets it on (RFC 3261 §16.3)."""
     raise AssertionError("a specification is never called")
 
 

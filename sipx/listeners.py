@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sipx.config.model import InterfaceConfig, KernelConfig
     from sipx.hooks import Hooks
-    from sipx.plugin import Receiver
+    from sipx.plugin import InterfaceRequest, Receiver
     from sipx.transactions import Transactions
 
 log = logging.getLogger("sipx.kernel")
@@ -84,13 +84,16 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
                 request.port,
                 transport,
                 request.role,
+                advertised=_advertised(config, request),
                 certificates=own,
             )
         )
     return found
 
 
-def _advertised(config: KernelConfig, table: InterfaceConfig) -> tuple[str, int] | None:
+def _advertised(
+    config: KernelConfig, table: InterfaceConfig | InterfaceRequest
+) -> tuple[str, int] | None:
     wan = config.wan
     if not (wan.use_public_address and table.advertise and table.role == "wan"):
         return None

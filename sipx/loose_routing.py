@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 from sipx.cookies import (
     AUTHENTICATED,
     FAR_BY_FLOW,
+    FAR_DISCOVERED,
     FLOW_PREFIX,
     NEAR_BY_FLOW,
+    NEAR_DISCOVERED,
     PREFIX,
     TRUSTED,
     Cookie,
@@ -35,7 +37,9 @@ _ANYBODY: Final = peer_id("")
 _IN_DIALOG: Final = Target(name="dialog")
 _IN_TRUSTED_DIALOG: Final = Target(name="dialog", trusted=True)
 _MOST: Final = 4096
+_IN_DISCOVERED_DIALOG: Final = Target(name="dialog", discovered=True)
 _BY_FLOW: Final = (NEAR_BY_FLOW, FAR_BY_FLOW)
+_DISCOVERED: Final = (NEAR_DISCOVERED, FAR_DISCOVERED)
 
 
 class LooseRouting:
@@ -125,15 +129,17 @@ class LooseRouting:
         far = cookie.peers[there]
         if cookie.flags & _BY_FLOW[there]:
             return self._by_flow(far, self.flows.get(cookie.flows[there]), sender)
-        partner = self.met(far) or self._partners.get(far)
+        discovered = bool(cookie.flags & _DISCOVERED[there])
+        partner = self.met(far) if discovered else self._partners.get(far)
         trusted = bool(cookie.flags & TRUSTED)
         if partner is None:
+            if discovered:
+                # Of a process before this one: it proves what its Contact names, still over TLS.
+                return _IN_DISCOVERED_DIALOG
             return _IN_TRUSTED_DIALOG if trusted else _IN_DIALOG
         target = self._targets.get((far, trusted))
         if target is None or target.partner is not partner:
-            target = Target(
-                name="dialog", trusted=trusted, partner=partner, discovered=partner.discovered
-            )
+            target = Target(name="dialog", trusted=trusted, partner=partner, discovered=discovered)
             if len(self._targets) > _MOST:
                 self._targets.clear()
             self._targets[far, trusted] = target
@@ -152,6 +158,14 @@ class LooseRouting:
         end = self._end_of(cookie, sender, flow)
         proven = cookie.flags & (_BY_FLOW[end] | (0 if end else AUTHENTICATED))
         return bool(proven) and cookie.flows[end] == flow.id
+
+    def within(self, request: Request, name: str) -> bool:
+        """Whether a request is within a dialog that ``name`` is one end of, by our own cookie."""
+        if request.layout.route < 0:
+            return False
+        user = SipUri.parse(NameAddr.parse(request.get_list(b"Route")[0]).uri).user
+        cookie = self.cookies.check(user, request.call_id)
+        return cookie is not None and peer_id(name) in cookie.peers
 
     def _end_of(self, cookie: Cookie, sender: Sender, flow: Flow) -> int:
         """Which end of the dialog sends: 0 who asked, 1 who was asked."""

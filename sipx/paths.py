@@ -129,7 +129,7 @@ class Paths:
         """
         try:
             if not target.hops:
-                question = question_of(cached_uri(uri), self.interfaces.transports())
+                question = self._question_of(target, uri)
                 return self.resolver.cached(question, self._filter(permitted)) or None
             hops: list[Hop] = []
             for hop in target.hops:
@@ -149,7 +149,7 @@ class Paths:
         Of several configured servers one that cannot be resolved does not spoil the others.
         """
         if not target.hops:
-            question = question_of(cached_uri(uri), self.interfaces.transports())
+            question = self._question_of(target, uri)
             try:
                 return await self.resolver.resolve(question, self._filter(permitted))
             except ResolveError as error:
@@ -186,6 +186,19 @@ class Paths:
     def _is_ours(self, hop: Hop) -> bool:
         own = self.interfaces.own
         return (hop.address.encode(), hop.port) in own or (hop.name.encode(), hop.port) in own
+
+    def _question_of(self, target: Target, uri: bytes) -> Question:
+        """What RFC 3263 starts from. What was discovered is never left for a way without TLS, as
+        its Contact or Record-Route might ask for: only there it proves who it is. Raises NoHop.
+        """
+        question = question_of(cached_uri(uri), self.interfaces.transports())
+        if not target.discovered or question.transport in SECURED:
+            return question
+        if question.transport is not None and not question.secure:
+            raise NoHop(
+                403, f"its Contact asks for {question.transport}, and it is spoken to by TLS"
+            )
+        return question._replace(transport="tls")
 
     def _configured_now(self, hop: NextHop) -> tuple[Hop, ...] | None:
         if hop.port is None or hop.transport is None:

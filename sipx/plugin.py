@@ -410,7 +410,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceRequest:
-    """A listener that a plugin adds to the list of interfaces."""
+    """A listener that a plugin adds to the list of interfaces.
+
+    ``certificate`` names one of [certificate.NAME], None that of [wan]; ``advertise``: with
+    wan.use_public_address the public address stands in what it writes, if its role is "wan".
+    """
 
     name: str
     bind: str
@@ -418,6 +422,7 @@ class InterfaceRequest:
     protocol: str
     role: str = "wan"
     certificate: str | None = None
+    advertise: bool = True
 
 
 class Proxy(Protocol):
@@ -491,15 +496,20 @@ class Proxy(Protocol):
         ...
 
     def note_trouble(self, kind: str, name: str, text: str | None) -> None:
-        """What does not work, in words, for the log and the status; "" says that it works again,
-        None that nobody needs it any more: what a plugin says when its service ends.
-
-        Told once, and again after an hour; ``kind`` and ``name`` say what it is.
+        """What does not work, in words, told once, and again after an hour; "" says that it works
+        again, None that nobody needs it any more. ``kind`` and ``name`` say what it is.
         """
         ...
 
     def report(self, event: object) -> None:
         """Hand an event (a frozen dataclass) to those who watch."""
+        ...
+
+    def in_dialog(self, request: Request, name: str) -> bool:
+        """Whether a request is within a dialog that the peer ``name`` is one end of.
+
+        The signed cookie in its topmost Route says so, not its To tag (docs/trust.md, row 27).
+        """
         ...
 
     async def send_request(self, request: Request, target: Target) -> Response:

@@ -269,7 +269,7 @@ class ProxyCore:
     # ------------------------------------------------------------ §16.3
 
     def validate_request(self, request: Request, flow: Flow) -> Response | None:
-        """§16.3; a response refuses the request. Raises RemoteError (416, 400)."""
+        """§16.3; a response refuses the request. Raises RemoteError (416, 400) and Refused."""
         # Item 1, reasonable syntax: the parser has seen to it. Item 2, the scheme: raises 416.
         uri = cached_uri(request.uri)
         if uri.headers is not None:
@@ -307,16 +307,26 @@ class ProxyCore:
             if tags:
                 return request.reply(420, headers=((b"Unsupported", b", ".join(tags)),))
         # Item 6, authorisation, is authenticate_request. Before it: the plugins' own limits.
+        reply = self.limits_of_plugins(request, flow)
+        if reply is not None:
+            return reply
+        if (self.draining or flow.interface.draining) and not self._within_dialog(request):
+            return request.reply(503, headers=((b"Retry-After", b"10"),))
+        return None
+
+    def limits_of_plugins(self, request: Request, flow: Flow) -> Response | None:
+        """What the plugins refuse before anybody is asked who sends it. Raises Refused."""
         for hook in self.hooks.validate_request:
             try:
                 reply = hook(request, flow)
             except Exception as error:
                 self.journal.fault(hook, "validate_request", error)
                 return request.reply(500)
+            if isinstance(reply, Refuse):
+                reason = Refusal.PLUGIN
+                raise Refused(reply.status, reply.why, reply.headers, reason, reply.row)
             if reply is not None:
                 return reply
-        if (self.draining or flow.interface.draining) and not self._within_dialog(request):
-            return request.reply(503, headers=((b"Retry-After", b"10"),))
         return None
 
     def _invalid(self, status: int, flow: Flow) -> Refusal:

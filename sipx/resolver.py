@@ -227,6 +227,24 @@ class Resolver:
         )
         return SrvAnswer(drawn, answer.expires, answer.text, answer.authentic, answer.alias)
 
+    async def sips_services(self, domain: str) -> tuple[str, ...]:
+        """The SRV names of a domain's SIP over TLS (RFC 3263 §4.1), in the order to be tried.
+
+        Those of its NAPTR records for SIPS+D2T; without any ``_sips._tcp.`` and the domain.
+        Raises ResolveError where the name servers give no answer.
+        """
+        name = canonical_name(domain)
+        answer = await self._dns.ask(name, "NAPTR")
+        if answer.failure == "timeout":
+            raise ResolveError(answer.failure, answer.text)
+        # Some name servers answer SERVFAIL to types they do not know: the SRV question follows.
+        named = [
+            record.replacement
+            for record in sorted(answer.naptr, key=lambda r: (r.order, r.preference))
+            if record.services == "sips+d2t" and record.flags == "s" and record.replacement != "."
+        ]
+        return tuple(dict.fromkeys(named)) or (f"_sips._tcp.{name}",)
+
     def alias_of(self, host: str) -> str:
         """The name that a CNAME has put in the place of a host's, if that is known; else ""."""
         name = canonical_name(host)
