@@ -85,9 +85,17 @@ class Journal:
             self.answers[key] = self.answers.get(key, 0) + 1
 
     def refused(
-        self, request: Request, flow: Flow, status: int, why: str, reason: Refusal = Refusal.OTHER
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        why: str,
+        reason: Refusal = Refusal.OTHER,
+        row: int = 0,
     ) -> None:
-        """A request was refused for a reason an administrator may ask about."""
+        """A request was refused for a reason an administrator may ask about; ``row`` is that of
+        docs/trust.md, 0 for none.
+        """
         self.refused_for[reason] += 1
         if reason is Refusal.CHALLENGED:
             why = why or ASKED
@@ -96,11 +104,12 @@ class Journal:
             self.refusals.clear()
         if log.isEnabledFor(logging.INFO) and self._news(flow.address, why):
             log.info(
-                "refused %s from %s %s: %s",
+                "refused %s from %s %s: %s%s",
                 request.method.decode("ascii", "replace"),
                 flow.name,
                 f"with {status}" if status else "without an answer",
                 why or "no reason given",
+                f" [row {row}]" if row else "",
                 extra=about(flow, request),
             )
 

@@ -432,7 +432,8 @@ class ProxyCore:
                 return
             headers = refusal.headers + (warning(refusal.why) if refusal.why else ())
             reply = request.reply(refusal.status, headers=headers)
-        self.journal.refused(request, flow, reply.status, str(refusal), reason)
+        row = refusal.row if isinstance(refusal, Refused) else 0
+        self.journal.refused(request, flow, reply.status, str(refusal), reason, row)
         self.answer(request, transaction, flow, reply)
         if transaction.context is not None:
             transaction.context.release()
@@ -441,7 +442,7 @@ class ProxyCore:
         self, request: Request, transaction: ServerTransaction, flow: Flow, refusal: Refused
     ) -> None:
         """A plugin wants no answer at all: who is banned learns nothing, and costs little."""
-        self.journal.refused(request, flow, 0, refusal.why, refusal.reason)
+        self.journal.refused(request, flow, 0, refusal.why, refusal.reason, refusal.row)
         self.journal.answered(request.method, 0)
         self.transactions.abandon(transaction)
 
@@ -481,8 +482,11 @@ class ProxyCore:
                 self._lost(request, flow, refusal)
 
     def _lost(self, request: Request, flow: Flow, refusal: RemoteError | Refused) -> None:
-        reason = refusal.reason if isinstance(refusal, Refused) else Refusal.MALFORMED
-        self.journal.refused(request, flow, 0, str(refusal), reason)
+        if isinstance(refusal, Refused):
+            why, reason, row = refusal.why, refusal.reason, refusal.row
+        else:
+            why, reason, row = refusal.reason, Refusal.MALFORMED, 0
+        self.journal.refused(request, flow, 0, why, reason, row)
 
     def _unanswered(self, request: Request, flow: Flow, verdict: Verdict | None) -> None:
         if not isinstance(verdict, Accept):
