@@ -210,10 +210,12 @@ if TYPE_CHECKING:
         Certificate,
         CertificateFault,
         Decision,
+        Failure,
         Identity,
         Incoming,
         Lookup,
         Outgoing,
+        OutgoingAction,
         OutgoingDecision,
         OutgoingRoute,
         PasswordlessAccount,
@@ -275,9 +277,10 @@ _PLACES: Final = {
     "sipx.streams": "READ_SIZE StreamFlow",
     "sipx.tls": "Tls TlsError TlsSession",
     "sipx.trust": (
-        "Action Certificate CertificateFault Decision Identity Incoming Lookup Outgoing "
-        "OutgoingDecision OutgoingRoute PasswordlessAccount RegistrarAuth Role RouteFacts "
-        "SenderKind config_refusals decide_incoming decide_outgoing insecure_trust_reason"
+        "Action Certificate CertificateFault Decision Failure Identity Incoming Lookup "
+        "Outgoing OutgoingAction OutgoingDecision OutgoingRoute PasswordlessAccount "
+        "RegistrarAuth Role RouteFacts SenderKind config_refusals decide_incoming "
+        "decide_outgoing insecure_trust_reason"
     ),
 }
 _MODULE_OF: Final = {name: module for module, names in _PLACES.items() for name in names.split()}
@@ -339,6 +342,7 @@ __all__ = [
     "ExplainParams",
     "Explained",
     "Explanation",
+    "Failure",
     "Fault",
     "FilePath",
     "Files",
@@ -360,6 +364,7 @@ __all__ = [
     "Lookup",
     "NextHop",
     "Outgoing",
+    "OutgoingAction",
     "OutgoingDecision",
     "OutgoingRoute",
     "Partner",

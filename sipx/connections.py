@@ -111,6 +111,8 @@ class Connection(StreamFlow):
                     await self._held()
                     continue
                 await wait(sock)
+                if self.held_until:
+                    continue
                 receiver.batch_begins()
                 try:
                     data = recv(READ_SIZE)

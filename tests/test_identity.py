@@ -10,14 +10,17 @@ import pytest
 
 from sipx.identity import (
     EkuPolicy,
+    Examination,
     Partner,
     by_direct,
     by_hosting,
     by_ms_suffix,
+    by_profile,
     by_rfc5922,
     certificate_facts,
     eku_refusal,
     name_refusal,
+    proof_of,
     proves,
 )
 from sipx.testing import Authority
@@ -268,6 +271,86 @@ def test_the_refusal_says_what_there_is_and_what_was_wanted(
     text = name_refusal(partner, facts(**given))
     assert said in text
     assert "edge.partner.example or partner.example was wanted" in text
+
+
+FOUND = Partner(
+    "partner.example (discovered)",
+    DOMAIN,
+    profiles=("rfc5922", "ms-suffix", "hosting"),
+    srv_targets=frozenset({b"edge.partner.example", b"front.online.provider.example"}),
+    providers=frozenset({b"online.provider.example"}),
+    discovered=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "profile"),
+    [
+        (["partner.example"], "rfc5922"),
+        (["partner.example", "edge.partner.example"], "rfc5922"),
+        (["edge.partner.example"], "ms-suffix"),
+        (["front.online.provider.example"], "hosting"),
+        (["other.partner.example"], None),
+        (["other.online.provider.example"], None),
+        (["evil.example"], None),
+    ],
+)
+def test_a_discovered_partner_is_proven_by_the_first_profile(
+    names: list[str], profile: str | None
+) -> None:
+    certificate = facts(dns=names)
+    proof = proves(FOUND, certificate)
+    assert (proof.profile if proof else None) == profile
+    believed = Examination(certificate, general=True, partners={})
+    assert proof_of(believed, FOUND) == proof
+    assert proof_of(replace(believed, general=False), FOUND) is None
+
+
+def test_one_with_rules_of_its_own_has_to_have_passed_by_these() -> None:
+    certificate = facts(dns=["partner.example"])
+    own = replace(FOUND, pins=frozenset({certificate.spki}))
+    general = Examination(certificate, general=True, partners={})
+    assert proof_of(general, own) is None
+    vouched = Examination(certificate, general=False, partners={}, vouched=frozenset({FOUND.name}))
+    assert proof_of(vouched, own) is not None
+    assert proof_of(vouched, FOUND) is None, "whoever has no rules is vouched for by [trust] alone"
+
+
+@pytest.mark.parametrize(
+    ("partner", "names", "said"),
+    [
+        (FOUND, ["evil.example"], "it names evil.example; wanted was partner.example or edge"),
+        (
+            replace(FOUND, srv_targets=frozenset({b"sip.other.example"})),
+            ["sip.other.example"],
+            "the SRV record names sip.other.example too, but that is neither partner.example nor "
+            "directly below it, nor a known hosting provider's",
+        ),
+        (
+            FOUND,
+            ["*.partner.example"],
+            "*.partner.example is a wildcard, which proves no",
+        ),
+        (FOUND, ["*.example"], "*.example is a wildcard"),
+    ],
+)
+def test_the_refusal_of_a_discovered_one_says_which_rule_is_in_the_way(
+    partner: Partner, names: list[str], said: str
+) -> None:
+    certificate = facts(dns=names)
+    assert proves(partner, certificate) is None
+    assert said in name_refusal(partner, certificate)
+
+
+def test_a_discovered_one_is_the_same_whatever_its_records_name() -> None:
+    moved = replace(FOUND, srv_targets=frozenset({b"new.partner.example"}))
+    assert moved.key == FOUND.key
+    assert moved != FOUND
+    configured = replace(FOUND, discovered=False)
+    assert replace(configured, srv_targets=moved.srv_targets).key != configured.key
+    assert by_profile("rfc5922", FOUND, facts(dns=["partner.example"])) is not None
+    with pytest.raises(ValueError, match="no profile 'dane'"):
+        by_profile("dane", FOUND, facts(dns=["partner.example"]))
 
 
 def test_partners_with_equal_settings_have_one_key_and_others_another() -> None:

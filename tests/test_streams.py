@@ -357,6 +357,49 @@ async def test_sec15_no_ping_goes_to_who_connected_to_us(sipx_proxy, autojump_cl
     assert away.raw == b""
 
 
+async def test_a_connection_is_kept_while_something_of_its_peer_lives(sipx_proxy, autojump_clock):
+    proxy, home, _ = await outbound(sipx_proxy, idle_timeout="30s")
+    [flow] = [flow for flow in proxy.kernel.flows if flow.outbound]
+    flow.keep_until = trio.current_time() + 100
+    await trio.sleep(99)
+    assert not home.ended.is_set()
+    await lasts(home, 2)
+
+
+async def test_a_peer_may_ask_for_keepalives_of_its_own(sipx_proxy, autojump_clock):
+    proxy, home, _ = await outbound(sipx_proxy, keepalive="100s", idle_timeout="300s")
+    [flow] = [flow for flow in proxy.kernel.flows if flow.outbound]
+    flow.ping_every = 40.0
+    for number in range(1, 6):
+        await trio.sleep(41 if number == 1 else 40)
+        assert home.raw == number * b"\r\n\r\n"
+    assert home.accepted == 1
+
+
+async def test_a_peer_that_is_held_waits_and_loses_nothing(sipx_proxy, autojump_clock):
+    proxy, home, away = await two(sipx_proxy, away="tcp")
+    good = party(proxy, "127.0.2.9", "tcp")
+    await away.send(away.request())
+    await home.send(answer(await home.receive()))
+    assert status(await away.receive()) == 200
+    held = next(flow for flow in proxy.kernel.flows if flow.reliable)
+    began = trio.current_time()
+    held.hold(3.0)
+    held.hold(1.0)
+    await away.send(away.request())
+    await good.send(good.request())
+    assert status(await good.receive()) == 403
+    assert trio.current_time() - began < 0.1, "the others notice nothing"
+    await home.send(answer(await home.receive()))
+    assert 3.0 <= trio.current_time() - began < 3.1
+    assert status(await away.receive()) == 200
+    held.hold(1000.0)
+    began = trio.current_time()
+    await away.send(away.request())
+    await home.send(answer(await home.receive()))
+    assert 5.0 <= trio.current_time() - began < 5.1, "no longer than half a message may take"
+
+
 async def test_sec15_slow_peers_do_not_hold_up_a_good_one(sipx_proxy, autojump_clock):
     proxy, home, away = await two(sipx_proxy, away="tcp")
     slow = [party(proxy, f"127.0.2.{i}", "tcp") for i in range(1, 101)]

@@ -167,13 +167,11 @@ class MemoryStreamFlow(StreamFlow):
     async def _read(self) -> None:
         receiver = self.receiver
         while not self.closed:
-            if self.held_until > receiver.now():
-                await trio.sleep(self.held_until - receiver.now())
-                continue
             try:
                 data = await self.stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
+            await trio.sleep(max(self.held_until - receiver.now(), 0.0))
             receiver.batch_begins()
             if not data:
                 self.close("closed by the peer")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from OpenSSL import SSL
 
-from sipx.identity import EkuPolicy, Partner
+from sipx.identity import EkuPolicy, Partner, proof_of
 from sipx.testing.certificates import Authority
 from sipx.tls import TlsError
 from sipx.trust import Certificate, CertificateFault
@@ -251,6 +252,52 @@ def test_the_authority_of_one_partner_vouches_for_no_other(lab, tmp_path):
     assert session.examined.partners == {}
     with pytest.raises(TlsError):
         lab.connect(Stranger(lab.ca.leaf(dns=[PEER]), server=True), away, tls=tls)
+
+
+def test_a_discovered_partner_with_an_authority_of_its_own_is_named_later(lab, tmp_path):
+    own = Authority("Found's CA")
+    path = own.write(tmp_path, "found-ca")
+    found = Partner(
+        "found.example (discovered)",
+        b"found.example",
+        profiles=("rfc5922", "ms-suffix"),
+        ca=(path,),
+        discovered=True,
+    )
+    tls = lab.tls(partners=(found,))
+    # What it has to name is in the DNS, which nobody has asked yet.
+    examined = lab.accept(Stranger(own.leaf(dns=["sip.found.example"])), tls=tls).examined
+    assert (examined.general, dict(examined.partners)) == (False, {})
+    assert examined.vouched == {found.name}
+    asked = replace(found, srv_targets=frozenset({b"sip.found.example"}))
+    assert proof_of(examined, asked).profile == "ms-suffix"
+    other = replace(asked, name="other.example (discovered)", domain=b"other.example")
+    assert proof_of(examined, other) is None
+    # [trust] vouches for others, not for this one.
+    examined = lab.accept(Stranger(lab.ca.leaf(dns=["found.example"])), tls=tls).examined
+    assert examined.general
+    assert examined.vouched == set()
+    assert proof_of(examined, asked) is None
+    with pytest.raises(TlsError):
+        lab.accept(Stranger(own.leaf(ips=["192.0.2.1"])), tls=tls)
+
+
+def test_a_discovered_partner_is_connected_to_by_what_the_dns_says_now(lab):
+    found = Partner(
+        "found.example (discovered)",
+        b"found.example",
+        profiles=("rfc5922", "ms-suffix"),
+        srv_targets=frozenset({b"old.found.example"}),
+        discovered=True,
+    )
+    issued = lab.ca.leaf(dns=["new.found.example"])
+    tls = lab.tls()
+    with pytest.raises(TlsError, match=r"wanted was found\.example or old\.found\.example"):
+        lab.connect(Stranger(issued, server=True), found, tls=tls)
+    moved = replace(found, srv_targets=frozenset({b"new.found.example"}))
+    assert moved.key == found.key
+    session = lab.connect(Stranger(issued, server=True), moved, tls=tls)
+    assert session.examined.partners[found.name].profile == "ms-suffix"
 
 
 def test_a_pinned_key_needs_no_authority(lab):
