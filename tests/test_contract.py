@@ -8,13 +8,21 @@ import pytest
 from sipx.testing.contract import check_plugin, violations
 
 INSTALLED = sorted({entry.name for entry in entry_points(group="sipx")})
-TABLES = {"metrics": {"port": 0}}
-"""What listens on a port of its own takes a free one here."""
+SECURED = {
+    "tls": {},
+    "certificate": {"main": {"cert_file": "main.crt", "key_file": "main.key"}},
+    "wan": {"certificate": "main"},
+}
+TABLES = {
+    "metrics": {"metrics": {"port": 0}},
+    "open-federation": {**SECURED, "open-federation": {"port": 0}},
+}
+"""What listens on a port of its own takes a free one here; mutual TLS wants a certificate."""
 
 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_contract(name):
-    check_plugin(name, **{name: TABLES.get(name, {})})
+    check_plugin(name, **{name: {}, **TABLES.get(name, {})})
 
 
 HEAD = '''

@@ -44,6 +44,7 @@ SHIPPED = (
     "lan",
     "registrar",
     "static-routes",
+    "open-federation",
     "log-rotation",
     "metrics",
 )
@@ -57,6 +58,8 @@ PAGES = sorted(
 )
 EXAMPLE_FILES = sorted(EXAMPLES.glob("*.py"))
 PYPROJECT = {"project", "build-system", "tool"}
+DEMANDING = ("open-federation",)
+"""Plugins that need more than their defaults: a fragment lists those whose table it shows."""
 HEAD = {"domains": 'domains = ["example.com"]', "plugins": f"plugins = {list(SHIPPED)}"}
 FORBIDDEN = ("/" + "work/", ".." + "/shared")
 
@@ -131,7 +134,9 @@ def test_a_configuration_of_the_documentation_is_valid(block: Block, registry: R
     text = block.text
     if block.mark == "fragment":
         values = tomllib.loads(text)
-        text = "".join(f"{line}\n" for key, line in HEAD.items() if key not in values) + text
+        listed = [name for name in SHIPPED if name not in DEMANDING or name in values]
+        head = {**HEAD, "plugins": f"plugins = {listed}"}
+        text = "".join(f"{line}\n" for key, line in head.items() if key not in values) + text
     check(Document.from_text(text), registry, addresses=None)
 
 
@@ -277,7 +282,7 @@ def models(top: type[BaseModel], name: str = "") -> dict[str, type[BaseModel]]:
         inner = _model_in(field.annotation)
         if inner is not None:
             tables = str(field.annotation).startswith(("dict", "typing.Annotated[dict"))
-            placeholder = {"route": '"DOMAIN"'}.get(key, "NAME")
+            placeholder = {"route": '"DOMAIN"', "partner": '"DOMAIN"'}.get(key, "NAME")
             path = ".".join(filter(None, [name, key, placeholder if tables else ""]))
             found |= models(inner, path)
     return found

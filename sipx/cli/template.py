@@ -27,12 +27,16 @@ _PLUGINS: Final = ("udp", "tcp", "static-routes")
 _IF_INSTALLED: Final = {
     "lan": 'Where UC servers log on. Without bind: interfaces with role = "lan".',
     "registrar": "Who is registered where, and which UC server gets what.",
+    "open-federation": "Any domain, found by DNS, proven by certificate. It needs the plugin tls.",
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",
 }
 """Plugins that are listed, and switched off at first: what their tables are for."""
 _ROUTES: Final = "static-routes"
 _LAN: Final = "lan"
+_FEDERATION: Final = "open-federation"
+_TABLES_BELOW: Final = {_LAN: "server", _FEDERATION: "partner"}
+"""Keys of a plugin's table that hold tables: they have an example of their own."""
 _LISTENER: Final = {"bind": "127.0.0.1", "port": 5070}
 """Where UC servers would log on; the interfaces of the file have 5060."""
 _ACCOUNT: Final = "berlin"
@@ -75,6 +79,17 @@ _EXAMPLES: Final[dict[str, object]] = {
     "account.server": "10.0.0.20",
     "account.port": 5060,
     "account.protocol": "tcp",
+    "open-federation.certificate": "main",
+    "open-federation.interface": "federation",
+    "open-federation.providers": ["online.lync.com"],
+    "partner.ca": ["tls/partner-ca.crt"],
+    "partner.eku_policy": "federation",
+    "partner.sni": "sip.partner.example",
+    "partner.certificate": "main",
+    "partner.ports": [5061],
+    "partner.messages_per_second": 100.0,
+    "partner.burst": 200,
+    "partner.users_per_day": 10000,
     "route.bind": "192.0.2.10",
     "route.insecure_trust": "yes, the VPN to this partner proves its address",
     "route.certificate": "main",
@@ -110,11 +125,13 @@ def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
                     {"enabled": False, **(_LISTENER if name == _LAN else {})},
                     comment=comment,
                     examples=name,
-                    without=("server",) if name == _LAN else (),
+                    without=(_TABLES_BELOW[name],) if name in _TABLES_BELOW else (),
                 )
             )
             if name == _LAN:
                 parts.append(_account(config))
+            elif name == _FEDERATION:
+                parts.append(_discovered(config))
         else:
             parts.append(_table(name, config, {}, comment=f"The plugin {name}."))
     parts += [_kernel_table(name) for name in ("service", "limits")]
@@ -239,6 +256,16 @@ def _account(config: type[BaseModel]) -> str:
         comment="The account of one UC server: an example that is switched off. `sipx lan add` "
         "makes yours.",
         examples="account",
+    )
+
+
+def _discovered(config: type[BaseModel]) -> str:
+    return _table(
+        f'{_FEDERATION}.partner."partner.example"',
+        _value_model(config.model_fields["partner"]),
+        {"enabled": False},
+        comment="What is different for one partner: an example that is switched off.",
+        examples="partner",
     )
 
 
