@@ -193,6 +193,18 @@ if TYPE_CHECKING:
         SrvAnswer,
         SrvRecord,
     )
+    from sipx.srv_match import (
+        DomainAnswer,
+        DomainMatch,
+        Here,
+        NameMatch,
+        SrvMatch,
+        SrvMatches,
+        domain_answer,
+        here_of,
+        match_srv,
+        srv_matches,
+    )
     from sipx.status import (
         ProxyStatus,
     )
@@ -273,6 +285,10 @@ _PLACES: Final = {
         "Verdict hookimpl"
     ),
     "sipx.resolver": "FEDERATION_SERVICE Hop ResolveError Resolver SrvAnswer SrvRecord",
+    "sipx.srv_match": (
+        "DomainAnswer DomainMatch Here NameMatch SrvMatch SrvMatches domain_answer here_of "
+        "match_srv srv_matches"
+    ),
     "sipx.status": "ProxyStatus",
     "sipx.streams": "READ_SIZE StreamFlow",
     "sipx.tls": "Tls TlsError TlsSession",
@@ -329,6 +345,8 @@ __all__ = [
     "Discovered",
     "Discovery",
     "Document",
+    "DomainAnswer",
+    "DomainMatch",
     "DomainName",
     "DomainPattern",
     "DomainSet",
@@ -349,6 +367,7 @@ __all__ = [
     "Finding",
     "Flow",
     "FlowTable",
+    "Here",
     "Hop",
     "IPAddress",
     "Identity",
@@ -362,6 +381,7 @@ __all__ = [
     "LocationStore",
     "LogFiles",
     "Lookup",
+    "NameMatch",
     "NextHop",
     "Outgoing",
     "OutgoingAction",
@@ -397,6 +417,8 @@ __all__ = [
     "SipxError",
     "Size",
     "SrvAnswer",
+    "SrvMatch",
+    "SrvMatches",
     "SrvRecord",
     "StartError",
     "Status",
@@ -425,9 +447,11 @@ __all__ = [
     "config_refusals",
     "decide_incoming",
     "decide_outgoing",
+    "domain_answer",
     "edit_options",
     "eku_refusal",
     "harmless",
+    "here_of",
     "hookimpl",
     "host_port",
     "insecure_trust_reason",
@@ -437,6 +461,7 @@ __all__ = [
     "listed",
     "live_options",
     "log_formatter",
+    "match_srv",
     "moment",
     "name_refusal",
     "one_or_more",
@@ -447,4 +472,5 @@ __all__ = [
     "proof_of",
     "proves",
     "refuse",
+    "srv_matches",
 ]

@@ -87,6 +87,7 @@ TESTED_THROUGH = {
     "sipx/sip/layout.py": "tests/torture/test_parser.py",
     "sipx/sip/message.py": "tests/torture/test_parser.py",
     "sipx/sip/names.py": "tests/torture/test_parser.py",
+    "sipx/srv_findings.py": "tests/test_srv_match.py",
     "sipx/trust/incoming.py": "tests/test_trust.py",
     "sipx/trust/outgoing.py": "tests/test_trust_outgoing.py",
     "sipx/trust/rules.py": "tests/test_trust_outgoing.py",
