@@ -82,6 +82,8 @@ OK = {
     "ok dns failed": Identity.DNS_FAILED,
     "ok no srv": Identity.NO_SRV,
     "ok entry": Identity.NONE,
+    # It names the route's server, and is good for the From domain by open federation as well.
+    "ok both": Identity.RFC5922,
 }
 FROM = ("ours", "covered", "other")
 # The routes of each variant: which From domains each covers, and whether it is local.
@@ -119,7 +121,7 @@ AUTH = ("none", "valid", "stale", "wrong", "wrong again")
 
 def found_routes(c: Cell) -> tuple[tuple[tuple[str, ...], bool], ...]:
     """A certificate that proves something else leads to no route, an address does."""
-    return ROUTES[c.route] if c.cert in ("none", "ok route") else ()
+    return ROUTES[c.route] if c.cert in ("none", "ok route", "ok both") else ()
 
 
 def facts_of(c: Cell) -> Incoming:
@@ -255,7 +257,7 @@ def discovered(c: Cell) -> bool:
 
 
 def proven(c: Cell) -> bool:
-    return c.cert in ("ok 5922", "ok suffix", "ok hosting")
+    return c.cert in ("ok 5922", "ok suffix", "ok hosting", "ok both")
 
 
 def settled(c: Cell) -> bool:
@@ -423,7 +425,8 @@ def rows_on_the_way(c: Cell, number: int) -> set[int]:
 PROTOCOLS = ("udp", "tcp", "tls", "mtls")
 ROLES = ("wan", "lan")
 BOTH = (False, True)
-ALIKE = ("ok suffix", "ok hosting", "ok no srv")  # credentials make no difference to these
+ALIKE = ("ok suffix", "ok hosting", "ok no srv")
+"""Credentials make no difference to these on the LAN side; on the WAN side `plan` asks."""
 
 
 def certificates(protocol: str, *some: str) -> tuple[str, ...]:
@@ -442,6 +445,34 @@ def circumstances() -> Iterator[Cell]:
             if (cert in BAD or cert in ALIKE) and (flag or auth != "none"):
                 continue
             yield Cell(protocol, role, cert, route, flag, auth, sender, on)
+
+
+def plan() -> Iterator[Cell]:
+    """The WAN side: each certificate with each route, flag, credential, From, and the switch."""
+    for protocol in PROTOCOLS:
+        for cert, route, flag, auth, sender, on in product(
+            certificates(protocol, "none", *BAD, "ok route", "ok both", "ok 5922", "ok suffix",
+                         "ok hosting", "ok wrong"),
+            ("none", "row", "inactive", "two"), BOTH, ("none", "valid", "stale", "wrong"), FROM,
+            BOTH,
+        ):
+            yield Cell(protocol, "wan", cert, route, flag, auth, sender, on)
+
+
+def federation() -> Iterator[Cell]:
+    """Open federation: what the DNS said, blocks, limits, relaying, dialogs, on both sides."""
+    earlier = (("MESSAGE", False), ("BENOTIFY", False), ("ACK", True), ("CANCEL", False))
+    sides = (("wan", "none"), ("wan", "row"), ("wan", "inactive"), ("lan", "none"))
+    for (role, route), cert, sender, on, blocked, over, target, dialog, (method, match) in product(
+        sides, OK, FROM, BOTH, BOTH, BOTH, ("ours", "foreign"), ("none", "known", "other peer"),
+        earlier,
+    ):
+        if blocked and (over or target == "foreign"):
+            continue
+        yield Cell(
+            "mtls", role, cert, route, sender=sender, open=on, dialog=dialog, method=method,
+            matched=match, blocked=blocked, over=over, target=target,
+        )
 
 
 def logons() -> Iterator[Cell]:
@@ -497,6 +528,8 @@ def dangers() -> Iterator[Cell]:
 
 MATRICES = {
     "circumstances": circumstances,
+    "plan": plan,
+    "federation": federation,
     "logons": logons,
     "dialogs": dialogs,
     "dangers": dangers,
@@ -560,6 +593,39 @@ def test_nobody_is_accepted_without_a_route_an_account_or_a_proven_domain():
                 or (cell.protocol == "mtls" and cell.open and proven(cell))
                 or (cell.dialog == "authenticated" or cell.matched)
             ), cell
+
+
+def test_a_static_route_goes_before_open_federation_and_is_not_its_fallback():
+    """A certificate that would do for both is the route's, with the route's From domains."""
+    for cell, decision in every():
+        if cell.cert == "ok both" and live(cell) and heard(cell):
+            assert decision.kind is not DISCOVERED, cell
+            assert decision.row not in range(4, 10), cell
+            open_off = decide_incoming(facts_of(cell._replace(open=not cell.open)))
+            assert answer_of(open_off) == answer_of(decision), cell
+
+
+def test_a_discovered_partner_is_never_trusted_and_always_within_limits():
+    """Rows 5 and 8: what its certificate proves is a domain, not good will."""
+    for cell, decision in every():
+        if decision.kind is DISCOVERED:
+            assert cell.protocol == "mtls", cell
+            assert cell.open, cell
+            assert not cell.blocked, cell
+            assert not decision.trusted, cell
+            assert not decision.keep_identity, cell
+            assert decision.limited, cell
+
+
+def test_open_federation_changes_nothing_where_it_does_not_decide():
+    """SEC-01: the switch opens rows 5 to 8, and no other way in."""
+    for cell, decision in chain(judged("plan"), judged("federation")):
+        off = decide_incoming(facts_of(cell._replace(open=False)))
+        if not cell.open or decision.row not in (5, 6, 7, 8, 25):
+            assert answer_of(off) == answer_of(decision), cell
+        else:
+            assert off.row in (9, 25), cell
+            assert off.action in (Action.REFUSE, Action.DROP), cell
 
 
 def test_a_claim_to_be_in_a_dialog_gains_nothing_without_our_cookie():
