@@ -150,11 +150,12 @@ class Examiner:
             if forbids is not None:
                 purpose = purpose or forbids
                 continue
-            own = partner.ca or partner.pins or partner.eku is not None
-            if own and (not partner.pins or facts.spki in partner.pins):
+            if partner.pins and facts.spki not in partner.pins:
+                continue
+            if partner.ca or partner.pins or partner.eku is not None:
                 own_rules.add(partner.name)
-                # Of a discovered one the DNS may say later what it has to name.
-                nameable = nameable or (partner.discovered and _names(facts, partner))
+            # Of a discovered one the DNS may say later what it has to name.
+            nameable = nameable or (partner.discovered and _names(facts, partner))
             proof = proves(partner, facts)
             if proof is not None:
                 proofs[partner.name] = proof
@@ -279,7 +280,11 @@ def _dates(facts: PeerCertificate, now: datetime) -> _Refusal | None:
 
 
 def _names(facts: PeerCertificate, partner: Partner) -> bool:
-    return bool(facts.ids) or (partner.allow_wildcard and bool(facts.wildcards))
+    return bool(
+        facts.ids
+        or (partner.allow_wildcard and facts.wildcards)
+        or (partner.accept_cn and facts.common_name)
+    )
 
 
 def _may_issue(certificate: x509.Certificate) -> bool:

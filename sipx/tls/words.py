@@ -39,7 +39,7 @@ _RULES: Final = {
 }
 _REMEDIES: Final = {
     CertificateFault.UNKNOWN_CA: (
-        "if you trust that authority, add it to trust.extra_ca or to the route's ca"
+        "if you trust that authority, add it to trust.extra_ca or to the partner's ca"
     ),
     CertificateFault.EXPIRED: "its owner has to renew it, or this machine's clock is wrong",
     CertificateFault.NOT_YET_VALID: "compare the clocks of both machines",
@@ -54,7 +54,7 @@ _ALERTS: Final = {
     "certificate unknown": "it does not accept our certificate; its log says why",
     "unsupported certificate": (
         "it does not accept the extended key usage of our certificate; show it one with "
-        "clientAuth (client_certificate, or the route's certificate), or ask it to accept ours"
+        "clientAuth (client_certificate, or the partner's certificate), or ask it to accept ours"
     ),
     "certificate expired": "to it our certificate has expired; renew it, compare the clocks",
     "certificate revoked": "to it our certificate is revoked; renew it",
@@ -64,7 +64,7 @@ _ALERTS: Final = {
     ),
     "protocol version": "it speaks no version of TLS that is allowed here (trust.min_tls)",
     "insufficient security": "it wants stronger ciphers than it was offered",
-    "unrecognized name": "it does not know the name we asked for; set the route's sni",
+    "unrecognized name": "it does not know the name we asked for; set the partner's sni",
     "access denied": "it does not want us; ask its administrator",
     "decrypt error": "a signature did not verify; its certificate and key may not belong together",
     "internal error": "it failed by itself; its log says why",
@@ -161,7 +161,7 @@ def came_alone(issuer: str) -> tuple[str, str]:
     return (
         f"its issuer {issuer} is not trusted here, and no certificate of that issuer came with it",
         "if the issuer is an intermediate authority, the peer has to send its certificate too "
-        "(full chain); if you trust it, add it to trust.extra_ca or to the route's ca",
+        "(full chain); if you trust it, add it to trust.extra_ca or to the partner's ca",
     )
 
 
@@ -169,7 +169,7 @@ def ends_at(issuer: str) -> tuple[str, str]:
     """Rule and remedy where the last link of a chain is missing."""
     return (
         f"its chain ends at {issuer}, which is not trusted here",
-        "if you trust that authority, add it to trust.extra_ca or to the route's ca",
+        "if you trust that authority, add it to trust.extra_ca or to the partner's ca",
     )
 
 

@@ -282,6 +282,19 @@ def test_a_discovered_partner_with_an_authority_of_its_own_is_named_later(lab, t
         lab.accept(Stranger(own.leaf(ips=["192.0.2.1"])), tls=tls)
 
 
+def test_a_wildcard_passes_the_handshake_only_where_some_partner_takes_it(lab):
+    star = lab.ca.leaf(dns=["*.found.example"])
+    with pytest.raises(TlsError, match="names no domain"):
+        lab.accept(Stranger(star))
+    found = Partner("found.example (discovered)", b"found.example", discovered=True)
+    lax = replace(found, profiles=("ms-suffix",), allow_wildcard=True)
+    examined = lab.accept(Stranger(star), tls=lab.tls(partners=(lax,))).examined
+    assert proof_of(examined, lax) is None
+    asked = replace(lax, srv_targets=frozenset({b"sip.found.example"}))
+    assert "wildcard" in proof_of(examined, asked).weakness
+    assert proof_of(examined, replace(asked, allow_wildcard=False)) is None
+
+
 def test_a_discovered_partner_is_connected_to_by_what_the_dns_says_now(lab):
     found = Partner(
         "found.example (discovered)",
@@ -628,7 +641,7 @@ def test_a_peer_that_goes_in_the_handshake_is_told_with_our_certificate(lab):
         (70, "speaks no version of TLS"),
         (71, "stronger ciphers"),
         (80, "failed by itself"),
-        (112, "set the route's sni"),
+        (112, "set the partner's sni"),
         (116, "wants a certificate"),
     ],
 )
