@@ -105,13 +105,7 @@ class Admission:
                     reason=Refusal.FROM_DOMAIN,
                     row=sender.row,
                 )
-            if sender.kind not in INSIDE and (
-                refusal := method_refusal(
-                    request.method, flow.interface.role, benotify=self.benotify
-                )
-            ):
-                allow = allowed_methods(benotify=self.benotify)
-                raise Refused(405, refusal, ((b"Allow", allow),), Refusal.METHOD)
+            self._check_method(request, sender, flow)
             return verdict if verdict.authorise == asked else Accept(sender, asked)
         if verdict is None:
             raise self._unknown(request, flow)
@@ -119,6 +113,17 @@ class Admission:
             raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
         reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
         raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
+
+    def _check_method(self, request: Request, sender: Sender, flow: Flow) -> None:
+        """Who is inside may use every method, known or not, but the one that begins compression."""
+        inside = sender.kind in INSIDE
+        if inside and request.method != b"NEGOTIATE":
+            return
+        role = Role.LAN if inside else flow.interface.role
+        refusal = method_refusal(request.method, role, benotify=self.benotify)
+        if refusal is not None:
+            allow = allowed_methods(registrar=inside, benotify=self.benotify)
+            raise Refused(405, refusal, ((b"Allow", allow),), Refusal.METHOD)
 
     def _unknown(self, request: Request, flow: Flow) -> Refused:
         """Nobody knows the sender: the row for "no route match" says why that is refused."""

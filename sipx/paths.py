@@ -30,6 +30,9 @@ DOWN: Final = 30.0
 SAME_HOST: Final = 0.25
 NEXT_TARGET: Final = 1.0
 """Seconds that a connection attempt is alone, before the next begins beside it."""
+MOST_OF_HOST: Final = 4
+MOST_HOPS: Final = 8
+"""Addresses of one host, and of all hosts together, that one request is tried at."""
 SECURED: Final = ("tls", "mtls", "wss")
 """Transports whose other end has to prove who it is."""
 NO_TCP: Final = 300.0
@@ -342,6 +345,7 @@ class Paths:
         is tried as well; the next SRV target is given a second, so that one of lower priority
         serves only where one of higher priority is slow. A failure lets the next begin at once.
         """
+        hops = _few(hops)
         if len(hops) == 1:
             return hops, await self.flow(hops[0], bind, near, partner)
         race = _Race()
@@ -432,6 +436,15 @@ def whoever_is(host: str) -> Partner:
 def same_peer_as(certificate: PeerCertificate) -> Partner:
     """RFC 3261 §18.2.2 over TLS: a response goes to whoever sent the request, and nobody else."""
     return Partner(name="", names=certificate.ids)
+
+
+def _few(hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """So few that whoever wrote them into the DNS cannot make this proxy knock at many doors."""
+    kept: list[Hop] = []
+    for hop in hops:
+        if sum(other.name == hop.name for other in kept) < MOST_OF_HOST:
+            kept.append(hop)
+    return tuple(kept[:MOST_HOPS])
 
 
 def _first(hop: Hop, hops: tuple[Hop, ...]) -> tuple[Hop, ...]:

@@ -198,6 +198,19 @@ async def test_rfc8305_two_of_three_targets_are_dead_and_the_third_serves(scene,
     assert len(transports.tries) == tries  # the open connection is used
 
 
+async def test_sec09_one_request_knocks_at_few_doors(scene, autojump_clock):
+    answers = {}
+    stage, _ = await with_discovery(scene, answers)
+    transports = Transports(stage)
+    transports.began = trio.current_time()
+    home = stage.raw("home.example")
+    places = [(SLOW, 5060 + number) for number in range(40)]
+    answers[b"many.example"] = found(*places, transport="tcp", now=stage.kernel.clock())
+    home.ask("MESSAGE", "sip:bob@many.example")
+    await home.next(504)
+    assert len(transports.tries) == 4, "addresses of one host"
+
+
 async def test_when_all_fail_the_failure_that_says_most_is_told(scene, autojump_clock):
     answers = {}
     stage, _ = await with_discovery(scene, answers)

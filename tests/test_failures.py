@@ -317,6 +317,7 @@ CODES = [
     refused("method", status=405, words="REGISTER", method="REGISTER", domain="away.example"),
     refused("method", status=405, words="PUBLISH", method="PUBLISH", domain="away.example"),
     refused("method", status=405, words="NEGOTIATE", method="NEGOTIATE", domain="away.example"),
+    refused("method", status=405, words="never compressed", method="NEGOTIATE"),
     refused("malformed", "Proxy-Require: foo, ms-benotify", status=420),
     refused("malformed", status=416, uri="xyz:abc"),
     refused("malformed", status=416, uri="tel:+4912345"),
