@@ -329,4 +329,9 @@ def _why_not(partner: Partner, examined: Examination) -> str:
             )
     elif not examined.general:
         return f"no authority of [trust] vouches for it: {certificate.describe()}"
-    return name_refusal(partner, certificate)
+    said = name_refusal(partner, certificate)
+    stars = [star for star in certificate.wildcards if star.endswith(b"." + partner.domain)]
+    if stars and not partner.srv_targets:
+        star = min(stars).decode()
+        said += f"; {star} is a wildcard, which proves no SIP domain (RFC 5922 section 7.2)"
+    return said

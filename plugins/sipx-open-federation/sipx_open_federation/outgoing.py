@@ -14,6 +14,7 @@ import trio
 from sipx import (
     FEDERATION_SERVICE,
     Discovered,
+    Failure,
     Lookup,
     NextHop,
     Outgoing,
@@ -36,7 +37,6 @@ each message."""
 _TOLD: Final = 1024
 _US: Final = SenderKind.UC_SERVER
 _FACTS_OFF: Final = Outgoing(sender=_US)
-_NOT_PERMITTED: Final = "the server that DNS names for the domain: address or port not permitted"
 
 
 class FederationDiscovery:
@@ -73,7 +73,7 @@ class FederationDiscovery:
         self._tell_alias(service, answer.alias)
         records, other = self._by_port(domain, answer)
         if not records:
-            return Refuse(403, f"{_NOT_PERMITTED}; {other}", row=8)
+            return refused(_facts(Lookup.FOUND, Failure.FILTERED), other)
         failures = await self._addresses(domain, records)
         if len(failures) == len(records):
             return _unreachable(failures)
@@ -120,7 +120,7 @@ class FederationDiscovery:
                 nursery.start_soon(look_up, host)
         for host in hosts:
             self._tell_alias(
-                f"{host}, which the SRV record of {domain.decode()} names", resolver.alias_of(host)
+                f"{host}, which the SRV record of {domain.decode()} names,", resolver.alias_of(host)
             )
         return {
             f"{record.target} port {record.port}": failures[record.target]
@@ -167,8 +167,8 @@ def _unreachable(failures: dict[str, ResolveError]) -> Refuse:
     return refused(_facts(Lookup.NOTHING), nowhere)
 
 
-def _facts(lookup: Lookup) -> Outgoing:
-    return Outgoing(sender=_US, open_federation_on=True, srv=lookup)
+def _facts(lookup: Lookup, failure: Failure | None = None) -> Outgoing:
+    return Outgoing(sender=_US, open_federation_on=True, srv=lookup, failure=failure)
 
 
 def refused(facts: Outgoing, detail: str = "") -> Refuse:

@@ -96,9 +96,13 @@ class Partners:
         )
 
     def listed(self) -> list[Partner]:
-        """The partners that a handshake has to know: those with trust of their own."""
+        """The partners that a handshake has to know: those with trust of their own, and those that
+        may have a certificate which names nobody properly.
+        """
         return [
             self.partner(domain.encode())
             for domain, table in self._config.partner.items()
-            if table.enabled and "*" not in domain and any(getattr(table, key) for key in OWN_TRUST)
+            if table.enabled
+            and "*" not in domain
+            and any(getattr(table, key) for key in (*OWN_TRUST, "allow_wildcard", "accept_cn"))
         ]
