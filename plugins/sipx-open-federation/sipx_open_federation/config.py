@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sipx import (
+    Bind,
     ByDomain,
     Config,
     DomainName,
@@ -34,18 +35,6 @@ OWN_TRUST: Final = ("ca", "pins", "eku_policy")
 
 Place = tuple[str | int, ...]
 Complaint = tuple[Place, str, str]
-
-
-def _bind(value: object) -> str:
-    """An address, or ``*`` for all."""
-    if value == "*":
-        return "*"
-    address = parse_address(value) if isinstance(value, str) else None
-    if address is None:
-        raise refuse(
-            f"{value!r} is not an IP address", 'an address of this machine, or "*" for all'
-        )
-    return str(address)
 
 
 def _depth(value: object) -> int | str:
@@ -82,7 +71,6 @@ def _named(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-Bind = Annotated[str, BeforeValidator(_bind)]
 Depth = Annotated[int | Literal["any"], BeforeValidator(_depth)]
 Profile = Literal["rfc5922", "ms-suffix", "hosting"]
 Patterns = Annotated[tuple[DomainPattern, ...], AfterValidator(_named)]

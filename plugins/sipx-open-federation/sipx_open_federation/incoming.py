@@ -133,7 +133,7 @@ class Judge:
         domain = request.from_domain
         known = self._proven.get((flow.id, domain))
         if known is not None and known.expires > self._proxy.now() and self._is_current():
-            return self._admit(domain, request, flow) or known.verdict
+            return self._admitted(domain, request, flow) or known.verdict
         return self._prove(request, flow, flow.examined, domain, known)
 
     def _is_current(self) -> bool:
@@ -162,7 +162,7 @@ class Judge:
         if domain in self._proxy.domains:
             return _refusal(_facts(from_ours=True))
         if self._partners.blocked(domain):
-            return _refusal(_facts(blocked=True))
+            return blocked_sender(domain)
         if not self._partners.welcome(domain):
             return _refusal(_facts(on=False), f"{domain.decode()} is not in allow of [{NAME}]")
         partner = self._partners.partner(domain)
@@ -243,11 +243,11 @@ class Judge:
         self, request: Request, flow: Flow, domain: bytes, known: _Proven | None
     ) -> Verdict | None:
         """Dialogs live longer than records: on the connection that has proven the domain, requests
-        within them go on. Whether it is within one of ours the kernel sees by its own mark.
+        within them go on (row 27: our own mark says whether it is within one).
         """
-        if known is None or request.layout.route < 0 or request.to.tag is None:
+        if known is None or not self._proxy.in_dialog(request, name_of(domain)):
             return None
-        return self._admit(domain, request, flow) or known.verdict
+        return self._admitted(domain, request, flow) or known.verdict
 
     def _accept(
         self, request: Request, flow: Flow, partner: Partner, proof: Proof, expires: float
@@ -263,9 +263,15 @@ class Judge:
             partner=partner,
         )
         proven = _Proven(Accept(sender), expires, proof)
-        if not flow.closed:
+        if flow.id and not flow.closed:
             self._remember(flow, domain, proven)
-        return self._admit(domain, request, flow) or proven.verdict
+        return self._admitted(domain, request, flow) or proven.verdict
+
+    def _admitted(self, domain: bytes, request: Request, flow: Flow) -> Refuse | None:
+        """Nothing is counted, and nothing kept, for a request that is only explained: its flow is
+        in no table and has no number.
+        """
+        return self._admit(domain, request, flow) if flow.id else None
 
     def _remember(self, flow: Flow, domain: bytes, proven: _Proven) -> None:
         before = self._proven.get((flow.id, domain))
@@ -309,6 +315,11 @@ def _facts(
         from_ours=from_ours,
         from_blocked=blocked,
     )
+
+
+def blocked_sender(domain: bytes) -> Refuse:
+    """Row 8, whatever a static route says."""
+    return _refusal(_facts(blocked=True), domain.decode())
 
 
 def _refusal(facts: Incoming, detail: str = "") -> Refuse:

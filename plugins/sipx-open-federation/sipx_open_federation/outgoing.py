@@ -57,7 +57,7 @@ class FederationDiscovery:
     async def discover(self, domain: bytes) -> Discovered | Refuse | None:
         """Where a domain is served; None where it says nothing about that."""
         if self._partners.blocked(domain):
-            return refused(Outgoing(sender=_US, blocked=True))
+            return blocked_target(domain)
         if not self._partners.welcome(domain):
             return refused(_FACTS_OFF, f"{domain.decode()} is not in allow of [{NAME}]")
         service = f"{FEDERATION_SERVICE}.{domain.decode()}"
@@ -169,6 +169,11 @@ def _unreachable(failures: dict[str, ResolveError]) -> Refuse:
 
 def _facts(lookup: Lookup, failure: Failure | None = None) -> Outgoing:
     return Outgoing(sender=_US, open_federation_on=True, srv=lookup, failure=failure)
+
+
+def blocked_target(domain: bytes) -> Refuse:
+    """Row 3, whatever a static route says."""
+    return refused(Outgoing(sender=_US, blocked=True), domain.decode())
 
 
 def refused(facts: Outgoing, detail: str = "") -> Refuse:

@@ -8,27 +8,23 @@ from sipx import (
     Discovery,
     Flow,
     InterfaceRequest,
-    Outgoing,
     Partner,
     Peer,
     Proxy,
     Refuse,
-    Sender,
-    SenderKind,
     Verdict,
     hookimpl,
 )
 from sipx.sip import Request, cached_uri
 from sipx_open_federation.config import NAME, PROTOCOL, OpenFederationConfig
-from sipx_open_federation.incoming import Judge
-from sipx_open_federation.outgoing import FederationDiscovery, refused
+from sipx_open_federation.incoming import Judge, blocked_sender
+from sipx_open_federation.outgoing import FederationDiscovery, blocked_target
 from sipx_open_federation.partners import Partners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sipx import Later, Proof
-    from sipx.sip import Response
 
 BENOTIFY: Final = b"ms-benotify"
 
@@ -100,32 +96,20 @@ class OpenFederation:
     # ------------------------------------------------------------ requests
 
     @hookimpl
-    def validate_request(self, request: Request, flow: Flow) -> Response | None:
-        """A blocked domain, rows 3 and 8: before everything, so that no route goes before it."""
+    def validate_request(self, request: Request, flow: Flow) -> Refuse | None:
+        """A blocked domain, rows 8 and 3: before everything, so that no route goes before it."""
         blocked = self.partners_table.blocked
         if blocked(request.from_domain):
-            return _blocked(request, request.from_domain)
+            return blocked_sender(request.from_domain)
         to = cached_uri(request.uri).host
         if blocked(to):
-            return _blocked(request, to)
+            return blocked_target(to)
         if request.layout.route >= 0 and blocked(to := cached_uri(request.to.uri).host):
             # Within a dialog the Request-URI is often no more than an address.
-            return _blocked(request, to)
+            return blocked_target(to)
         return None
 
     @hookimpl
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """Whether the certificate of the connection proves the domain in From."""
         return self.judge.judge(request, flow)
-
-    @hookimpl
-    def determine_targets(self, request: Request, sender: Sender) -> Refuse | None:
-        """Row 3, for whoever asks why."""
-        if self.partners_table.blocked(cached_uri(request.uri).host):
-            return refused(Outgoing(sender=SenderKind.UC_SERVER, blocked=True))
-        return None
-
-
-def _blocked(request: Request, domain: bytes) -> Response:
-    text = b'399 sipx "the domain %b is blocked"' % domain
-    return request.reply(403, headers=((b"Warning", text),))

@@ -138,8 +138,8 @@ async def test_our_own_domain_is_nobody_elses(a, stranger):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"deny": [B]}, "the domain b.example is blocked"),
-        ({"partner": {"*.example": {"blocked": True}}}, "the domain b.example is blocked"),
+        ({"deny": [B]}, "the From domain is blocked; b.example"),
+        ({"partner": {"*.example": {"blocked": True}}}, "the From domain is blocked; b.example"),
         ({"allow": ["c.example"]}, "b.example is not in allow"),
     ],
 )
@@ -243,4 +243,7 @@ async def test_a_route_to_us_is_no_dialog(lab, a, stranger):
     assert (await them.message(headers=[(b"Route", route)])).status == 200
     lab.say(B, "")
     lab.forget()
-    assert (await them.message(headers=[(b"Route", route)])).status == 403
+    request = them.agent.new("MESSAGE", f"sip:peer@{A}", headers=[(b"Route", route)])
+    tagged = [line + b";tag=1" if line.startswith(b"To:") else line for line in request.lines]
+    request.lines[:] = tagged
+    assert (await them.agent.send(request)).status == 403
