@@ -45,6 +45,7 @@ SHIPPED = (
     "registrar",
     "static-routes",
     "open-federation",
+    "rfc3263",
     "log-rotation",
     "metrics",
 )

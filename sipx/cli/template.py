@@ -28,6 +28,7 @@ _IF_INSTALLED: Final = {
     "lan": 'Where UC servers log on. Without bind: interfaces with role = "lan".',
     "registrar": "Who is registered where, and which UC server gets what.",
     "open-federation": "Any domain, found by DNS, proven by certificate. It needs the plugin tls.",
+    "rfc3263": "Domains without such a record, found by NAPTR and _sips._tcp.",
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",
 }
@@ -82,6 +83,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "open-federation.certificate": "main",
     "open-federation.interface": "federation",
     "open-federation.providers": ["online.lync.com"],
+    "rfc3263.interface": "federation",
     "partner.ca": ["tls/partner-ca.crt"],
     "partner.eku_policy": "federation",
     "partner.sni": "sip.partner.example",
