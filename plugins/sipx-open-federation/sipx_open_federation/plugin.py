@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sipx import (
+    Check,
     Discovery,
     Flow,
     InterfaceRequest,
@@ -16,6 +17,7 @@ from sipx import (
     hookimpl,
 )
 from sipx.sip import Request, cached_uri
+from sipx_open_federation.checks import AREA, findings
 from sipx_open_federation.config import NAME, PROTOCOL, OpenFederationConfig
 from sipx_open_federation.incoming import Judge, blocked_sender
 from sipx_open_federation.outgoing import FederationDiscovery, blocked_target
@@ -73,6 +75,11 @@ class OpenFederation:
         """What connections have proven, and what was told already."""
         self.judge.take_over(old.judge)
         self.discovery.take_over(old.discovery)
+
+    @hookimpl
+    def checks(self) -> Iterable[Check]:
+        """For ``sipx check federation``."""
+        return [Check(AREA, lambda: findings(self.config, self._proxy))]
 
     # ------------------------------------------------------------ connections
 
