@@ -23,7 +23,7 @@ help:
 	@echo "make test         all tests that need nothing but this checkout; ARGS=\"-k uri\""
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
 	@echo "make docs         write docs/cli.md, the man pages and the methods of docs/control.md from the code"
-	@echo "make interop      the tests with sipp, sipsak, Kamailio and baresip (skipped where they are missing)"
+	@echo "make interop      the tests with sipp, sipsak, Kamailio, baresip, nsd and unbound (skipped where missing)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
 	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
 	@echo "make pure         back to plain Python"
