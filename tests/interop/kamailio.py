@@ -46,7 +46,8 @@ def modules() -> Path:
 class TlsKamailio:
     """Kamailio on 127.0.0.4 with a certificate; it believes ``ca`` and nobody else.
 
-    ``shows``: it shows its certificate when it connects, too.
+    ``shows``: it shows its certificate when it connects, too. ``address`` and ``tls_port`` are
+    where it is, if that matters.
     """
 
     def __init__(
@@ -59,17 +60,20 @@ class TlsKamailio:
         callee: tuple[str, int],
         sipx: tuple[str, int],
         shows: bool = True,
+        address: str = KAMAILIO,
+        tls_port: int = 0,
     ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.ports = (free_port(KAMAILIO), free_port(KAMAILIO))
+        self.address = address
+        self.ports = (free_port(address), tls_port or free_port(address))
         certificate, key = identity.write(folder, "kamailio")
         tls = folder / "tls.cfg"
         shown = f"private_key = {key}\ncertificate = {certificate}" if shows else ""
         tls.write_text(_TLS.format(key=key, certificate=certificate, ca=ca, shown=shown))
         text = Path(__file__).with_name("kamailio-tls.cfg").read_text()
         for name, value in {
-            "IP": KAMAILIO,
+            "IP": address,
             "PORT": self.ports[0],
             "TLSPORT": self.ports[1],
             "MPATH": modules(),
@@ -86,7 +90,7 @@ class TlsKamailio:
     @property
     def place(self) -> tuple[str, int]:
         """Where its users send to, by UDP."""
-        return KAMAILIO, self.ports[0]
+        return self.address, self.ports[0]
 
     @property
     def tls_port(self) -> int:
@@ -98,7 +102,7 @@ class TlsKamailio:
         argv = [program("kamailio"), "-DD", "-E", "-m", "64", "-M", "8", "-f", str(self.file)]
         argv += ["-Y", str(self.folder), "-P", str(self.folder / "pid"), "-w", str(self.folder)]
         self.process = Process("kamailio", argv, self.folder)
-        wait_bound(KAMAILIO, self.tls_port, "tcp", self.process)
+        wait_bound(self.address, self.tls_port, "tcp", self.process)
 
     def end(self) -> None:
         """End it."""
