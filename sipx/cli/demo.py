@@ -40,23 +40,25 @@ def _length(ctx: click.Context, param: click.Parameter, value: float) -> float:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only the summary, not the traffic.")
 @click.option(
-    "--show-config", is_flag=True, help="Print the configuration of the demo's proxy instead."
+    "--show-config", is_flag=True, help="Print the configuration of one of the proxies instead."
 )
 @command_options
 @click.pass_obj
 def demo(line: CommandLine, seconds: float, rate: float, quiet: bool, show_config: bool) -> None:
-    """Show two UC servers of one domain and a partner, all on this machine.
+    """Show two domains in open federation, all on this machine.
 
-    A proxy with the plugins tcp, tls, lan, registrar and static-routes runs on free loopback
-    ports. Two UC servers log on to it with their passwords and register their users; a partner is
-    spoken to over mutual TLS, with certificates that are made on the fly. The users subscribe to
-    presence, write messages and call; every message is shown as it passes. One of the UC servers
-    is stopped and comes back: one of its users is served by the other meanwhile, one cannot be
-    reached. Nothing is left on disk.
+    Two proxies run on free loopback ports, one for each domain, with the plugins tcp, tls, lan,
+    registrar and open-federation. Neither is configured for the other: they find each other in a
+    DNS server that runs here too, and believe each other by certificates that are made on the fly.
+    UC servers log on with their passwords and register their users, two of them in one domain.
+    The users subscribe to presence, write messages and call; every message is shown as it arrives.
+    One of the UC servers is stopped and comes back: one of its users is served by the other
+    meanwhile, one cannot be reached. A stranger with a good certificate says that he is somebody
+    else, and is refused. Nothing is left on disk.
 
-    Exit code 0 only if all that was sent arrived, as it was sent, where it had to, and the proxy
-    answered what it had to answer. Ctrl-C ends the show early, with its summary. With --json the
-    traffic goes to stderr.
+    Exit code 0 only if all that was sent arrived, as it was sent, where it had to, and the proxies
+    answered and refused what they had to. Ctrl-C ends the show early, with its summary. With
+    --json the traffic goes to stderr.
     """
     if line.config is not None:
         raise click.UsageError("the demo has a configuration of its own; --show-config prints it")

@@ -29,6 +29,8 @@ KEPT: Final = 2_000
 """The last round trips of a method, and the last failures, that are remembered."""
 UNREACHABLE: Final = (480, 430)
 """What the proxy has to answer where nobody has the receiver (RFC 3261 §21.4.18, RFC 5626)."""
+REFUSED: Final = 403
+"""What the proxy has to answer to whoever cannot prove the domain in From (RFC 3261 §21.4.4)."""
 
 
 @dataclass(slots=True)
@@ -145,6 +147,17 @@ class Ledger:
         tally.sent += 1
         if status >= 300 or not status:
             self.failures.append(f"{words}: was answered {status}" if status else words)
+            return
+        tally.by_proxy += 1
+        tally.answered += 1
+        tally.round_trips.append(round_trip)
+
+    def turned_away(self, words: str, status: int, round_trip: float) -> None:
+        """Somebody sent a MESSAGE that has to be refused with 403; ``words`` say what it was."""
+        tally = self.tallies.setdefault("MESSAGE", Tally())
+        tally.sent += 1
+        if status != REFUSED:
+            self.failures.append(f"{words}: was answered {status}, and {REFUSED} was due")
             return
         tally.by_proxy += 1
         tally.answered += 1

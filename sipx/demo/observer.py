@@ -1,4 +1,7 @@
-"""The plugin of the demonstration: it sees the messages pass, as any plugin can."""
+"""The plugin of the demonstration: it sees the messages pass, as any plugin can.
+
+Both proxies have the same one. A message that passes both is one passage, on its whole way.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,22 @@ if TYPE_CHECKING:
     from sipx.sip import NameAddr, Response
 
     Key = tuple[bytes, bytes, bytes]
+    """Of a request and its responses: Call-ID, the tag in From, CSeq."""
 
 MOST: Final = 10_000
 """Messages that wait to be shown, and requests that wait for their answer."""
+BETWEEN: Final = "mtls"
+"""How the proxies speak to each other, and nobody else but strangers."""
 _NOTE: Final = re.compile(rb"<note>([^<]*)</note>")
 
 
 class Passage(NamedTuple):
-    """One message that has passed the proxy; ``status`` is 0 for a request.
+    """One message that has arrived where it goes; ``status`` is 0 for a request.
 
     ``at`` is in seconds since 1970. ``source`` and ``target`` are addresses, ``domain`` is the
-    target's. ``inbound`` and ``outbound`` are transports, ``inbound`` "" for the proxy's own
-    answers. ``round_trip`` is in seconds, with a final response only: from the request's arrival
-    here to the response's departure. ``note`` is what it says, in words.
+    target's. ``way`` are the transports that it came over, with "" first for what a proxy answers
+    itself. ``round_trip`` is in seconds, with a final response only: from the request's arrival at
+    the first proxy to the response's departure there. ``note`` is what it says, in words.
     """
 
     at: float
@@ -40,8 +46,7 @@ class Passage(NamedTuple):
     method: str
     status: int
     domain: str
-    inbound: str
-    outbound: str
+    way: tuple[str, ...]
     round_trip: float | None
     note: str
 
@@ -53,8 +58,8 @@ class Observer:
         self._clock = clock
         self._wall = wall
         self._passed: deque[Passage] = deque(maxlen=MOST)
-        self._asked: dict[Key, tuple[float, str]] = {}
-        self._answered: dict[Key, str] = {}
+        self._asked: dict[Key, tuple[float, list[str]]] = {}
+        self._answers: dict[tuple[Key, int], list[str]] = {}
         self._accounts: dict[Flow, str] = {}
         self._lost: set[str] = set()
         self._loss = trio.Event()
@@ -85,39 +90,46 @@ class Observer:
         key = message.call_id, message.from_.tag or b"", message.get(b"CSeq") or b""
         if flow.account:
             self._accounts[flow] = flow.account
-        if direction is Direction.IN:
-            self._came(key, message, flow.transport)
-        elif isinstance(message, Request):
-            _, inbound = self._asked.get(key, (0.0, ""))
-            if message.method == b"ACK":
-                self._asked.pop(key, None)
-            self._keep(message, message.method, 0, inbound, flow.transport, None)
-        else:
-            started, _ = self._asked.get(key, (None, ""))
-            inbound = self._answered.pop(key, "")
-            round_trip = None
-            if message.status >= 200:
-                self._asked.pop(key, None)
-                round_trip = None if started is None else self._clock() - started
-            method = message.cseq.method
-            self._keep(message, method, message.status, inbound, flow.transport, round_trip)
-
-    def _came(self, key: Key, message: Request | Response, transport: str) -> None:
-        for waiting in (self._asked, self._answered):
-            if len(waiting) >= MOST:
-                waiting.clear()
         if isinstance(message, Request):
-            self._asked.setdefault(key, (self._clock(), transport))
-        else:
-            self._answered[key] = transport
+            self._request(message, key, flow.transport, direction)
+        elif message.status > 100:  # a 100 goes as far as the next proxy
+            self._response(message, key, flow.transport, direction)
+
+    def _request(self, request: Request, key: Key, transport: str, direction: Direction) -> None:
+        if direction is Direction.IN:
+            if len(self._asked) >= MOST:
+                self._asked.clear()
+            self._asked.setdefault(key, (self._clock(), []))[1].append(transport)
+        elif transport != BETWEEN:
+            _, way = self._asked.get(key, (0.0, []))
+            if request.method == b"ACK":
+                self._asked.pop(key, None)
+            self._keep(request, request.method, 0, (*way, transport), None)
+
+    def _response(self, response: Response, key: Key, transport: str, direction: Direction) -> None:
+        status = response.status
+        if len(self._answers) >= MOST:
+            self._answers.clear()
+        if direction is Direction.IN:
+            self._answers.setdefault((key, status), []).append(transport)
+            return
+        started, asked = self._asked.get(key, (None, [transport]))
+        if transport == BETWEEN != asked[0]:
+            self._answers.setdefault((key, status), [""])  # it has farther to go
+            return
+        way = self._answers.pop((key, status), [""])
+        round_trip = None
+        if status >= 200:
+            self._asked.pop(key, None)
+            round_trip = None if started is None else self._clock() - started
+        self._keep(response, response.cseq.method, status, (*way, transport), round_trip)
 
     def _keep(
         self,
         message: Request | Response,
         method: bytes,
         status: int,
-        inbound: str,
-        outbound: str,
+        way: tuple[str, ...],
         round_trip: float | None,
     ) -> None:
         ends = [message.from_, message.to]
@@ -136,8 +148,7 @@ class Observer:
                 plain(method),
                 status,
                 target.rpartition("@")[2],
-                inbound,
-                outbound,
+                way,
                 round_trip,
                 plain(note),
             )

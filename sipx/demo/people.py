@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 HOME: Final = "home.example"
-"""The domain that the proxy serves; its UC servers log on over TCP."""
+"""A domain with two UC servers."""
 PARTNER: Final = "partner.example"
-"""The partner's domain; its server speaks mutual TLS."""
+"""A domain with one. Neither knows more of the other than what the DNS and certificates say."""
+DOMAINS: Final = (HOME, PARTNER)
+"""Each has a sipx of its own."""
+STRANGER: Final = "stranger.example"
+"""A domain with a good certificate, whose server says that it is somebody else's."""
 
 BERLIN: Final = "berlin"
 MUNICH: Final = "munich"
 """The UC server that is stopped and comes back."""
+VIENNA: Final = "vienna"
+
+SERVERS: Final = {BERLIN: HOME, MUNICH: HOME, VIENNA: PARTNER}
+"""The UC servers and their domains."""
 
 
 class Person(NamedTuple):
@@ -33,9 +41,9 @@ class Person(NamedTuple):
 ALICE: Final = Person("alice", HOME, BERLIN)
 BOB: Final = Person("bob", HOME, MUNICH)
 CAROL: Final = Person("carol", HOME, MUNICH)
-DAVE: Final = Person("dave", PARTNER, PARTNER)
-ERIN: Final = Person("erin", PARTNER, PARTNER)
-FRANK: Final = Person("frank", PARTNER, PARTNER)
+DAVE: Final = Person("dave", PARTNER, VIENNA)
+ERIN: Final = Person("erin", PARTNER, VIENNA)
+FRANK: Final = Person("frank", PARTNER, VIENNA)
 
 PEOPLE: Final = (ALICE, DAVE, BOB, ERIN, CAROL, FRANK)
 
@@ -59,6 +67,8 @@ ON_THE_PHONE: Final = "on the phone"
 STATES: Final = ("in a meeting", "away", AVAILABLE, "at lunch", "do not disturb", AVAILABLE)
 """What people turn to, one after the other."""
 
+FIRST: Final = (ALICE, DAVE, "Dave, can you read this?")
+"""What is written first, while nobody else does anything: so it is seen how the domains meet."""
 TALK: Final = (
     (ALICE, DAVE, "Good morning, Dave!"),
     (DAVE, ALICE, "Hello Alice, you are up early."),

@@ -22,8 +22,8 @@ METHODS: Final = {
 }
 CODES: Final = {1: "dim", 2: "green", 3: "yellow", 4: "bold red", 5: "bold red", 6: "bold red"}
 """By the first digit."""
-NOTED: Final = 96
-"""Columns from which on there is a column for what a message says."""
+NOTED: Final = 100
+"""Columns from which on there are thousandths of seconds, and what a message says."""
 ROOMY: Final = 140
 """Columns from which on whole addresses are shown."""
 
@@ -45,11 +45,11 @@ def columns(width: int) -> list[Column]:
     """The columns that fit into a terminal."""
     ends = _ADDRESS if width >= ROOMY else _NAME
     found = [
-        Column("time", 12),
+        Column("time", 12 if width >= NOTED else 8),
         Column("from → to", 2 * ends + 3),
         Column("message", 13),
         Column("domain", _DOMAIN),
-        Column("over", 8),
+        Column("over", 12),
         Column("answer in", 9, right=True),
     ]
     if width >= NOTED:
@@ -67,19 +67,18 @@ def heads(width: int) -> Text:
 
 
 def row(passage: Passage, width: int) -> Text:
-    """A message: time, from → to, method or code, the domain it goes to, transports, round trip."""
+    """A message: time, from → to, method or code, the domain it goes to, its way, round trip."""
     roomy = width >= ROOMY
     ends = _ADDRESS if roomy else _NAME
     source, target = (
         name if roomy else name.partition("@")[0] for name in (passage.source, passage.target)
     )
-    over = f"{passage.inbound}→{passage.outbound}"
     cells = [
-        Text(f"{datetime.fromtimestamp(passage.at):%H:%M:%S.%f}"[:12], "dim"),
+        Text(f"{datetime.fromtimestamp(passage.at):%H:%M:%S.%f}"[: columns(width)[0].width], "dim"),
         Text.assemble(_fit(source, ends, right=True), (" → ", "dim"), target),
         _what(passage),
         Text(passage.domain),
-        Text(over, "dim"),
+        Text("→".join(passage.way), "dim"),
         Text(duration(passage.round_trip), "dim"),
         Text(passage.note, "italic"),
     ]

@@ -38,14 +38,13 @@ class Server(UserAgent):
     """Speaks for people of ``domain``; every request it sends or gets is in the ledger.
 
     ``life`` tells it from one of the same name that was stopped before. ``proxy`` is set once the
-    proxy listens.
+    domain's proxy listens.
     """
 
     def __init__(
         self, name: str, domain: str, carrier: Carrier, ledger: Ledger, *, ring: float, number: int
     ) -> None:
-        user = name if name != domain else "server"
-        super().__init__(f"sip:{user}@{domain}", carrier, ring=ring)
+        super().__init__(f"sip:{name}@{domain}", carrier, ring=ring)
         self.name = name
         self.life = f"{name}/{number}"
         self.domain = domain

@@ -1,4 +1,4 @@
-"""The proxy of the demonstration, made as any other from a configuration file, and its run."""
+"""The stage: two proxies, each made as any other from a configuration file, and their run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,162 +13,114 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from sipx.certificates.authority import PrivateAuthority
 from sipx.config import load
+from sipx.demo.configuration import configuration
 from sipx.demo.directory import Directory
 from sipx.demo.ledger import Ledger
+from sipx.demo.narrator import Narrator, listen_all
 from sipx.demo.observer import Observer
 from sipx.demo.outage import Outage
-from sipx.demo.people import BERLIN, HOME, MUNICH, PARTNER, PEOPLE, STAND_INS
+from sipx.demo.papers import make_papers
+from sipx.demo.people import DOMAINS, FIRST, HOME, PEOPLE, SERVERS, STAND_INS, STRANGER
 from sipx.demo.scenario import Scenario, beat
-from sipx.demo.servers import PASSWORDS, Servers
+from sipx.demo.servers import Servers
 from sipx.demo.states import States
+from sipx.demo.stranger import Stranger
+from sipx.demo.zone import record, zone
 from sipx.errors import StartError
 from sipx.interfaces import Status
 from sipx.kernel import Kernel
-from sipx.testing.carriers import TcpCarrier
-from sipx.testing.tls_carrier import TlsCarrier
+from sipx.testing.dns import DnsServer, dns_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sipx.demo.servers import MakeCarrier
+    from sipx.demo.papers import Papers
+    from sipx.demo.stranger import Refusal
     from sipx.demo.view import View
     from sipx.journal import JournalStatistics
     from sipx.registry import Registry
     from sipx.testing.carriers import Place
 
-ADDRESS: Final = "127.0.0.1"
 GRACE: Final = 5.0
 """Seconds that what was sent may take to arrive once the show is over."""
-
-_CONFIGURATION: Final = """\
-# The configuration of `sipx demo`: one domain of our own with two UC servers, one partner, all on
-# this machine.
-config_version = 1
-domains = ["{home}"]
-plugins = ["tcp", "tls", "lan", "registrar", "static-routes"]
-
-[lan]                                         # where our own UC servers log on
-bind = "{address}"
-port = 0                                      # 0 takes a free one
-protocol = "tcp"
-
-[lan.server.berlin]
-password = "{berlin}"
-users = ["alice", "bob"]                      # whom it may register and serve
-
-[lan.server.munich]
-password = "{munich}"
-users = ["bob", "carol"]                      # bob has two servers, carol one
-
-[registrar]
-store = "memory"                              # "sqlite" outlives a restart of sipx
-ping_interval = "2s"                          # so often a server is asked whether it is there
-ping_timeout = "2s"
-up_after = 1                                  # this is a short show
-
-[interface.far]                               # towards the partner: both sides show who they are
-bind = "{address}"
-port = 0
-protocol = "mtls"
-certificate = "own"
-
-[certificate.own]                             # made for this show; `sipx cert` makes yours
-cert_file = "tls/proxy.crt"
-key_file = "tls/proxy.key"
-
-[static-routes.route."{partner}"]       # the partner's server
-server = "{address}"
-port = {partner_port}
-protocol = "mtls"
-ca = "tls/ca.crt"                             # the one authority that vouches for this partner
-
-[log]
-level = "error"                               # that a server stops is part of the show
-
-[service]
-state_dir = "state"                           # beside this file, in a temporary directory
-"""
+LAN: Final = "lan"
+FEDERATION: Final = "open-federation"
+"""The interfaces of a proxy: where its servers log on, and where the others connect to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it came out: the book of the servers, and the counts of the proxy."""
+    """How it came out: the book of the servers, and the counts of the proxies, by domain.
+
+    ``refusal`` is what became of the stranger; None when the show ended before.
+    """
 
     ledger: Ledger
-    counts: JournalStatistics
+    counts: dict[str, JournalStatistics]
+    refusal: Refusal | None
     seconds: float
     interrupted: bool
 
 
-def configuration(servers: Servers) -> str:
-    """The text of the proxy's configuration file, for servers that listen."""
-    return _CONFIGURATION.format(
-        address=ADDRESS,
-        home=HOME,
-        partner=PARTNER,
-        partner_port=servers.places[PARTNER][1],
-        **PASSWORDS,
-    )
+class Stage:
+    """What stands before anything happens: certificates, a DNS server, UC servers that listen."""
+
+    def __init__(
+        self, directory: Path, registry: Registry, dns: DnsServer, servers: Servers
+    ) -> None:
+        self.directory = directory
+        self.dns = dns
+        self.servers = servers
+        self.kernels: dict[str, Kernel] = {}
+        self._registry = registry
+        tls = directory / "tls"
+        tls.mkdir()
+        self.papers: dict[str, Papers] = make_papers(tls)
+
+    def text_of(self, domain: str) -> str:
+        """The configuration file of a domain's proxy."""
+        return configuration(domain, self.dns.server)
+
+    def make_proxy(self, domain: str) -> Kernel:
+        """A proxy as ``sipx run`` makes it. Raises ConfigError, PluginError, StartError."""
+        path = self.directory / domain / "sipx.toml"
+        path.parent.mkdir()
+        path.write_text(self.text_of(domain), encoding="utf-8")
+        kernel = self.kernels[domain] = Kernel(load(path, self._registry), self._registry)
+        return kernel
+
+    def open(self) -> dict[str, Place]:
+        """The proxies listen: the servers and the DNS are told where. Raises StartError.
+
+        Returns where others connect to, by domain.
+        """
+        found = {domain: _listening(kernel) for domain, kernel in self.kernels.items()}
+        self.servers.proxies = {domain: places[LAN] for domain, places in found.items()}
+        doors = {domain: places[FEDERATION] for domain, places in found.items()}
+        self.dns.load(zone(doors))
+        return doors
 
 
 @asynccontextmanager
-async def three_servers(directory: Path, *, ring: float) -> AsyncIterator[Servers]:
-    """The servers of both domains, listening on free ports. Raises StartError.
-
-    ``directory`` gets the certificates of the partner and of the proxy.
-    """
-    files = make_certificates(directory)
-    carriers: dict[str, MakeCarrier] = {
-        BERLIN: partial(TcpCarrier, ADDRESS),
-        MUNICH: partial(TcpCarrier, ADDRESS),
-        PARTNER: lambda port: TlsCarrier(ADDRESS, port, **files),
-    }
+async def stage_for(registry: Registry, *, ring: float) -> AsyncIterator[Stage]:
+    """A stage in a temporary directory, with servers on free ports. Raises StartError."""
     people = Directory(PEOPLE, STAND_INS)
-    async with trio.open_nursery() as nursery:
-        servers = Servers(nursery, Ledger(people), people, carriers, ring=ring)
-        for name in carriers:
-            await servers.listen(name)
-        yield servers
-        nursery.cancel_scope.cancel()
-
-
-def make_certificates(directory: Path) -> dict[str, Path]:
-    """An authority, the proxy's certificate and the partner's; the partner's files."""
-    folder = directory / "tls"
-    folder.mkdir()
-    now = datetime.now(UTC)
-    authority = PrivateAuthority.create("sipx demo CA", now, days=1)
-    (folder / "ca.crt").write_bytes(authority.cert_pem)
-    for name, domain in (("proxy", HOME), ("partner", PARTNER)):
-        leaf = authority.issue([domain], now, days=1)
-        (folder / f"{name}.crt").write_bytes(leaf.cert_pem)
-        key = folder / f"{name}.key"
-        key.touch(mode=0o600)
-        key.write_bytes(leaf.key_pem)
-    return {
-        "cert_file": folder / "partner.crt",
-        "key_file": folder / "partner.key",
-        "ca": folder / "ca.crt",
-    }
-
-
-def kernel_for(text: str, directory: Path, registry: Registry) -> Kernel:
-    """A proxy as ``sipx run`` makes it. Raises ConfigError, PluginError, StartError."""
-    path = directory / "sipx.toml"
-    path.write_text(text, encoding="utf-8")
-    return Kernel(load(path, registry), registry)
+    with TemporaryDirectory(prefix="sipx-demo-") as directory:
+        async with trio.open_nursery() as nursery:
+            servers = Servers(nursery, Ledger(people), people, ring=ring)
+            for name in SERVERS:
+                await servers.listen(name)
+            async with dns_server() as dns:
+                yield Stage(Path(directory), registry, dns, servers)
+            nursery.cancel_scope.cancel()
 
 
 async def configuration_now(registry: Registry) -> str:
-    """A configuration with ports that are free now, loaded once to see that it is valid."""
-    with TemporaryDirectory(prefix="sipx-demo-") as directory:
-        where = Path(directory)
-        async with three_servers(where, ring=0.0) as servers:
-            text = configuration(servers)
-            kernel_for(text, where, registry)
-            return text
+    """The file of the proxy at home, loaded once to see that it is valid."""
+    async with stage_for(registry, ring=0.0) as stage:
+        stage.make_proxy(HOME)
+        return stage.text_of(HOME)
 
 
 async def play(registry: Registry, view: View | None, *, seconds: float, rate: float) -> Ended:
@@ -179,35 +130,42 @@ async def play(registry: Registry, view: View | None, *, seconds: float, rate: f
     """
     observer = Observer(trio.current_time, time.time)
     started = trio.current_time()
-    with TemporaryDirectory(prefix="sipx-demo-") as directory:
-        where = Path(directory)
-        async with three_servers(where, ring=beat(seconds)) as servers:
-            ledger = servers.ledger
-            kernel = kernel_for(configuration(servers), where, registry)
+    async with stage_for(registry, ring=beat(seconds)) as stage:
+        scenario = Scenario(stage.servers, seconds=seconds, rate=rate)
+        ends = _Ends(scenario, view)
+        narrators = [Narrator(domain, ends.say) for domain in DOMAINS]
+        for domain, narrator in zip(DOMAINS, narrators, strict=True):
+            kernel = stage.make_proxy(domain)
             kernel.hooks.register("demo", observer)
-            async with trio.open_nursery() as nursery:
+            kernel.hooks.register("narrator", narrator)
+        async with trio.open_nursery() as nursery:
+            for kernel in stage.kernels.values():
                 await nursery.start(kernel.run)
-                servers.proxies = _listening(kernel)
-                scenario = Scenario(servers, seconds=seconds, rate=rate)
-                ends = _Ends(scenario, view)
-                states = States(ends.say)
-                kernel.watchers.append(states.note)
-                await nursery.start(ends.listen)
-                if view is not None:
-                    await nursery.start(view.show, observer, ledger)
-                for name in (BERLIN, MUNICH, PARTNER):
-                    await servers.log_on(name)
-                outage = Outage(scenario, observer, states, ends.say)
-                await scenario.run(outage.run)
-                with trio.move_on_after(GRACE):
-                    await ledger.settled()
-                nursery.cancel_scope.cancel()
+            doors = stage.open()
+            states = States(ends.say)
+            stage.kernels[HOME].watchers.append(states.note)
+            await nursery.start(ends.listen)
+            if view is not None:
+                await nursery.start(view.show, observer, stage.servers.ledger)
+            for domain, (_, port) in doors.items():
+                ends.say(f"DNS: {record(domain, port)}")
+            listen_all(narrators, stage.dns, nursery)
+            for name in SERVERS:
+                await stage.servers.log_on(name)
+            await scenario.message(*FIRST)
+            outage = Outage(scenario, observer, states, ends.say)
+            stranger = Stranger(stage.papers[STRANGER], doors[HOME], stage.servers.ledger, ends.say)
+            await scenario.run(outage.run, partial(stranger.run, scenario))
+            with trio.move_on_after(GRACE):
+                await stage.servers.ledger.settled()
+            nursery.cancel_scope.cancel()
+        counts = {domain: k.journal.statistics() for domain, k in stage.kernels.items()}
     duration = trio.current_time() - started
-    return Ended(ledger, kernel.journal.statistics(), duration, ends.asked)
+    return Ended(stage.servers.ledger, counts, stranger.refusal, duration, ends.asked)
 
 
-def _listening(kernel: Kernel) -> dict[bytes, Place]:
-    """Where the proxy listens, by what stands in Via. Raises StartError."""
+def _listening(kernel: Kernel) -> dict[str, Place]:
+    """Where a proxy listens, by interface. Raises StartError."""
     places = {}
     for interface in kernel.interfaces.all:
         if interface.status is not Status.LISTENING or interface.address is None:
@@ -215,7 +173,7 @@ def _listening(kernel: Kernel) -> dict[bytes, Place]:
                 f"the proxy cannot listen on {interface.bind} ({interface.protocol}): "
                 f"{interface.reason}"
             )
-        places[interface.transport.via] = interface.address
+        places[interface.name] = interface.address
     return places
 
 

@@ -1,4 +1,4 @@
-"""The end of the demonstration: what was sent, what was delivered, what the proxy counted."""
+"""The end of the demonstration: what was sent, what was delivered, what the proxies counted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sipx.demo.ledger import Tally, percentile
-from sipx.demo.people import BERLIN, HOME, MUNICH, PARTNER, PEOPLE
+from sipx.demo.people import DOMAINS, MUNICH, PEOPLE, SERVERS
 from sipx.demo.rows import METHODS, duration
+from sipx.demo.zone import service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from sipx.demo.stage import Ended
+    from sipx.journal import JournalStatistics
 
 MEANINGS: Final = {
     "REGISTER": "servers and users log on",
@@ -36,17 +38,17 @@ SHOWN: Final = 20
 def introduction() -> Text:
     """What the reader is about to see."""
     text = Text()
-    for server, where, how in (
-        (BERLIN, HOME, "a UC server of this domain, logs on over TCP"),
-        (MUNICH, HOME, "another one; it is stopped and comes back"),
-        (PARTNER, "", "a partner, mutual TLS"),
-    ):
-        names = ", ".join(person.name for person in PEOPLE if person.server == server)
-        text.append(server, "bold")
-        text.append(f" of {where}" if where else "")
-        text.append(f"  {names}  ({how})\n", "")
+    for domain in DOMAINS:
+        text.append(domain, "bold")
+        text.append("  a sipx, and behind it\n")
+        for server in (name for name, where in SERVERS.items() if where == domain):
+            names = ", ".join(person.name for person in PEOPLE if person.server == server)
+            text.append(f"  UC server {server}  {names}")
+            text.append("  (it is stopped and comes back)\n" if server == MUNICH else "\n")
     text.append(
-        "They watch each other's presence, write and call, through a real proxy on free ports.\n",
+        "Open federation: nobody has configured the two for each other. Each finds the other\n"
+        f"in the DNS, by the record {service('DOMAIN')}, and believes it by\n"
+        "its certificate. All are real proxies, on free ports of this machine.\n",
         "dim",
     )
     return text
@@ -56,29 +58,36 @@ def is_complete(ended: Ended) -> bool:
     """Whether all that was sent was delivered or answered as it had to be, and was something."""
     total = ended.ledger.total()
     done = total.delivered + total.by_proxy
-    return total.sent > 0 and total.sent == done and not ended.ledger.missing()
+    shown = ended.refusal is not None or ended.interrupted
+    return total.sent > 0 and total.sent == done and not ended.ledger.missing() and shown
 
 
 def as_data(ended: Ended) -> dict[str, Any]:
     """The summary as one JSON document."""
-    counts = ended.counts
+    refusal = ended.refusal
     return {
         "complete": is_complete(ended),
         "interrupted": ended.interrupted,
         "seconds": round(ended.seconds, 3),
-        "domains": {HOME: "tcp", PARTNER: "mtls"},
+        "domains": {
+            domain: [name for name, where in SERVERS.items() if where == domain]
+            for domain in DOMAINS
+        },
         "total": _tally(ended.ledger.total()),
         "methods": {method: _tally(tally) for method, tally in _tallies(ended)},
         "servers": _servers(ended),
         "missing": ended.ledger.missing(),
-        "proxy": {
-            "answers": {
-                str(status): number for status, number in sorted(counts.by_status().items())
-            },
-            "refused": counts.refused,
-            "dropped": counts.dropped,
-            "faults": counts.faults,
-        },
+        "refusal": None if refusal is None else refusal._asdict(),
+        "proxies": {domain: _counts(counts) for domain, counts in ended.counts.items()},
+    }
+
+
+def _counts(counts: JournalStatistics) -> dict[str, Any]:
+    return {
+        "answers": {str(status): number for status, number in sorted(counts.by_status().items())},
+        "refused": counts.refused,
+        "dropped": counts.dropped,
+        "faults": counts.faults,
     }
 
 
@@ -112,7 +121,10 @@ def _servers(ended: Ended) -> dict[str, list[int]]:
 
 def as_text(ended: Ended) -> RenderableType:
     """The summary for people."""
-    return Group(_table(ended), _shares(ended), _proxy(ended), Text(), *_verdict(ended))
+    proxies = [
+        _proxy(domain, counts, fine=is_complete(ended)) for domain, counts in ended.counts.items()
+    ]
+    return Group(_table(ended), _shares(ended), *proxies, Text(), *_verdict(ended))
 
 
 def _shares(ended: Ended) -> Text:
@@ -156,16 +168,15 @@ def _cells(method: str, tally: Tally) -> list[Text]:
     ]
 
 
-def _proxy(ended: Ended) -> Text:
-    """One line: what the proxy counted."""
-    counts = ended.counts
-    # Challenges and 480 for whose server is away belong to the show.
-    refused = "" if is_complete(ended) else "bold red"
+def _proxy(domain: str, counts: JournalStatistics, *, fine: bool) -> Text:
+    """One line: what the proxy of a domain counted."""
+    # Challenges, 480 for whose server is away, and the stranger's 403 belong to the show.
+    refused = "" if fine else "bold red"
     answers = {
         str(status) if status else "without an answer": number
         for status, number in sorted(counts.by_status().items())
     }
-    line = Text.assemble(("the proxy:  answers ", "dim"), _counted(answers, ""))
+    line = Text.assemble((f"the sipx of {domain}: answers ", "dim"), _counted(answers, ""))
     for what, found, style in (
         ("refused", counts.refused, refused),
         ("dropped", counts.dropped, "bold red"),
@@ -190,7 +201,9 @@ def _verdict(ended: Ended) -> list[Text]:
             (f"All {total.sent} requests were delivered", "bold green"),
             f" {when}, or answered by sipx where that was due: {total.by_proxy}.",
         )
-        return [first, _next()]
+        return [first, *_refusal(ended), _next()]
+    if not ended.ledger.missing() and total.sent:
+        return [Text(f"✗ The stranger did not come {when}.", "bold red")]
     if not total.sent:
         return [Text(f"✗ Nothing was sent {when}.", "bold red")]
     missing = ended.ledger.missing()
@@ -205,6 +218,20 @@ def _verdict(ended: Ended) -> list[Text]:
     if len(missing) > SHOWN:
         lines.append(Text(f"  and {len(missing) - SHOWN} more; --json lists all"))
     return lines
+
+
+def _refusal(ended: Ended) -> list[Text]:
+    """What became of the stranger."""
+    if ended.refusal is None:
+        return []
+    refusal = ended.refusal
+    return [
+        Text.assemble(
+            ("✓ ", "bold green"),
+            (f"{refusal.who}, which said it was {refusal.claimed}, was refused", "bold green"),
+            f" with {refusal.status}.",
+        )
+    ]
 
 
 def _next() -> Text:

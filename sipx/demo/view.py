@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from contextlib import nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -54,11 +55,16 @@ class View:
         self.console = console
         self._seconds = seconds
         self._live = console.file.isatty() and not console.is_dumb_terminal
-        self._said: list[Text] = []
+        self._observer: Observer | None = None
+        self._lines: list[Text] = []
+        """What waits to be shown, in the order in which it happened."""
 
     def say(self, text: str, style: str = "") -> None:
-        """A line between the messages."""
-        self._said.append(Text(text, style))
+        """A sentence between the messages, below those that have passed by now."""
+        self._gather()
+        width = self.console.width - 1
+        lines = textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+        self._lines += [Text(line, style) for line in lines]
 
     async def show(
         self,
@@ -69,6 +75,7 @@ class View:
     ) -> None:
         """Until cancelled."""
         started = trio.current_time()
+        self._observer = observer
         self.console.print(rows.heads(self.console.width))
         # Refreshed by this task alone: no thread writes beside it.
         with (
@@ -85,20 +92,24 @@ class View:
             task_status.started()
             try:
                 while True:
-                    self._print(observer)
+                    self._print()
                     if live is not None:
                         passed = trio.current_time() - started
                         live.update(self._state(ledger, passed), refresh=True)
                     await trio.sleep(REFRESH)
             finally:
-                self._print(observer)
+                self._print()
 
-    def _print(self, observer: Observer) -> None:
-        width = self.console.width
-        lines = [rows.row(passage, width) for passage in observer.take()] + self._said
-        self._said = []
-        if lines:
-            self.console.print(Group(*lines), no_wrap=True, overflow="ellipsis")
+    def _gather(self) -> None:
+        if self._observer is not None:
+            width = self.console.width
+            self._lines += [rows.row(passage, width) for passage in self._observer.take()]
+
+    def _print(self) -> None:
+        self._gather()
+        if self._lines:
+            self.console.print(Group(*self._lines), no_wrap=True, overflow="ellipsis")
+            self._lines = []
 
     def _state(self, ledger: Ledger, passed: float) -> Table:
         total = ledger.total()

@@ -1,4 +1,4 @@
-"""``sipx demo``: a real proxy, real sockets, and a verdict that has to be earned."""
+"""``sipx demo``: real proxies, real sockets, and a verdict that has to be earned."""
 
 import os
 import re
@@ -29,20 +29,55 @@ def test_all_that_is_sent_is_delivered_or_answered_as_it_has_to_be(line, home):
     assert found["methods"]["REGISTER"]["delivered"] == 0
     total = found["total"]
     assert 0 < total["round_trip_ms"]["p50"] <= total["round_trip_ms"]["p95"]
-    proxy = found["proxy"]
-    assert set(proxy["answers"]) == {"200", "401", "480"}
-    assert proxy["answers"]["200"] + proxy["answers"]["480"] == total["answered"]
-    assert (proxy["dropped"], proxy["faults"]) == ({}, {})
+    assert set(found["proxies"]) == set(found["domains"]) == {"home.example", "partner.example"}
+    answers = {domain: proxy["answers"] for domain, proxy in found["proxies"].items()}
+    assert set(answers["home.example"]) == {"200", "401", "403", "480"}
+    assert set(answers["partner.example"]) == {"200", "401", "480"}
+    for proxy in found["proxies"].values():
+        assert (proxy["dropped"], proxy["faults"]) == ({}, {})
     assert 0.5 < found["seconds"] < 5
     assert list(home.iterdir()) == []
+
+
+def test_who_says_that_he_is_somebody_else_is_refused(line):
+    found = line.json("demo", "--seconds", "1", "--quiet")
+    refusal = found["refusal"]
+    assert (refusal["who"], refusal["claimed"]) == ("sip.stranger.example", "dave@partner.example")
+    assert refusal["status"] == 403
+    assert refusal["why"].startswith("the certificate of the peer is not good for the From domain")
+    assert refusal["why"] in found["proxies"]["home.example"]["refused"]
+
+
+def test_open_federation_is_told_in_words(line):
+    result = line("demo", "--seconds", "1")
+    shown = " ".join(result.stdout.split())
+    said = [
+        "DNS: _sipfederationtls._tcp.partner.example SRV 0 0 ",
+        "home.example asks the DNS who speaks for partner.example, and is told: "
+        "sip.partner.example",
+        "home.example has connected to sip.partner.example, and both have shown a certificate.",
+        "Dave, can you read this?",
+        "sip.stranger.example has connected to home.example, with a good certificate",
+        "sip.stranger.example has written to alice as dave@partner.example, "
+        "and is refused with 403 Forbidden: the certificate",
+        "sip.stranger.example, which said it was dave@partner.example, was refused with 403.",
+    ]
+    # That side asks as soon as it has seen the certificate, which the other may not know yet.
+    asked = (
+        "partner.example asks the DNS who speaks for home.example, and is told: sip.home.example"
+    )
+    assert asked in shown
+    places = [shown.find(words) for words in said]
+    assert -1 not in places, said[places.index(-1)]
+    assert places == sorted(places)
 
 
 def test_the_server_that_is_stopped_gets_its_share_again(line):
     found = line.json("demo", "--seconds", "1", "--quiet")
     (berlin,), (before, after), _ = found["servers"].values()
     assert min(berlin, before, after) > 0
-    # Three users of one server, three logons of servers, and two users once more.
-    assert found["methods"]["REGISTER"]["by_proxy"] == 8
+    # Six users, three servers, and one of these with its two users once more.
+    assert found["methods"]["REGISTER"]["by_proxy"] == 12
     messages = found["methods"]["MESSAGE"]
     assert messages["by_proxy"] >= 1, "whoever wrote to carol while she was away was told so"
 
@@ -53,9 +88,9 @@ def test_the_traffic_is_shown_and_summed_up(line):
     shown = result.stdout
     for method in METHODS:
         assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}} .* → .* {method} ", shown, re.MULTILINE)
-    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +tcp→mtls +\d+\.\d ms", shown)
+    assert re.search(r"bob → erin +200 SUBSCRIBE +partner.example +tcp→mtls→tcp +\d+\.\d ms", shown)
     assert re.search(r" 180 INVITE ", shown)
-    assert re.search(r"carol → frank +NOTIFY +partner.example +tcp→mtls +available", shown)
+    assert re.search(r"carol → frank +NOTIFY +partner.example +tcp→mtls→tcp +available", shown)
     assert re.search(r"alice → carol +MESSAGE +home.example +tcp→tcp +Hello Munich!", shown)
     assert re.search(r"✓ All \d+ requests were delivered", shown)
     assert "sipx init" in shown
@@ -68,8 +103,10 @@ def test_what_becomes_of_the_stopped_server_is_told(line):
     back = shown.index("munich is back and has registered bob and carol")
     assert re.search(r"UC server munich: suspect, was up: the connection .* was lost", shown)
     assert stopped < shown.index("munich is up, was ") < back
-    assert re.search(r"carol → frank +480 MESSAGE +partner.example +→mtls", shown)
-    assert re.search(r"erin → bob +MESSAGE +home.example +mtls→tcp +Bob, are you there\?", shown)
+    assert re.search(r"carol → frank +480 MESSAGE +partner.example +→mtls→tcp", shown)
+    assert re.search(
+        r"erin → bob +MESSAGE +home.example +tcp→mtls→tcp +Bob, are you there\?", shown
+    )
 
 
 def test_with_json_the_traffic_is_on_stderr(line):
@@ -114,7 +151,7 @@ def test_the_configuration_shown_is_one_that_loads(line, tmp_path: Path):
     result = line("demo", "--show-config")
     assert result.exit_code == 0
     values = tomllib.loads(result.stdout)
-    assert values["plugins"] == ["tcp", "tls", "lan", "registrar", "static-routes"]
+    assert values["plugins"] == ["tcp", "tls", "lan", "registrar", "open-federation"]
     path = tmp_path / "shown.toml"
     path.write_text(result.stdout)
     assert line("check", "config", "--config", str(path)).exit_code == 0
@@ -137,7 +174,7 @@ def test_wrong_use_is_told(line, words, said):
 
 
 def test_where_nothing_can_listen_the_demo_does_not_start(line, monkeypatch):
-    monkeypatch.setattr(stage, "ADDRESS", "192.0.2.1")
+    monkeypatch.setattr("sipx.demo.servers.ADDRESS", "192.0.2.1")
     result = line("demo", "--seconds", "1")
     assert result.exit_code == 6
     assert "no server can listen on 192.0.2.1" in result.stderr

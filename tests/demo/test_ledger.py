@@ -13,11 +13,11 @@ def a_ledger():
     """With a server for everybody but those of munich."""
     directory = Directory(PEOPLE, STAND_INS)
     directory.started("berlin", "berlin/1")
-    directory.started("partner.example", "partner.example/1")
+    directory.started("vienna", "vienna/1")
     return Ledger(directory)
 
 
-PARTNER = "partner.example/1"
+VIENNA = "vienna/1"
 
 
 def a_request(
@@ -42,7 +42,7 @@ def counts(ledger, method="MESSAGE"):
 async def test_what_arrives_and_is_answered_leaves_nothing_missing():
     ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(), PARTNER)
+    ledger.delivered(a_request(), VIENNA)
     ledger.answered(a_request(), 200, 0.002)
     assert counts(ledger) == (1, 1, 1)
     assert ledger.missing() == []
@@ -63,7 +63,7 @@ def test_an_answer_does_not_count_as_delivery():
 def test_a_request_that_arrives_with_another_body_is_not_delivered():
     ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(body=b"good bye"), PARTNER)
+    ledger.delivered(a_request(body=b"good bye"), VIENNA)
     assert counts(ledger) == (1, 0, 0)
     assert ledger.missing()[0].endswith("arrived with another body")
 
@@ -79,11 +79,11 @@ def test_a_request_at_the_wrong_server_is_not_delivered():
 def test_a_request_that_arrives_twice_is_told():
     ledger = a_ledger()
     ledger.sent(a_request())
-    ledger.delivered(a_request(), PARTNER)
+    ledger.delivered(a_request(), VIENNA)
     ledger.answered(a_request(), 200, 0.002)
-    ledger.delivered(a_request(), PARTNER)
+    ledger.delivered(a_request(), VIENNA)
     assert counts(ledger) == (1, 1, 1)
-    assert ledger.missing() == ["MESSAGE at partner.example/1: nobody sent it, or it came twice"]
+    assert ledger.missing() == ["MESSAGE at vienna/1: nobody sent it, or it came twice"]
 
 
 async def test_a_refusal_is_told_with_its_code_and_is_not_waited_for():
@@ -99,11 +99,11 @@ async def test_a_refusal_is_told_with_its_code_and_is_not_waited_for():
 async def test_an_ack_needs_no_answer_and_may_come_twice():
     ledger = a_ledger()
     ledger.sent(a_request(b"INVITE"))
-    ledger.delivered(a_request(b"INVITE"), PARTNER)
+    ledger.delivered(a_request(b"INVITE"), VIENNA)
     for _ in range(2):
         ledger.sent(a_request(b"ACK", to_tag=b";tag=b"))
     for _ in range(2):
-        ledger.delivered(a_request(b"ACK", to_tag=b";tag=b"), PARTNER)
+        ledger.delivered(a_request(b"ACK", to_tag=b";tag=b"), VIENNA)
     assert counts(ledger, "ACK") == (1, 1, 0)
     assert ledger.missing() == [
         "INVITE from alice@home.example to dave@partner.example: was delivered, but not answered"
@@ -114,7 +114,7 @@ def test_both_sides_of_a_dialog_count_for_themselves():
     ledger = a_ledger()
     ledger.sent(a_request(tag=b"a"))
     ledger.sent(a_request(tag=b"b"))
-    ledger.delivered(a_request(tag=b"b"), PARTNER)
+    ledger.delivered(a_request(tag=b"b"), VIENNA)
     assert counts(ledger) == (2, 1, 0)
     assert len(ledger.missing()) == 2
 
@@ -152,6 +152,15 @@ def test_log_ons_are_answered_by_the_proxy():
     assert ledger.missing() == ["REGISTER of bob: was answered 403", "REGISTER of carol"]
 
 
+def test_whoever_cannot_prove_who_he_is_has_to_be_refused():
+    ledger = a_ledger()
+    ledger.turned_away("MESSAGE from a stranger", 403, 0.001)
+    ledger.turned_away("MESSAGE from a stranger", 200, 0.001)
+    assert counts(ledger) == (2, 0, 1)
+    assert ledger.tallies["MESSAGE"].by_proxy == 1
+    assert ledger.missing() == ["MESSAGE from a stranger: was answered 200, and 403 was due"]
+
+
 async def test_some_people_are_waited_for_alone(autojump_clock):
     ledger = a_ledger()
     ledger.sent(a_request())
@@ -159,7 +168,7 @@ async def test_some_people_are_waited_for_alone(autojump_clock):
     with trio.move_on_after(60) as scope:
         await ledger.settled([ALICE])
     assert scope.cancelled_caught
-    ledger.delivered(a_request(), PARTNER)
+    ledger.delivered(a_request(), VIENNA)
     ledger.answered(a_request(), 200, 0.002)
     with trio.fail_after(1):
         await ledger.settled([ALICE])

@@ -12,8 +12,7 @@ REQUEST = Passage(
     "MESSAGE",
     0,
     "partner.example",
-    "udp",
-    "tcp",
+    ("tcp", "mtls", "tcp"),
     None,
     "Good morning, Dave!",
 )
@@ -22,8 +21,7 @@ ANSWER = REQUEST._replace(
     target="alice@home.example",
     status=200,
     domain="home.example",
-    inbound="tcp",
-    outbound="udp",
+    way=("tcp", "mtls", "tcp"),
     round_trip=0.00191,
     note="",
 )
@@ -31,12 +29,12 @@ ANSWER = REQUEST._replace(
 
 def test_a_request_in_80_columns():
     words = rows.row(REQUEST, 80).plain.split()
-    assert words[1:] == ["alice", "→", "dave", "MESSAGE", "partner.example", "udp→tcp"]
+    assert words[1:] == ["alice", "→", "dave", "MESSAGE", "partner.example", "tcp→mtls→tcp"]
 
 
 def test_an_answer_shows_its_code_and_the_round_trip():
     words = rows.row(ANSWER, 80).plain.split()
-    assert words[1:] == ["dave", "→", "alice", "200", "MESSAGE", "home.example", "tcp→udp",
+    assert words[1:] == ["dave", "→", "alice", "200", "MESSAGE", "home.example", "tcp→mtls→tcp",
                          "1.9", "ms"]  # fmt: skip
 
 
@@ -49,13 +47,13 @@ def test_a_very_wide_terminal_shows_whole_addresses():
 
 
 def test_the_proxys_own_answer_comes_from_the_proxy():
-    refused = ANSWER._replace(status=403, inbound="")
+    refused = ANSWER._replace(status=403, way=("", "mtls"))
     line = rows.row(refused, 80)
-    assert " →udp " in line.plain
+    assert " →mtls " in line.plain
     assert any(span.style == "bold red" for span in line.spans)
 
 
-@pytest.mark.parametrize("width", [80, 95, 96, 120, 139, 140, 200])
+@pytest.mark.parametrize("width", [80, 99, 100, 120, 139, 140, 200])
 def test_heads_and_rows_fit_and_stand_below_each_other(width):
     head = rows.heads(width).plain
     long = REQUEST._replace(note="so much to say " * 30, source="x" * 300, round_trip=0.5)
