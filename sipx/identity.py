@@ -499,10 +499,11 @@ def _discovered_refusal(partner: Partner, certificate: PeerCertificate) -> str:
             f"7.2): the partner needs a certificate for {domain} itself"
         )
     wanted = [domain] if "rfc5922" in partner.profiles else []
-    inside = b"." + partner.domain
     if "ms-suffix" in partner.profiles:
-        wanted += [t.decode() for t in sorted(partner.srv_targets) if t.endswith(inside)]
-    return f"wanted was {' or '.join(wanted)}: it is not good for {domain}"
+        inside = [t for t in sorted(partner.srv_targets) if t.endswith(b"." + partner.domain)]
+        below = "directly below it" if partner.suffix_depth == 1 else "below it"
+        wanted += [t.decode() for t in inside] or [f"a host {below} that its SRV record names"]
+    return f"wanted was {', or '.join(wanted) or 'an SRV target at a hosting provider'}"
 
 
 def _named(

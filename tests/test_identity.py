@@ -319,7 +319,7 @@ def test_one_with_rules_of_its_own_has_to_have_passed_by_these() -> None:
 @pytest.mark.parametrize(
     ("partner", "names", "said"),
     [
-        (FOUND, ["evil.example"], "it names evil.example; wanted was partner.example or edge"),
+        (FOUND, ["evil.example"], "it names evil.example; wanted was partner.example, or edge"),
         (
             replace(FOUND, srv_targets=frozenset({b"sip.other.example"})),
             ["sip.other.example"],

@@ -127,7 +127,7 @@ async def test_a_hosting_provider_speaks_for_a_domain_whose_record_is_there(lab)
 @pytest.mark.parametrize(
     ("names", "target", "sentence"),
     [
-        (["c.example"], None, "it names c.example; wanted was b.example or sip.b.example"),
+        (["c.example"], None, "it names c.example; wanted was b.example, or sip.b.example"),
         (["edge.other.test"], "edge.other.test", "nor a known hosting provider's"),
         (["*.b.example"], None, "is a wildcard, which proves no SIP domain"),
         (["sip.x.b.example"], "sip.x.b.example", "neither b.example nor directly below it"),
