@@ -110,7 +110,7 @@ class Admission:
         if verdict is None:
             raise self._unknown(request, flow)
         if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED, verdict.row)
         reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
         raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
 
@@ -146,10 +146,10 @@ class Admission:
         if isinstance(verdict, Accept):
             return verdict
         if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED)
+            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED, verdict.row)
         if isinstance(verdict, Refuse):
             reason = Refusal.NOT_AUTHORISED if verdict.status else Refusal.BANNED
-            raise Refused(verdict.status, verdict.why, verdict.headers, reason)
+            raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
         raise Refused(
             403,
             f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",

@@ -73,6 +73,18 @@ class Discoveries:
             return known.targets
         return Later(lambda: self._discover(domain), deadline=30.0)
 
+    async def meet(self, domain: bytes) -> Refuse | None:
+        """Find out what a domain has to prove (`partner`), or why that cannot be known now."""
+        known = self._found.get(domain)
+        if known is not None and known.expires > self._now():
+            self._keep(domain, known)
+            return None
+        try:
+            found = await self._discover(domain)
+        except Refused as refusal:
+            return Refuse(refusal.status, refusal.why)
+        return found if isinstance(found, Refuse) else None
+
     async def _discover(self, domain: bytes) -> Targets | Refuse | None:
         for discovery in self._asked:
             try:

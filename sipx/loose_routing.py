@@ -134,7 +134,7 @@ class LooseRouting:
         trusted = bool(cookie.flags & TRUSTED)
         if partner is None:
             if discovered:
-                # Of a process before this one: it proves what its Contact names, still over TLS.
+                # Nobody knows what it has to prove: what its Contact names, and over TLS.
                 return _IN_DISCOVERED_DIALOG
             return _IN_TRUSTED_DIALOG if trusted else _IN_DIALOG
         target = self._targets.get((far, trusted))
@@ -144,6 +144,11 @@ class LooseRouting:
                 self._targets.clear()
             self._targets[far, trusted] = target
         return target
+
+    def is_forgotten(self, cookie: Cookie, sender: Sender, flow: Flow) -> bool:
+        """Whether the far end was discovered, and nobody knows any more what it has to prove."""
+        there = 1 - self._end_of(cookie, sender, flow)
+        return bool(cookie.flags & _DISCOVERED[there]) and self.met(cookie.peers[there]) is None
 
     def authenticated(self, request: Request, sender: Sender, flow: Flow) -> bool:
         """Row 27 of docs/trust.md: whether this is within a dialog that credentials for this very

@@ -106,10 +106,11 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Ask for credentials: 401 or 407 with these header lines (name, value)."""
+    """Ask for credentials: 401 or 407 with these header lines (name, value); ``row`` as below."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,10 +348,8 @@ class Discovered:
 
 
 class Discovery(Protocol):
-    """Federation discovery: from a domain to the places that serve it.
-
-    Asked for requests from inside to a domain that no plugin has a target for, in the order of
-    the plugins; the first answer that is not None counts.
+    """Federation discovery: from a domain to the places that serve it; asked for requests from
+    inside to a domain that no plugin has a target for. The first answer that is not None counts.
     """
 
     name: str

@@ -22,17 +22,17 @@ from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import RECORD_ROUTED, demand_path, given_breadth, guard_identity
+from sipx.loops import is_loop, loop_hash
 from sipx.loose_routing import LooseRouting
-from sipx.plugin import Accept, Later, Refuse, Target, Targets
+from sipx.plugin import Later, Refuse, Target
 from sipx.reasons import Refusal
 from sipx.request_targets import Found, RequestTargets
-from sipx.sip import names
 from sipx.sip.errors import RemoteError
 from sipx.sip.message import Request, Response, max_forwards
-from sipx.sip.parser import read_via
 from sipx.sip.transaction import PROCEEDING
 from sipx.sip.uri import cached_uri
 from sipx.transactions import ONLY_ACK, UNANSWERED
+from sipx.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -106,6 +106,7 @@ class ProxyCore:
         self.forward = forwarder.forward
         """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
+        self.unanswered = Unanswered(self)
         self.understand(hooks.option_tags())
         self.draining = False
 
@@ -162,7 +163,7 @@ class ProxyCore:
             if cookie is not None:
                 if request.method == b"REGISTER":
                     raise Refused(403, "REGISTER is of no dialog", reason=Refusal.ROUTE)
-                self._within(cookie, context)
+                self.within(cookie, context)
                 return
         uri = cached_uri(request.uri)
         if request.method == b"REGISTER" and uri.user is not None and uri.host in self.domains:
@@ -186,14 +187,39 @@ class ProxyCore:
         else:
             self._targets_known(context, targets)
 
-    def _within(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
-        """A request within a dialog of ours goes to its other end."""
+    def within(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
+        """A request within a dialog of ours goes to its other end. Raises Refused."""
         sender = context.sender
         context.permitted = (cookie.addresses, sender.kind not in INSIDE)
-        target = self.routing.other_end(cookie, sender, context.flow)
+        if self.routing.is_forgotten(cookie, sender, context.flow):
+            if not self.park(self._meet_again, cookie, context):
+                raise Refused(503, "too many requests are waiting", reason=Refusal.OVERLOAD)
+            return
+        self._to_other_end(cookie, context)
+
+    def _to_other_end(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
+        target = self.routing.other_end(cookie, context.sender, context.flow)
         if target.account is not None and isinstance(context, ResponseContext):
             context.unreachable = _END_AWAY
         context.add_branch(target)
+
+    async def _meet_again(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
+        """A dialog with a discovered partner is older than this process: the DNS tells once more
+        what the partner has to prove. Its domain stands in To, and its name in the cookie.
+        """
+        request, sender, flow = context.request, context.sender, context.flow
+        refuse = await self.discoveries.meet(cached_uri(request.to.uri).host)
+        if context.done:
+            return
+        try:
+            if refuse is not None and self.routing.is_forgotten(cookie, sender, flow):
+                raise self.targets.refusal(refuse)
+            self._to_other_end(cookie, context)
+        except (RemoteError, Refused) as refusal:
+            if isinstance(context, ResponseContext):
+                self.refuse(request, context.server, flow, refusal)
+            else:
+                self.unanswered.lost(request, flow, refusal)
 
     def _served(self, context: ResponseContext, response: Response) -> None:
         """A plugin is the user agent server of this request."""
@@ -294,7 +320,7 @@ class ProxyCore:
         own = self.transactions.own_sent_by
         if (
             layout.vias > 1 or request.sent_by in own or b"," in request.lines[layout.via]
-        ) and self._loops(request, own):
+        ) and is_loop(request, own):
             return request.reply(482, headers=warning("this request has been here before"))
         # Item 5: "If the request contains a Proxy-Require header field with one or more option-
         # tags this element does not understand".
@@ -344,15 +370,6 @@ class ProxyCore:
     def _is_domain(self, uri: SipUri) -> bool:
         """Whether a URI is one of our domains, and nobody in it."""
         return uri.user is None and uri.host in self.domains
-
-    def _loops(self, request: Request, own: frozenset[bytes]) -> bool:
-        """RFC 5393 §4.2.2: our own Via with the same hash means a loop, with another a spiral."""
-        suffix = b"g" + loop_hash(request)
-        for value in request.get_list(b"Via"):
-            sent_by, branch = read_via(b":" + value)
-            if sent_by.key in own and branch.endswith(suffix):
-                return True
-        return False
 
     def _within_dialog(self, request: Request) -> bool:
         return request.layout.route >= 0 or request.to.tag is not None
@@ -449,67 +466,8 @@ class ProxyCore:
     # ------------------------------------------------------------ ACK and CANCEL
 
     def on_ack(self, request: Request, flow: Flow) -> None:
-        """An ACK for a 2xx, or a BENOTIFY: routed like a request of its own, never answered, never
-        challenged.
-        """
-        try:
-            if self.validate_request(request, flow) is not None:
-                return
-            verdict = self.admission.authenticate_request(request, flow)
-            if isinstance(verdict, Later):
-                self.park(self._unanswered_later, verdict, self.admission.asked, request, flow)
-            else:
-                self._unanswered(request, flow, verdict)
-        except (RemoteError, Refused) as refusal:
-            self._lost(request, flow, refusal)
-
-    async def _unanswered_later(
-        self,
-        later: Later[Verdict],
-        asked: Callable[..., Any],
-        request: Request,
-        flow: Flow,
-    ) -> None:
-        with trio.move_on_after(later.deadline):
-            try:
-                verdict = await later.fn()
-            except Exception as error:
-                self.journal.fault(asked, "Later", error)
-                return
-            try:
-                self._unanswered(request, flow, verdict)
-            except (RemoteError, Refused) as refusal:
-                self._lost(request, flow, refusal)
-
-    def _lost(self, request: Request, flow: Flow, refusal: RemoteError | Refused) -> None:
-        if isinstance(refusal, Refused):
-            why, reason, row = refusal.why, refusal.reason, refusal.row
-        else:
-            why, reason, row = refusal.reason, Refusal.MALFORMED, 0
-        self.journal.refused(request, flow, 0, why, reason, row)
-
-    def _unanswered(self, request: Request, flow: Flow, verdict: Verdict | None) -> None:
-        if not isinstance(verdict, Accept):
-            return
-        sender = verdict.sender
-        if request.from_domain not in sender.domains:
-            return
-        ack = AckContext(self, request, flow, sender)
-        ack.loop = loop_hash(request)
-        proven = not verdict.authorise or self.routing.authenticated(request, sender, flow)
-        cookie = self.routing.preprocess(request, ack)
-        if isinstance(cookie, Cookie):
-            self._within(cookie, ack)
-            return
-        if not proven:
-            return
-        if isinstance(cookie, Target):
-            ack.add_branch(cookie)
-            return
-        self.admission.check_relay(request, sender)
-        targets = self.targets.determine_targets(request, sender)
-        if isinstance(targets, Targets) and targets.groups:
-            ack.add_branch(targets.groups[0][0])
+        """An ACK for a 2xx, or a BENOTIFY."""
+        self.unanswered.on_request(request, flow)
 
     def on_cancel(
         self,
@@ -535,16 +493,3 @@ class ProxyCore:
 def _capabilities(request: Request) -> Response:
     """The answer to OPTIONS (§11.2), without details."""
     return request.reply(200, headers=((b"Accept", b"*/*"),))
-
-
-def loop_hash(request: Request) -> bytes:
-    """RFC 5393 §4.2.1: over all that decides where the request goes, and not the method.
-
-    The keyed hash of this process is enough: only we compare it, with what we wrote ourselves.
-    """
-    lines, layout = request.lines, request.layout
-    routes: object = None
-    if layout.route >= 0:
-        routes = tuple(lines[i] for i in layout.all(names.ROUTE))
-    seed = hash((request.uri, routes, lines[layout.call_id], request.cseq_number))
-    return b"%x" % (seed & 0xFFFFFFFFFFFF)

@@ -61,6 +61,8 @@ TESTED_THROUGH = {
     "sipx/interfaces.py": "tests/test_proxy_routes.py",
     "sipx/journal.py": "tests/testing/test_proxy.py",
     "sipx/request_targets.py": "tests/test_discovery.py",
+    "sipx/loops.py": "tests/test_two_nodes.py",
+    "sipx/unanswered.py": "tests/test_proxy_routes.py",
     "sipx/loose_routing.py": "tests/test_proxy_routes.py",
     "sipx/kernel.py": "tests/testing/test_proxy.py",
     "sipx/logs/fields.py": "tests/test_journal.py",

@@ -269,7 +269,7 @@ class Judge:
 
     def _admit(self, entry: Entry, request: Request, row: int) -> Accept | Refuse:
         if not entry.speaks_for(request):
-            return Refuse(403, FROM)
+            return Refuse(403, FROM, row=row)
         return entry.accept(row)
 
     def _otherwise(
@@ -281,17 +281,18 @@ class Judge:
             limited = decision.limited and not flow.account
             if limited and not self._allowance.spend(flow.address, now):
                 return Refuse(0, UNPROVEN)
-            return self.digest.challenge(
+            asked = self.digest.challenge(
                 request,
                 flow,
                 now,
                 stale=decision.stale,
                 algorithms=self.table.algorithms_at(flow.address),
             )
+            return replace(asked, row=decision.row)
         if decision.action in (Action.DROP, Action.CLOSE):
-            return Refuse(0, decision.reason)
-        wrong = outcome.answer is Answer.WRONG
-        return Refuse(decision.status or 403, WRONG if wrong else decision.reason)
+            return Refuse(0, decision.reason, row=decision.row)
+        why = WRONG if outcome.answer is Answer.WRONG else decision.reason
+        return Refuse(decision.status or 403, why, row=decision.row)
 
     # ------------------------------------------------------------ facts
 
