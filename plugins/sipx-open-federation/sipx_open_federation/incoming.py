@@ -122,6 +122,11 @@ class Judge:
         """The domains that a connection has proven."""
         return tuple(self._domains.get(flow.id, ()))
 
+    def profile_of(self, flow: Flow, domain: bytes) -> str:
+        """By which profile a connection has proven a domain; "" where it has not."""
+        proven = self._proven.get((flow.id, domain))
+        return "" if proven is None else proven.proof.profile
+
     # ------------------------------------------------------------ hot
 
     def judge(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LEAST_TTL: Final = 1.0
 """Seconds for which an answer is used at least, so that a TTL of 0 does not cost a question for
 each message."""
+MOST_SERVERS: Final = 8
+"""Servers of one domain that are tried: whoever writes many into the DNS does not make this proxy
+connect to all of them."""
 _TOLD: Final = 1024
 _US: Final = SenderKind.UC_SERVER
 _FACTS_OFF: Final = Outgoing(sender=_US)
@@ -70,8 +73,14 @@ class FederationDiscovery:
             # answers says nothing about the domain.
             lookup = Lookup.REFUSED if error.kind == "refused" else Lookup.FAILED
             return refused(_facts(lookup), str(error))
-        self._tell_alias(service, answer.alias)
-        records, other = self._by_port(domain, answer)
+        if answer.alias:
+            self._tell_once(
+                service,
+                f"{service} is an alias (CNAME) of {answer.alias}: not everybody follows that; "
+                "they should publish the SRV record itself in its place",
+            )
+        permitted, other = self._by_port(domain, answer)
+        records = permitted[:MOST_SERVERS]
         if not records:
             return refused(_facts(Lookup.FOUND, Failure.FILTERED), other)
         failures = await self._addresses(domain, records)
@@ -119,23 +128,19 @@ class FederationDiscovery:
             for host in hosts:
                 nursery.start_soon(look_up, host)
         for host in hosts:
-            self._tell_alias(
-                f"{host}, which the SRV record of {domain.decode()} names,", resolver.alias_of(host)
-            )
+            if alias := resolver.alias_of(host):
+                # RFC 2782: "the name MUST NOT be an alias"; it is followed all the same.
+                self._tell_once(
+                    host,
+                    f"{host}, which the SRV record of {domain.decode()} names, is an alias (CNAME) "
+                    f"of {alias}: RFC 2782 forbids that, and others may not follow it; they should "
+                    "publish an SRV record for the host itself",
+                )
         return {
             f"{record.target} port {record.port}": failures[record.target]
             for record in records
             if record.target in failures
         }
-
-    def _tell_alias(self, name: str, alias: str) -> None:
-        """RFC 2782: the target "MUST NOT be an alias"; it is followed all the same."""
-        if alias:
-            self._tell_once(
-                name,
-                f"{name} is an alias (CNAME) of {alias}: RFC 2782 forbids that, and others "
-                "may not follow it; they should publish an SRV record for the host itself",
-            )
 
     def _tell_once(self, key: str, text: str) -> None:
         if key not in self._told:

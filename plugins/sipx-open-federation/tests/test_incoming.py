@@ -69,6 +69,7 @@ async def test_a_host_needs_the_record_that_names_it(lab, a, stranger, caplog, n
     for _ in range(3):
         assert (await them.message()).status == 200
     assert lab.dns.count(SRV) == 1
+    assert a.plugin.judge.profile_of(a.flows[0], B.encode()) == profile
     [told] = [r.getMessage() for r in caplog.records if "proven by profile" in r.getMessage()]
     assert f"proven by profile {profile}, its certificate names {name}" in told
     [event] = [e for _, e in a.proxy.events if isinstance(e, PartnerProven)]

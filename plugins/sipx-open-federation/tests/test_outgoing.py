@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sipx_open_federation.outgoing import MOST_SERVERS
 
 from sipx.testing import Authority
 
@@ -66,6 +67,18 @@ async def test_records_with_other_ports_are_passed_over(lab, caplog):
     assert "mail.b.example port 25" in told
 
 
+async def test_not_everything_that_is_named_is_tried(lab, a):
+    names = [f"sip{number}.b.example" for number in range(20)]
+    records = [f"{SRV} 300 IN SRV {n} 0 5061 {name}." for n, name in enumerate(names)]
+    addresses = [f"{name}. 300 IN A 127.0.0.9" for name in names]
+    lab.say(B, "\n".join(records + addresses))
+    found = await a.plugin.discovery.discover(B.encode())
+    [[target]] = found.targets.groups
+    assert [hop.host for hop in target.hops] == names[:MOST_SERVERS]
+    assert len(target.partner.srv_targets) == 20
+    assert lab.dns.count(names[-1]) == 0
+
+
 async def test_a_target_in_a_private_network_is_403(lab, a):
     lab.say(B, f"{SRV} 300 IN SRV 0 0 5061 sip.b.example.\nsip.b.example. 300 IN A 10.1.2.3")
     await refused(a, B, 403, "10.1.2.3 is a private address")
@@ -89,6 +102,16 @@ async def test_an_alias_is_followed_with_one_warning_for_each_name(lab, a, caplo
         "edge.b.example: RFC 2782 forbids that, and others may not follow it; they should publish "
         "an SRV record for the host itself"
     ]
+
+
+async def test_a_service_that_is_an_alias_is_followed_with_a_warning(lab, a, caplog):
+    b = await lab.site(B)
+    other = "_sipfederationtls._tcp.hosted.test."
+    records = lab.records[B].replace(SRV, other)
+    lab.say(B, f"{SRV} 300 IN CNAME {other}\n{records}")
+    assert (await a.message(b)).status == 200
+    [told] = [r.getMessage() for r in caplog.records if "alias (CNAME)" in r.getMessage()]
+    assert "_sipfederationtls._tcp.hosted.test: not everybody follows that" in told
 
 
 async def test_one_question_for_many_messages_until_the_ttl_ends(lab, a):
