@@ -130,7 +130,7 @@ class Connections:
         partner = branch.target.partner
         context = branch.context
         if partner is not None and partner.discovered:
-            flow = cast("Flow", branch.flow) if branch.state >= 0 else None
+            flow = cast("Flow", branch.flow)
         elif context.sender.kind is SenderKind.DISCOVERED and context.sender.partner is not None:
             partner, flow = context.sender.partner, context.flow
         else:
@@ -138,7 +138,7 @@ class Connections:
         domain, key = partner.domain, response.call_id
         if response.status in ENDS:
             self._end(domain, key)
-        elif response.status < 300 and flow is not None:
+        elif response.status < 300:
             if method == b"SUBSCRIBE":
                 self._begin(domain, key, _expires(response, context.request))
             if self._of.get(key) == domain:

@@ -121,9 +121,7 @@ class Bench:
             request=request, sender=DISCOVERED if inward else SERVER, flow=at if inward else None
         )
         target = target or (INWARD if inward else OUTWARD)
-        branch = SimpleNamespace(
-            target=target, context=context, flow=None if inward else at, state=2
-        )
+        branch = SimpleNamespace(target=target, context=context, flow=None if inward else at)
         self.connections.on_response(response, cast("Branch", branch))
 
     def notify(self, state: bytes, *, call: bytes = b"1", target: Target = OUTWARD) -> None:
