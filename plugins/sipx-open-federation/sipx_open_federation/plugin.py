@@ -22,11 +22,17 @@ from sipx_open_federation.config import NAME, PROTOCOL, OpenFederationConfig
 from sipx_open_federation.incoming import Judge, blocked_sender
 from sipx_open_federation.outgoing import FederationDiscovery, blocked_target
 from sipx_open_federation.partners import Partners
+from sipx_open_federation.relations import Relations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sipx import Later, Proof
+    import click
+    from pydantic import BaseModel
+
+    from sipx import Branch, Later, Service, Target
+    from sipx.sip import Response
+    from sipx_open_federation.federation_state import FederationState
 
 BENOTIFY: Final = b"ms-benotify"
 
@@ -42,7 +48,14 @@ class OpenFederation:
         self.partners_table = Partners(config, proxy.domains)
         interface = config.interface_name
         self.discovery = FederationDiscovery(self.partners_table, proxy, interface)
-        self.judge = Judge(self.partners_table, proxy, interface, met=self._met, admit=self._admit)
+        self.relations = Relations(config, proxy, self.partners_table, self.discovery)
+        self.judge = Judge(
+            self.partners_table,
+            proxy,
+            interface,
+            met=self.relations.met,
+            admit=self.relations.admit,
+        )
 
     # ------------------------------------------------------------ start and reload
 
@@ -75,6 +88,12 @@ class OpenFederation:
         """What connections have proven, and what was told already."""
         self.judge.take_over(old.judge)
         self.discovery.take_over(old.discovery)
+        self.relations.take_over(old.relations)
+
+    @hookimpl
+    def services(self) -> Iterable[Service]:
+        """What keeps the list of partners, and their connections."""
+        return self.relations.services()
 
     @hookimpl
     def checks(self) -> Iterable[Check]:
@@ -90,15 +109,9 @@ class OpenFederation:
 
     @hookimpl
     def flow_closed(self, flow: Flow) -> None:
-        """What it has proven is forgotten."""
+        """What it has proven is forgotten; where subscriptions live, it is opened again."""
         self.judge.closed(flow)
-
-    def _met(self, domain: bytes, flow: Flow, proof: Proof) -> None:
-        """A connection has proven a domain for the first time."""
-
-    def _admit(self, domain: bytes, request: Request, flow: Flow) -> Refuse | None:
-        """Whether a request of a proven partner is within its limits."""
-        return None
+        self.relations.closed(flow)
 
     # ------------------------------------------------------------ requests
 
@@ -107,6 +120,8 @@ class OpenFederation:
         """A blocked domain, rows 8 and 3: before everything, so that no route goes before it."""
         blocked = self.partners_table.blocked
         if blocked(request.from_domain):
+            if flow.id:
+                self.relations.refused(request.from_domain)
             return blocked_sender(request.from_domain)
         to = cached_uri(request.uri).host
         if blocked(to):
@@ -120,3 +135,45 @@ class OpenFederation:
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """Whether the certificate of the connection proves the domain in From."""
         return self.judge.judge(request, flow)
+
+    @hookimpl
+    def forward_request(self, request: Request, target: Target) -> None:
+        """What keeps connections alive is agreed on hop by hop; a NOTIFY tells how long."""
+        self.relations.on_forward(request, target)
+
+    @hookimpl
+    def process_response(self, response: Response, branch: Branch) -> None:
+        """A partner has answered, or is answered."""
+        self.relations.on_response(response, branch)
+
+    # ------------------------------------------------------------ seen and steered
+
+    @hookimpl
+    def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
+        """``sipx status`` shows open federation, and the partners there is contact with now."""
+        from sipx_open_federation.partners_state import sections
+
+        return sections(self.relations, self._proxy)
+
+    async def state(self) -> FederationState:
+        """What ``sipx federation status`` shows of one that does not run."""
+        from sipx_open_federation.federation_state import federation_state
+
+        return await federation_state(self.relations, self._proxy, running=False)
+
+    @hookimpl
+    def control_methods(self) -> Mapping[str, Callable[..., object]]:
+        """``federation.*``."""
+        from sipx_open_federation.federation_control import FederationMethods
+        from sipx_open_federation.partners_control import PartnerMethods
+
+        own = FederationMethods(self.relations, self._proxy)
+        return {**own.methods(), **PartnerMethods(self.relations, self._proxy).methods()}
+
+    @hookimpl
+    def commands(self) -> Iterable[click.Command]:
+        """``sipx federation`` and ``sipx partners``."""
+        from sipx_open_federation.federation_commands import federation
+        from sipx_open_federation.partners_commands import partners
+
+        return [federation, partners]
