@@ -29,7 +29,10 @@ def is_discovered(name: str) -> bool:
 
 
 class Partners:
-    """Answers about domains, in canonical form. ``own`` are the domains served here."""
+    """Answers about domains, in canonical form. ``own`` are the domains served here.
+
+    ``blocks`` tells whether any domain is blocked at all.
+    """
 
     def __init__(self, config: OpenFederationConfig, own: frozenset[bytes]) -> None:
         self._config = config
@@ -39,7 +42,7 @@ class Partners:
         )
         self._allow = DomainSet(config.allow)
         self._deny = DomainSet(config.deny)
-        self._blocks = bool(config.deny) or any(
+        self.blocks = bool(config.deny) or any(
             table.enabled and table.blocked for table in config.partner.values()
         )
         self._blocked: dict[bytes, bool] = {}
@@ -50,7 +53,7 @@ class Partners:
 
     def blocked(self, domain: bytes) -> bool:
         """Whether nothing goes to the domain and nothing is taken from it. Hot."""
-        if not self._blocks:
+        if not self.blocks:
             return False
         try:
             return self._blocked[domain]

@@ -118,6 +118,8 @@ class OpenFederation:
     @hookimpl
     def validate_request(self, request: Request, flow: Flow) -> Refuse | None:
         """A blocked domain, rows 8 and 3: before everything, so that no route goes before it."""
+        if not self.partners_table.blocks:
+            return None
         blocked = self.partners_table.blocked
         if blocked(request.from_domain):
             if flow.id:
