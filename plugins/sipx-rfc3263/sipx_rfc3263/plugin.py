@@ -6,6 +6,7 @@ SIP over TLS is not connected to. Whoever is found has to prove the domain itsel
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BeforeValidator
@@ -138,14 +139,7 @@ class Rfc3263:
             others = ", ".join(f"{record.target} port {record.port}" for record in answer.records)
             said = f"its SRV record names {others}, and ports = [{', '.join(map(str, ports))}]"
             return _refused(Lookup.NOTHING, Lookup.FOUND, said, Failure.FILTERED)
-        # RFC 5922 §7.8 wants the SIP domain in SNI, and names of hosts prove nothing here.
-        partner = Partner(
-            name=f"{domain.decode()} (discovered)",
-            domain=domain,
-            profiles=("rfc5922",),
-            sni=domain.decode(),
-            discovered=True,
-        )
+        partner = self._partner(domain)
         target = Target(
             hops=tuple(
                 NextHop(record.target, record.port, "mtls", bind=self._config.interface)
@@ -158,6 +152,18 @@ class Rfc3263:
         )
         expires = max(answer.expires, self._proxy.now() + LEAST_TTL)
         return Discovered(Targets(((target,),)), expires)
+
+    def _partner(self, domain: bytes) -> Partner:
+        """Who has to be there: by trust of its own where the handshakes know of such, so that pins
+        hold whichever record somebody has put into the DNS.
+        """
+        name = f"{domain.decode()} (discovered)"
+        known = self._proxy.tls.certificates.partners
+        listed = next((partner for partner in known if partner.name == name), None)
+        found = listed or Partner(name=name, domain=domain, discovered=True)
+        # RFC 5922 §7.8 wants the SIP domain in SNI, and names of hosts prove nothing here.
+        sni = found.sni or domain.decode()
+        return replace(found, profiles=("rfc5922",), srv_targets=frozenset(), sni=sni)
 
 
 def _refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sipx import ConfigError
+from sipx import ConfigError, certificate_facts
 from sipx.testing import Authority, DnsServer, check_plugin, read_configuration
 
 A, B = "a.example", "b.example"
@@ -19,10 +19,11 @@ class Lab:
         self.ca = Authority("Lab CA")
         self.ca.write(directory)
         self.dns = DnsServer()
-        self.zone = ""
+        self.issued = {}
 
     async def proxy(self, domain, *names, bind, **tables):
-        cert, key = self.ca.leaf(dns=names or [domain]).write(self.directory, f"cert-{bind}")
+        issued = self.issued.get(domain) or self.ca.leaf(dns=names or [domain])
+        cert, key = issued.write(self.directory, f"cert-{bind}")
         return await self.start(
             domains=[domain],
             plugins=["tls"],
@@ -37,14 +38,14 @@ class Lab:
             **tables,
         )
 
-    async def begin(self, *names, **settings):
+    async def begin(self, *names, partner=None, **settings):
         federation = {"interface": "far", "ports": []}
         self.b = await self.proxy(B, *names, bind="127.0.0.12", **{"open-federation": federation})
         await self.b.open_peer(B)
         self.a = await self.proxy(
             A,
             bind="127.0.0.11",
-            **{"open-federation": federation, "rfc3263": settings},
+            **{"open-federation": {**federation, "partner": partner or {}}, "rfc3263": settings},
         )
         self.agent = await self.a.open_peer(A)
         self.port = self.b.place("far")[1]
@@ -131,6 +132,17 @@ async def test_ports_may_be_restricted(lab):
     status, said = await lab.message()
     assert status == 403
     assert f"sip.b.example port {lab.port}, and ports = [5061]" in said
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_pins_hold_whichever_record_is_there(lab, right):
+    lab.issued[B] = lab.ca.leaf(dns=[B])
+    pin = certificate_facts(lab.issued[B].certificate).spki if right else "ab" * 32
+    await lab.begin(partner={B: {"pins": [pin]}})
+    lab.publish()
+    status, said = await lab.message()
+    assert status == (200 if right else 502)
+    assert right or "none of the pinned ones" in said
 
 
 async def test_what_was_found_has_its_row(lab):
