@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sipx.resolver import Hop
 
 ACCEPTED_AT_ONCE: Final = 64
+SLICE: Final = 2048
+"""Bytes of a peer that was held which are read before others get their turn."""
 _OVERLOAD: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """What accept(2) says when the machine is short of something; it passes."""
 
@@ -119,7 +121,10 @@ class Connection(StreamFlow):
                 except BlockingIOError:
                     continue
                 if data:
-                    self.read(data)
+                    if self.was_held and len(data) > SLICE:
+                        await self._in_slices(data)
+                    else:
+                        self.read(data)
                 else:
                     self.close("closed by the peer")
                 receiver.batch_ends()
@@ -128,6 +133,16 @@ class Connection(StreamFlow):
         except OSError as error:
             self.close(error.strerror or "read failed")
             receiver.batch_ends()
+
+    async def _in_slices(self, data: bytes) -> None:
+        """What a held peer has piled up delays nobody else: others get their turn in between."""
+        receiver = self.receiver
+        for start in range(0, len(data), SLICE):
+            if not self.closed:
+                self.read(data[start : start + SLICE])
+                receiver.batch_ends()
+                await trio.lowlevel.checkpoint()
+                receiver.batch_begins()
 
     async def _held(self) -> None:
         """Let what the peer sends wait, first in our machine's buffers, then in its own."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from sipx.certificates import LOOK, CertificateStore
+from sipx.certificates.users import certificate_users
 from sipx.config.load import load
 from sipx.cookies import Cookies
 from sipx.discovery import Discoveries
@@ -116,6 +117,7 @@ class Kernel:
         self.certificates = CertificateStore(
             self.config, self.hooks.partners(), wall=wall, trouble=self.troubles.note
         )
+        self.certificates.named = certificate_users(settings.plugins)
         self.tls = Tls(self.certificates, wall)
         self.edge = Edge(
             clock=clock,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 from pydantic import BaseModel, ConfigDict
 
+from sipx.certificates.users import certificate_users
 from sipx.config.document import dotted
 from sipx.errors import ReloadError, SipxError
 from sipx.interfaces import Status
@@ -151,6 +152,7 @@ class Reload:
         except SipxError as error:
             raise ReloadError(str(error)) from error
         certificates = kernel.certificates.with_config(settings.kernel, hooks.partners())
+        certificates.named = certificate_users(settings.plugins)
         if certificates.unread:
             wrong = await trio.to_thread.run_sync(certificates.read, abandon_on_cancel=True)
             if wrong:

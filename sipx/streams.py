@@ -37,6 +37,7 @@ class StreamFlow(Flow):
         "pongs",
         "receiver",
         "waiting",
+        "was_held",
     )
 
     def __init__(
@@ -61,6 +62,7 @@ class StreamFlow(Flow):
         self._pinged = self.opened_at
         self.held_until = 0.0
         """Nothing is read before; the transport sees to it."""
+        self.was_held = False
         self.pongs = 0
 
     @abstractmethod
@@ -113,6 +115,7 @@ class StreamFlow(Flow):
         """Read nothing more for so long, LONGEST_HOLD at most; a longer hold stays."""
         until = self.receiver.now() + min(seconds, LONGEST_HOLD)
         self.held_until = max(self.held_until, until)
+        self.was_held = True
 
     def ponged(self) -> None:
         """RFC 5626 §4.4.1: the single CRLF that answers our ping."""

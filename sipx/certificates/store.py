@@ -20,7 +20,7 @@ from sipx.certificates.own import CertificateError, OwnCertificate, load_own
 from sipx.identity import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sipx.config.model import CertificateConfig, KernelConfig
@@ -38,7 +38,7 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 @dataclass(frozen=True, slots=True)
 class CertificateState:
     """One table [certificate.NAME]. ``own`` is what is in use, ``error`` what is wrong with the
-    files as they are now; both can be there. ``used_by`` are interfaces, "wan" and routes.
+    files as they are now; both can be there. ``used_by``: interfaces, "wan", tables of plugins.
     """
 
     name: str
@@ -102,6 +102,8 @@ class CertificateStore:
         self.config = config
         self.partners = tuple(partners)
         self.min_tls = config.trust.min_tls
+        self.named: Mapping[str, tuple[str, ...]] = {}
+        """Who else names a certificate: the tables of plugins, by the certificate's name."""
         self.wall = wall
         self.generation = 0
         self.trust_generation = 0
@@ -159,6 +161,7 @@ class CertificateStore:
         self.trust_generation += believed
         self._own, self._trust = fresh._own, fresh._trust
         self.config, self.partners, self.min_tls = fresh.config, fresh.partners, fresh.min_tls
+        self.named = fresh.named
 
     def _ca_of(self, name: str) -> tuple[Path, ...]:
         return next((partner.ca for partner in self.partners if partner.name == name), ())
@@ -229,7 +232,7 @@ class CertificateStore:
         for interface, table in self.config.interface.items():
             if name in table.certificate or name == table.client_certificate:
                 users.append(f"interface {interface}")
-        users += [f"route {p.name}" for p in self.partners if p.certificate == name]
+        users += self.named.get(name, ())
         return tuple(users)
 
     # ------------------------------------------------------------ files that change

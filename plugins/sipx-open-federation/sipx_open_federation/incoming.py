@@ -291,6 +291,9 @@ class Judge:
 
     def _tell(self, flow: Flow, domain: bytes, proof: Proof) -> None:
         """The profile stands in the log of each partner that is accepted."""
+        if flow.peer is None and flow.examined is not None:
+            ids = flow.examined.certificate.ids
+            flow.peer = Peer(name_of(domain), ids, proof.profile, discovered=True)
         shown, by = domain.decode(), proof.name.decode()
         weak = f"; a weakness: {proof.weakness}" if proof.weakness else ""
         self._proxy.log.info(
