@@ -52,20 +52,27 @@ class Relations:
             lambda: proxy.state_dir, proxy.wall, lambda text: proxy.note_trouble(*TROUBLE, text)
         )
         self.limits = Limits(
-            config, proxy.now, proxy.random, counted=self.book.count, told=self._over
+            config,
+            proxy.now,
+            proxy.random,
+            hosted=lambda domain, flow: domain in self._hosted.get(flow, ()),
+            counted=self.book.count,
+            told=self._over,
         )
         self.connections = Connections(proxy, discovery.discover)
         self._keepalive = KeepAlive(proxy.config.limits.idle_timeout)
         self._flows: dict[bytes, set[Flow]] = {}
         """The connections that have proven a domain, in either direction."""
         self._domains: dict[Flow, set[bytes]] = {}
+        self._hosted: dict[Flow, set[bytes]] = {}
+        """The domains that a hosting provider speaks for there."""
 
     def take_over(self, old: Relations) -> None:
         """Go on where another one was; its services have ended."""
+        self._flows, self._domains, self._hosted = old._flows, old._domains, old._hosted
         self.book.take_over(old.book)
         self.limits.take_over(old.limits)
         self.connections.take_over(old.connections)
-        self._flows, self._domains = old._flows, old._domains
 
     def services(self) -> Iterable[Service]:
         """What keeps the book, and the connections."""
@@ -86,6 +93,8 @@ class Relations:
         examined = flow.examined
         certificate = None if examined is None else examined.certificate
         self.book.met(domain, "in", proof=proof, certificate=certificate)
+        if proof.profile == "hosting":
+            self._hosted.setdefault(flow, set()).add(domain)
         self._at(domain, flow)
 
     def admit(self, domain: bytes, request: Request, flow: Flow) -> Refuse | None:
@@ -137,6 +146,7 @@ class Relations:
             flows.discard(flow)
             if not flows:
                 del self._flows[domain]
+        self._hosted.pop(flow, None)
         self.limits.closed(flow)
         self.connections.on_closed(flow)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -21,8 +22,9 @@ OTHER = b"other.example"
 class Connection:
     """As much of a flow as a limit looks at."""
 
-    def __init__(self, number: int = 1) -> None:
+    def __init__(self, number: int = 1, key: str = "") -> None:
         self.id = number
+        self.examined = SimpleNamespace(certificate=SimpleNamespace(spki=key)) if key else None
         self.holds: list[float] = []
 
     def hold(self, seconds: float) -> None:
@@ -40,6 +42,7 @@ class Bench:
         self.now = 100.0
         self.counted: dict[tuple[bytes, str], int] = {}
         self.told: list[tuple[bytes, str]] = []
+        self.hosted: set[bytes] = set()
         self.limits = self.other(**settings)
 
     def other(self, **settings: Any) -> Limits:
@@ -47,6 +50,7 @@ class Bench:
             OpenFederationConfig.model_validate(settings),
             lambda: self.now,
             Random(1),
+            hosted=lambda domain, flow: domain in self.hosted,
             counted=self._count,
             told=lambda domain, text: self.told.append((domain, text)),
         )
@@ -213,15 +217,14 @@ def test_a_shared_connection_waits_when_all_its_domains_are_in_debt() -> None:
     assert max(shared.holds) <= 21 / 20
 
 
-def test_a_connection_of_very_many_domains_is_never_held() -> None:
-    bench, shared = Bench(), Connection()
+def test_a_connection_that_has_closed_leaves_nothing_behind() -> None:
+    bench, shared = Bench(), Connection(key="k")
     for number in range(SHARED + 10):
-        bench.send(100, shared, b"d%d.example" % number)
-    last = max(shared.holds, default=0.0)
-    shared.holds.clear()
-    bench.send(100, shared, b"one-more.example")
-    assert shared.holds == []
-    assert last <= 5.0
+        bench.send(1, shared, b"d%d.example" % number)
+    bench.limits.closed(shared.flow)
+    assert not bench.limits._flows
+    assert not any(account.flows for account in bench.limits._accounts.values())
+    bench.limits.closed(shared.flow)
 
 
 def test_partners_are_remembered_within_a_bound() -> None:
@@ -230,6 +233,80 @@ def test_partners_are_remembered_within_a_bound() -> None:
         bench.send(1, Connection(number + 1), b"d%d.example" % number)
     assert len(bench.limits._accounts) == PARTNERS
     assert refused(bench.send(1, Connection(9999), b"d0.example")) == 0
+
+
+# ---------------------------------------------------------------- one certificate, many domains
+
+
+def test_what_one_key_proves_is_counted_together() -> None:
+    bench, flow = Bench(), Connection(key="k")
+    answers = [
+        answer for number in range(100) for answer in bench.send(1, flow, b"d%d.example" % number)
+    ]
+    assert refused(answers) == 20
+    last = answers[-1]
+    assert last is not None
+    assert "d99.example, with the other domains of its certificate, sends more than" in last.why
+    assert max(flow.holds) == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_key_is_the_same_on_all_connections() -> None:
+    bench = Bench()
+    flows = [Connection(number + 1, key="k") for number in range(100)]
+    answers = [
+        answer
+        for number, flow in enumerate(flows)
+        for answer in bench.send(1, flow, b"d%d.example" % number)
+    ]
+    assert refused(answers) == 20
+    assert all(flow.holds for flow in flows)
+
+
+def test_another_key_has_limits_of_its_own() -> None:
+    bench = Bench()
+    bench.send(1000, Connection(1, key="k"))
+    quiet = Connection(2, key="other")
+    assert refused(bench.send(40, quiet, OTHER)) == 0
+    assert quiet.holds == []
+
+
+def test_customers_of_a_hosting_provider_are_counted_one_by_one() -> None:
+    bench, provider = Bench(), Connection(key="k")
+    bench.hosted = {b"d%d.example" % number for number in range(10)}
+    for domain in bench.hosted:
+        assert refused(bench.send(40, provider, domain)) == 0
+    assert provider.holds == []
+    assert refused(bench.send(100, provider, b"d1.example")) == 60
+    assert provider.holds == []
+
+
+def test_a_provider_with_very_many_customers_is_never_held() -> None:
+    bench, provider = Bench(), Connection(key="k")
+    names = [b"d%d.example" % number for number in range(SHARED + 10)]
+    bench.hosted = set(names)
+    for domain in names:
+        bench.send(60, provider, domain)
+    provider.holds.clear()
+    assert refused(bench.send(100, provider, names[0])) > 0
+    assert provider.holds == []
+
+
+def test_an_allowed_partner_does_not_wait_for_others_of_its_certificate() -> None:
+    bench, flow = Bench(partner={"partner.example": {"allowed": True}}), Connection(key="k")
+    bench.send(1, flow)
+    assert refused(bench.send(100, flow, OTHER)) == 20
+    assert refused(bench.send(1000, flow)) == 0
+    assert flow.holds == []
+
+
+def test_the_users_of_all_domains_of_a_certificate_are_counted_together() -> None:
+    bench, flow = Bench(users_per_day=3), Connection(key="k")
+    answers = [
+        bench.limits.admit(b"d%d.example" % number, message(f"u{number}"), flow.flow)
+        for number in range(10)
+    ]
+    assert refused(answers) == 7
+    assert bench.told[0][0] == b"d3.example"
 
 
 # ---------------------------------------------------------------- settings
