@@ -88,15 +88,19 @@ class _Tie:
 
 
 class Connections:
-    """The connections of all discovered partners. ``discover`` says where a domain is now."""
+    """The connections of all discovered partners. ``discover`` says where a domain is now;
+    ``reached(domain, flow)`` hears of a connection that has come back.
+    """
 
     def __init__(
         self,
         proxy: Proxy,
         discover: Callable[[bytes], Awaitable[Discovered | Refuse | None]],
+        reached: Callable[[bytes, Flow], None] = lambda domain, flow: None,
     ) -> None:
         self._proxy = proxy
         self._discover = discover
+        self._reached = reached
         self._ties: dict[bytes, _Tie] = {}
         self._of: dict[bytes, bytes] = {}
         """The domain of each subscription, by its Call-ID."""
@@ -111,6 +115,12 @@ class Connections:
         for tie in self._ties.values():
             if tie.due < inf or (tie.latest and not tie.flows):
                 tie.due = min(tie.due, self._proxy.now() + self._delay(tie))
+
+    def drop(self, unwanted: Callable[[bytes], bool]) -> None:
+        """Keep no connection any more with partners that are ``unwanted``."""
+        for domain in [domain for domain in self._ties if unwanted(domain)]:
+            for key in list(self._ties[domain].subscriptions):
+                self._end(domain, key)
 
     def of(self, domain: bytes) -> Ties:
         """What there is with a partner."""
@@ -274,6 +284,7 @@ class Connections:
                     tie.failures += 1
                     self._try_later(domain, tie, str(error))
                 return
+        self._reached(domain, flow)
         if self._ties.get(domain) is tie:
             self._use(domain, flow)
             self._proxy.log.info("%s is connected to again: %s", domain.decode(), flow.name)

@@ -190,6 +190,8 @@ def _rest(found: FederationState) -> Iterator[tuple[str, str]]:
     yield "public address", found.public_address or "not used"
     yield "allow", ", ".join(found.allow) or "nobody"
     yield "deny", ", ".join(found.deny) or "nobody"
+    if not found.running:
+        return  # the list is in the hands of the sipx that runs
     more = found.connected - len(found.partners)
     names = ", ".join(map(safe, found.partners)) + (f" and {more} more" if more > 0 else "")
     now = f"{found.connected} connected now" + (f": {names}" if names else "")

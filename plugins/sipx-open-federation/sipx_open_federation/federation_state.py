@@ -126,8 +126,11 @@ async def federation_state(relations: Relations, proxy: Proxy, *, running: bool)
         certificate=certificate,
         match=None if found.first is None else _record(found.first),
         records=_records(found),
-        names=tuple(NameShown(name=n.name, good=n.good, why=n.why) for n in found.names),
-        findings=tuple(map(_finding, found.findings)),
+        names=tuple(
+            NameShown(name=n.name, good=n.good, why=_said(n.why, running=running))
+            for n in found.names
+        ),
+        findings=tuple(_finding(finding, running=running) for finding in found.findings),
         interface=_interface(config.interface_name, status, running=running),
         public_address=_public(proxy, status, config.interface_name),
         allow=config.allow,
@@ -178,11 +181,16 @@ def _record(match: SrvMatch) -> RecordShown:
     )
 
 
-def _finding(finding: Finding) -> FindingShown:
+def _said(text: str, *, running: bool) -> str:
+    """Nothing listens as long as nothing runs: what is compared with are the settings."""
+    return text if running else text.replace(" listens", " would listen")
+
+
+def _finding(finding: Finding, *, running: bool) -> FindingShown:
     return FindingShown(
         code=finding.code,
         severity=finding.severity.value,
-        text=finding.text,
+        text=_said(finding.text, running=running),
         remedy=finding.remedy,
     )
 

@@ -59,7 +59,7 @@ class Relations:
             counted=self.book.count,
             told=self._over,
         )
-        self.connections = Connections(proxy, discovery.discover)
+        self.connections = Connections(proxy, discovery.discover, self._reached)
         self._keepalive = KeepAlive(proxy.config.limits.idle_timeout)
         self._flows: dict[bytes, set[Flow]] = {}
         """The connections that have proven a domain, in either direction."""
@@ -73,6 +73,7 @@ class Relations:
         self.book.take_over(old.book)
         self.limits.take_over(old.limits)
         self.connections.take_over(old.connections)
+        self.connections.drop(self.partners.blocked)
 
     def services(self) -> Iterable[Service]:
         """What keeps the book, and the connections."""
@@ -126,13 +127,23 @@ class Relations:
     def _answered(self, partner: Partner, flow: Flow, response: Response) -> None:
         """A partner has answered a request of ours."""
         domain = partner.domain
-        if domain not in self._domains.get(flow, ()) and flow.examined is not None:
-            examined = flow.examined
-            proof = examined.partners.get(partner.name) or proof_of(examined, partner)
-            self.book.met(domain, "out", proof=proof, certificate=examined.certificate)
-            self._at(domain, flow)
+        if domain not in self._domains.get(flow, ()):
+            self._proven_to(partner, flow)
         if response.status >= 200:
             self.book.count(domain, "out")
+
+    def _reached(self, domain: bytes, flow: Flow) -> None:
+        """A connection to a partner has come back."""
+        self._proven_to(self.partners.partner(domain), flow)
+
+    def _proven_to(self, partner: Partner, flow: Flow) -> None:
+        """Whom we have connected to has proven to be this partner."""
+        examined = flow.examined
+        if examined is not None:
+            proof = examined.partners.get(partner.name) or proof_of(examined, partner)
+            certificate = examined.certificate
+            self.book.met(partner.domain, "out", proof=proof, certificate=certificate)
+            self._at(partner.domain, flow)
 
     def _at(self, domain: bytes, flow: Flow) -> None:
         if not flow.closed and flow.id:

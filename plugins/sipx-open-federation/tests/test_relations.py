@@ -180,6 +180,8 @@ async def test_a_broken_connection_with_subscriptions_comes_back(lab, monkeypatc
     [flow] = flows_to(a, B)
     flow.close("the test says so")
     await eventually(lambda: a.plugin.relations.connections.of(B.encode()).flows == 1)
+    assert [each.id for each in flows_to(a, B)] == list(listed(a).partners[0].flow_ids)
+    assert flows_to(a, B) != [flow]
     assert (await subscription.refresh()).status == 200
     assert (await subscription.unsubscribe()).status == 200
     assert a.plugin.relations.connections.of(B.encode()).subscriptions == 0
@@ -192,6 +194,16 @@ async def test_without_subscriptions_it_does_not(lab, monkeypatch):
     for flow in flows_to(a, B):
         flow.close("the test says so")
     assert a.plugin.relations.connections.of(B.encode()) == (0, 0, 0, None)
+
+
+async def test_with_who_is_blocked_no_connection_is_kept(lab):
+    a, _ = await lab.site(A), await lab.site(B)
+    await a.agent.subscribe(f"sip:peer@{B}")
+    [flow] = flows_to(a, B)
+    assert flow.keep_until > 0.0
+    await changed(a, deny=[B])
+    assert flow.keep_until == 0.0
+    assert a.plugin.relations.connections.of(B.encode()).subscriptions == 0
 
 
 # ---------------------------------------------------------------- the status
