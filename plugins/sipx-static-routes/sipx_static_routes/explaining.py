@@ -124,6 +124,8 @@ class _Found(NamedTuple):
     account: str | None = None
     switched_off: tuple[str, ...] = ()
     """Routes that would lead there if they were switched on."""
+    switched_off_from: tuple[str, ...] = ()
+    """Routes whose server the sender would be if they were switched on."""
 
 
 def _sender_of(given: Sequence[str]) -> _Who:
@@ -187,7 +189,11 @@ async def _explained(dry: DryRun, plugin: StaticRoutes | None, asked: _Asked, wh
         domain = cached_uri(told.from_uri.encode()).host
         decisions = tuple(_decision(plugin, arrival.flow, domain) for arrival in told.arrivals)
     off = () if plugin is None else plugin.switched_off(cached_uri(asked.uri.encode()).host)
-    return _Found(Explanation.of(told, live=False), who, route, decisions, asked.account, off)
+    flows = [arrival.flow for arrival in told.arrivals]
+    inert = () if plugin is None else [plugin.switched_off_from(flow) for flow in flows]
+    off_from = tuple(dict.fromkeys(name for names in inert for name in names))
+    explanation = Explanation.of(told, live=False)
+    return _Found(explanation, who, route, decisions, asked.account, off, off_from)
 
 
 def _live(line: CommandLine, client: Any, asked: _Asked, found: _Found) -> _Found:
@@ -256,6 +262,7 @@ def _decision(plugin: StaticRoutes, flow: Any, domain: bytes) -> dict[str, Any] 
         "reason": decision.reason,
         "trusted": decision.trusted,
         "routes": [row.domain for row in rows],
+        "through": list(decision.through),
     }
 
 
@@ -278,6 +285,7 @@ def _data(found: _Found) -> dict[str, Any]:
         "row": told.row or None,
         "route": found.route,
         "switched_off": list(found.switched_off),
+        "switched_off_from": list(found.switched_off_from),
         "arrivals": [
             {
                 "interface": arrival.interface,
@@ -286,6 +294,7 @@ def _data(found: _Found) -> dict[str, Any]:
                 "status": arrival.status or None,
                 "why": arrival.why,
                 "row": arrival.row or (decision["row"] if decision else None),
+                "through": _through(found, decision),
                 "decision": decision,
             }
             for arrival, decision in zip(told.arrivals, found.decisions, strict=True)
@@ -330,6 +339,8 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"from:   {who.source[0]} port {who.source[1]}, {told.from_uri}"
     for arrival, decision in zip(told.arrivals, found.decisions, strict=True):
         yield f"sender: on {arrival.interface} ({arrival.protocol}): " + _judged(arrival, decision)
+    for domain in found.switched_off_from:
+        yield f"sender: its route {domain} is switched off (row 24)"
     for domain in found.switched_off:
         yield f"route:  {domain} is switched off (row 7)"
     if found.route is not None:
@@ -349,6 +360,12 @@ def _lines(found: _Found) -> Iterator[str]:
             way = f"not tried: {hop.refused}" if hop.refused else f"from interface {hop.interface}"
             yield f"hop {number}:  {hop.transport} {hop.address} port {hop.port}{name}{to}, {way}"
     yield _end(told)
+
+
+def _through(found: _Found, decision: dict[str, Any] | None) -> list[int]:
+    """The rows on the way to the one that decided: 26 chose between routes, 24 left some out."""
+    through: list[int] = [] if decision is None else list(decision["through"])
+    return [24, *through] if found.switched_off_from and 24 not in through else through
 
 
 def _judged(arrival: Any, decision: dict[str, Any] | None) -> str:

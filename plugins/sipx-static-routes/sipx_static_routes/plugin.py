@@ -190,6 +190,16 @@ class StaticRoutes:
             if not route.enabled and domain in DomainSet([pattern])
         )
 
+    def switched_off_from(self, flow: Flow) -> tuple[str, ...]:
+        """Routes whose server a sender would be if they were switched on: row 24."""
+        return tuple(
+            pattern
+            for pattern, route in self._config.route.items()
+            if not route.enabled
+            and route.protocol == flow.transport
+            and any(flow.address in self.table.addresses_of(server) for server in route.server)
+        )
+
     # ------------------------------------------------------------ names
 
     @hookimpl

@@ -138,6 +138,13 @@ def test_no_route_is_exit_code_1(config, uri):
     assert ("route:  off.example is switched off (row 7)" in result.stdout) is ("off" in uri)
 
 
+def test_a_sender_whose_route_is_switched_off_is_told_so(config):
+    words = ("explain", "sip:a@example.com", "--from", "127.0.0.5", "--from", "sip:b@off.example")
+    [udp] = [a for a in _json(config, *words)["arrivals"] if a["protocol"] == "udp"]
+    assert (udp["accepted"], udp["row"], udp["through"]) == (False, 23, [24])
+    assert "its route off.example is switched off (row 24)" in _run(config, *words).stdout
+
+
 def test_sips_over_tcp_would_be_refused(config):
     result = _run(config, "explain", "sips:a@partner.example")
     assert result.exit_code == 1
