@@ -11,6 +11,7 @@ from sipx.resolver import FEDERATION_SERVICE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sipx.addresses import AddressFilter
     from sipx.identity import PeerCertificate
     from sipx.records import SrvRecord
     from sipx.srv_match import DomainAnswer, Here, HostAnswer, SrvAddress
@@ -134,11 +135,11 @@ def of_certificate(
             "name one: [wan] certificate, or that of the interface",
         )
         return
-    inside = _inside(domain, target)
+    within = inside(domain, target)
     if not profile:
-        wanted = f"{domain} or {target}" if inside else domain
-        outside = "" if inside else f" ({target} lies outside of {domain}, so it does not count)"
-        usable = [n for n in sorted(certificate.ids) if _inside(domain, n.decode())]
+        wanted = f"{domain} or {target}" if within else domain
+        outside = "" if within else f" ({target} lies outside of {domain}, so it does not count)"
+        usable = [n for n in sorted(certificate.ids) if inside(domain, n.decode())]
         yield Finding(
             "SIPX-D003",
             _FAILURE,
@@ -155,7 +156,7 @@ def of_certificate(
             "software want the SRV target in it",
             f"get a certificate that names {target} as well",
         )
-    elif profile == "rfc5922" and not inside:
+    elif profile == "rfc5922" and not within:
         yield Finding(
             "SIPX-D009",
             _WARNING,
@@ -211,6 +212,93 @@ def _names(certificate: PeerCertificate) -> str:
     return f"the certificate names {', '.join(has[:5])}{more}{star}"
 
 
-def _inside(domain: str, target: str) -> bool:
+def inside(domain: str, target: str) -> bool:
     """Whether a host is the domain itself or directly below it."""
     return target == domain or target.partition(".")[2] == domain
+
+
+# ---------------------------------------------------------------- the domain of somebody else
+
+
+def of_partner(answer: DomainAnswer, permitted: AddressFilter) -> Iterable[Finding]:
+    """What is to be said about the records of a partner's domain, as this proxy follows them."""
+    domain = answer.domain
+    service = f"{FEDERATION_SERVICE}.{domain}"
+    its = f"the administrator of {domain}"
+    if answer.failure in TEMPORARY:
+        yield from of_answer(answer)
+    elif answer.failure == "refused":
+        text = f'{domain}: its SRV record has the target ".": it says that it does not federate'
+        yield Finding("SIPX-D002", _FAILURE, text, f"nothing to do here; ask {its}")
+    elif answer.failure is not None:
+        yield Finding(
+            "SIPX-D002",
+            _FAILURE,
+            f"{domain}: there is no SRV record {service}: it publishes no federation service",
+            f"ask {its} for it, or add a static route: `sipx routes add {domain}`",
+        )
+    elif answer.alias:
+        text = f"{domain}: {service} is a CNAME for {answer.alias}; it is followed"
+        yield Finding("SIPX-D007", _WARNING, text, f"tell {its}: others may not follow it")
+    usable = [
+        record
+        for record in answer.records
+        if any(
+            permitted.refusal(address, record.port) is None
+            for address in answer.hosts[record.target].addresses
+        )
+    ]
+    # One target that works is enough: then the others are only worth a warning.
+    worst = _WARNING if usable else _FAILURE
+    for record in answer.records:
+        yield from _of_partner_record(domain, record, answer.hosts[record.target], permitted, worst)
+
+
+def _of_partner_record(
+    domain: str, record: SrvRecord, host: HostAnswer, permitted: AddressFilter, worst: Severity
+) -> Iterable[Finding]:
+    head = f"{domain}: {record.target} port {record.port}"
+    its = f"the administrator of {domain}"
+    if host.failure in TEMPORARY or not host.addresses:
+        for finding in of_host(head, record, host):
+            if finding.code in ("SIPX-D004", "SIPX-D005"):
+                remedy = finding.remedy if finding.code == "SIPX-D004" else f"tell {its}"
+                severity = _WARNING if finding.code == "SIPX-D004" else worst
+                yield Finding(finding.code, severity, finding.text, remedy)
+        return
+    if host.alias:
+        yield Finding(
+            "SIPX-D007",
+            _WARNING,
+            f"{head}: {record.target} is a CNAME for {host.alias}, which RFC 2782 forbids; it is "
+            "followed",
+            f"tell {its}: others may not follow it",
+        )
+    refused = [why for a in host.addresses if (why := permitted.refusal(a, record.port))]
+    if refused:
+        every = len(refused) == len(host.addresses)
+        yield Finding(
+            "SIPX-D014",
+            worst if every else _WARNING,
+            f"{head}: {'; '.join(dict.fromkeys(refused))}: the DNS of others must not lead there",
+            f"tell {its}; if that is right within your network, add it to trust.networks",
+        )
+    if not inside(domain, record.target):
+        yield Finding(
+            "SIPX-D015",
+            _WARNING,
+            f"{head}: {record.target} lies outside of {domain}: its name proves nothing, the "
+            f"certificate there has to name {domain} itself",
+            "if it is a hosting provider's that you believe, add its suffix to the providers of "
+            "the plugin that discovers",
+        )
+    if record.port != DEFAULT_PORT:
+        yield Finding(
+            "SIPX-D010",
+            _WARNING,
+            f"{head}: the port is not {DEFAULT_PORT}",
+            "the plugin that discovers has to allow it (ports)",
+        )
+    if len(refused) < len(host.addresses):
+        where = "within the domain" if inside(domain, record.target) else "outside of the domain"
+        yield Finding("SIPX-D001", _OK, f"{head}: {', '.join(host.addresses)}, {where}")

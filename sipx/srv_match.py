@@ -77,6 +77,7 @@ class Here(NamedTuple):
     addresses: frozenset[str]
     public: str = ""
     public_port: int = 0
+    runs: bool = True
 
 
 # ---------------------------------------------------------------- what comes of it
@@ -142,19 +143,19 @@ class DomainMatch:
 
 @dataclass(frozen=True, slots=True)
 class NameMatch:
-    """One name of the certificate: the domains it proves by itself, and the SRV records that lead
-    to it. ``why`` is a sentence.
+    """One name of the certificate: the SRV records that lead to it, and those of the domain that it
+    is itself. ``why`` is a sentence.
     """
 
     name: str
-    domains: tuple[str, ...]
     matches: tuple[SrvMatch, ...]
+    proven: tuple[SrvMatch, ...]
     why: str
 
     @property
     def good(self) -> bool:
-        """Whether a partner gets through to this name."""
-        return any(match.good for match in self.matches)
+        """Whether a partner gets through to this name, or through by what it proves."""
+        return any(match.good for match in (*self.matches, *self.proven))
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +302,10 @@ def _of_record(
     made = SrvMatch(answer.domain, record, profile, name, addresses, ())
     if made.good:
         at = next(a.address for a in addresses if a.interface)
+        listens = "listens" if here.runs else "is to listen"
         text = (
-            f"{head}: the SRV record leads to {at}, where interface {made.interface} listens, and "
-            f"the certificate names {name} ({profile})"
+            f"{head}: the SRV record leads to {at}, where interface {made.interface} {listens}, "
+            f"and the certificate names {name} ({profile})"
         )
         findings.insert(0, Finding("SIPX-D001", Severity.OK, text))
     return SrvMatch(answer.domain, record, profile, name, addresses, tuple(findings))
@@ -327,7 +329,16 @@ def _place(address: str, record: SrvRecord, here: Here) -> SrvAddress:
     for one in here.listeners:
         if takes(one) and _is_at(one, address, record.port, here, in_front=in_front):
             return SrvAddress(address, True, one.name)
-    return SrvAddress(address, in_front or address in here.addresses, "")
+    return SrvAddress(address, in_front or _is_ours(address, here), "")
+
+
+def _is_ours(address: str, here: Here) -> bool:
+    numeric = parse_address(address)
+    return (
+        address in here.addresses
+        or (numeric is not None and numeric.is_loopback)
+        or any(address in (one.address, one.bind) for one in here.listeners)
+    )
 
 
 def _is_at(one: InterfaceSummary, address: str, port: int, here: Here, *, in_front: bool) -> bool:
@@ -342,28 +353,26 @@ def _is_at(one: InterfaceSummary, address: str, port: int, here: Here, *, in_fro
 
 
 def _of_name(name: str, domains: Sequence[DomainMatch], records: Sequence[SrvMatch]) -> NameMatch:
-    itself = tuple(domain.domain for domain in domains if domain.domain == name)
     to_it = tuple(match for match in records if match.record.target == name)
+    proven = tuple(match for match in records if match.domain == name)
     through = next((match for match in to_it if match.good), None)
+    itself = next((match for match in proven if match.good), None)
     if through is not None:
         at = next(a.address for a in through.addresses if a.interface)
         why = (
-            f"the SRV record of {through.domain} leads to {name}, {at} port {through.record.port}, "
-            f"where interface {through.interface} listens"
+            f"the SRV record of {through.domain} leads to it, {at} port {through.record.port}, "
+            f"interface {through.interface}"
         )
+    elif itself is not None:
+        record = itself.record
+        why = f"it proves the domain, whose SRV record leads to {record.target} port {record.port}"
     elif to_it:
         wrong = next((f for m in to_it for f in m.findings if f.severity is not Severity.OK), None)
         said = "nothing is known of it" if wrong is None else wrong.text.partition(": ")[2]
         why = f"the SRV record of {to_it[0].domain} leads to it, but no partner to us: {said}"
-    elif itself:
-        proven = [match for match in records if match.domain == name and match.good]
-        why = (
-            f"it proves the domain {name}, whose SRV record leads to "
-            f"{proven[0].record.target} port {proven[0].record.port}"
-            if proven
-            else f"it proves the domain {name}, but no SRV record of that leads here"
-        )
+    elif any(domain.domain == name for domain in domains):
+        why = "it proves the domain, but no SRV record of that leads here"
     else:
         ours = ", ".join(domain.domain for domain in domains) or "no domain"
         why = f"no SRV record of {ours} leads to it"
-    return NameMatch(name, itself, to_it, why)
+    return NameMatch(name, to_it, proven, why)
