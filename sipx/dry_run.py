@@ -190,6 +190,11 @@ class DryRun:
             yield made
 
     @property
+    def kernel(self) -> Kernel:
+        """The kernel that is asked, for methods of the control API; nothing of it runs here."""
+        return self._kernel
+
+    @property
     def certificates(self) -> CertificateStore:
         """The certificates and authorities of the configuration."""
         return self._kernel.certificates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import trio
 from sipx.plugin import NextHop, Target, Targets, hookimpl
 from sipx.sip import Request, Response, cached_uri, parse_datagram
 from sipx.sip.transaction import request_within
+from sipx.testing import Authority, DnsServer, dns_server
 from sipx.testing.proxy import PEERS
 
 if TYPE_CHECKING:
@@ -235,3 +236,91 @@ def scene(sipx_proxy: Any) -> Callable[..., Awaitable[Scene]]:
         return made
 
     return scene_
+
+
+# ---------------------------------------------------------------- domains that find each other
+
+
+class Site:
+    """One domain in open federation, on real sockets: its proxy, and where that listens."""
+
+    def __init__(self, domain: str, proxy: ProxyUnderTest, bind: str) -> None:
+        self.domain = domain
+        self.proxy = proxy
+        self.kernel = proxy.kernel
+        self.bind = bind
+
+    @property
+    def port(self) -> int:
+        """Where partners connect to."""
+        return self.proxy.place("open-federation")[1]
+
+
+class Sites:
+    """Domains that are found by a DNS server of the test's own, and proven by one authority."""
+
+    def __init__(self, directory: Path, start: Any, dns: DnsServer) -> None:
+        self.directory = directory
+        self.ca = Authority("Sites CA")
+        self.ca_file = self.ca.write(directory)
+        self.dns = dns
+        self._start = start
+        self._zones: dict[str, str] = {}
+        self._made = 0
+
+    def certificate(self, *names: str, issuer: Authority | None = None, **more: Any) -> Any:
+        """The table [certificate.main] for these names."""
+        self._made += 1
+        issued = (issuer or self.ca).leaf(dns=names, **more)
+        cert, key = issued.write(self.directory, f"site-{self._made}")
+        return {"main": {"cert_file": str(cert), "key_file": str(key)}}
+
+    async def site(
+        self,
+        domain: str,
+        names: Sequence[str] = (),
+        *,
+        issuer: Authority | None = None,
+        cert: Any = None,
+        plugins: Sequence[str] = ("tls",),
+        federation: Any = None,
+        **tables: Any,
+    ) -> Site:
+        """A proxy whose certificate names sip.DOMAIN, which its SRV record leads to."""
+        self._made += 1
+        bind = f"127.0.0.{20 + self._made}"
+        kernel = {
+            "wan": {"certificate": "main"},
+            "certificate": self.certificate(
+                *(names or (f"sip.{domain}",)), issuer=issuer, **(cert or {})
+            ),
+            "trust": {"ca": str(self.ca_file), "networks": ["127.0.0.0/8"]},
+            "dns": {"servers": [self.dns.server], "timeout": "1s"},
+            "open-federation": {"bind": bind, "port": 0, "ports": [], **(federation or {})},
+            **tables,
+        }
+        proxy = await self._start(domains=[domain], plugins=list(plugins), **kernel)
+        made = Site(domain, proxy, bind)
+        self.publish(domain, made.port, bind)
+        return made
+
+    def publish(self, domain: str, port: int, address: str, *more: str, ttl: int = 300) -> None:
+        """The records of a domain, in the place of those it had."""
+        self.say(
+            domain,
+            f"_sipfederationtls._tcp.{domain}. {ttl} IN SRV 1 0 {port} sip.{domain}.",
+            f"sip.{domain}. {ttl} IN A {address}",
+            *more,
+        )
+
+    def say(self, domain: str, *records: str) -> None:
+        """Exactly these records for a domain."""
+        self._zones[domain] = "\n".join((*records, ""))
+        self.dns.load("".join(self._zones.values()))
+
+
+@pytest.fixture
+async def sites(tmp_path: Path, sipx_on_loopback: Any) -> AsyncIterator[Sites]:
+    """``await sites.site("a.example")``: a proxy that others find by the DNS alone."""
+    async with dns_server() as dns:
+        yield Sites(tmp_path, sipx_on_loopback, dns)
