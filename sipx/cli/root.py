@@ -47,6 +47,12 @@ COMMANDS: Final = {
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
     "cert": Place("sipx.cli.cert", "Certificates: list, show, request, make, import."),
+    "dns": Place(
+        "sipx.cli.dns", "The records that partners find us by, and how the proxy resolves."
+    ),
+    "probe": Place(
+        "sipx.cli.probe", "Send OPTIONS to URI the way a message would go, and explain the answer."
+    ),
     "control": Place(
         "sipx.cli.control", "The control API: its methods, their schema, calling them."
     ),

@@ -12,11 +12,15 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sipx.control.api import Api
 from sipx.control.configuration import Configuration
+from sipx.control.dns import DnsMethods
+from sipx.control.dns_check import CheckMethods
+from sipx.control.dns_record import RecordMethods
 from sipx.control.explain import ExplainMethods
 from sipx.control.flows import FlowMethods
 from sipx.control.logs import LogMethods
 from sipx.control.methods import Done, changing
 from sipx.control.place import socket_path
+from sipx.control.probe import ProbeMethods
 from sipx.control.server import serve
 from sipx.control.transactions import TransactionMethods
 from sipx.control.words import plain
@@ -96,6 +100,21 @@ class Event(BaseModel):
     """Events that were lost before this one, because they were not taken in time."""
 
 
+def diagnosis(kernel: Kernel, *, live: bool = True) -> Mapping[str, Callable[..., object]]:
+    """What can be asked about the DNS and partners, also of a kernel that does not run."""
+    dns = DnsMethods(kernel, live=live)
+    probe = ProbeMethods(kernel, live=live)
+    return {
+        "dns.cache": dns.cache,
+        "dns.flush": dns.flush,
+        "dns.route": dns.route,
+        "dns.record": RecordMethods(kernel, live=live).record,
+        "dns.check": CheckMethods(kernel, live=live).check,
+        "probe": probe.probe,
+        "check.partner": probe.check_partner,
+    }
+
+
 class KernelMethods:
     """What can be asked of a kernel, and what it can be told to do."""
 
@@ -125,6 +144,7 @@ class KernelMethods:
             "reload.plan": self.plan,
             "events": self.events,
             "explain": self._explain.explain,
+            **diagnosis(self._kernel),
             **self._configuration.methods(),
         }
 

@@ -137,6 +137,67 @@ def service(
     return start
 
 
+# ---------------------------------------------------------------- domains that find each other
+
+
+class Beside:
+    """Commands in a thread, beside proxies on real sockets. ``await beside(site)``: those that
+    find the proxy of a site; ``alone``: those for which nothing runs.
+    """
+
+    def __init__(self, nursery: trio.Nursery, line: Line) -> None:
+        self._nursery = nursery
+        self._line = line
+
+    async def __call__(self, site: Any) -> Service:
+        made = Service(site.proxy, self._line)
+        await self._nursery.start(made.serve)
+        return made
+
+    async def alone(self, *words: str) -> Result:
+        """What a command does."""
+        return await trio.to_thread.run_sync(partial(self._line, *words))
+
+
+@pytest.fixture
+def beside(nursery: trio.Nursery, line: Line) -> Beside:
+    return Beside(nursery, line)
+
+
+@pytest.fixture
+def federated(sites: Any, home: Path) -> Callable[..., None]:
+    """``federated("a.example")``: ./sipx.toml with open federation, for which nothing runs."""
+
+    def write(
+        domain: str, *, port: int = 0, servers: list[str] | None = None, timeout: str = "3s"
+    ) -> None:
+        files = sites.certificate(f"sip.{domain}")["main"]
+        asked = json.dumps([sites.dns.server] if servers is None else servers)
+        (home / "sipx.toml").write_text(
+            f"""
+domains = ["{domain}"]
+plugins = ["tls", "open-federation"]
+[wan]
+certificate = "main"
+[certificate.main]
+cert_file = "{files["cert_file"]}"
+key_file = "{files["key_file"]}"
+[trust]
+ca = "{sites.ca_file}"
+networks = ["127.0.0.0/8"]
+[dns]
+servers = {asked}
+timeout = "{timeout}"
+[open-federation]
+bind = "127.0.0.1"
+port = {port}
+ports = []
+"""
+        )
+
+    return write
+
+
 # ---------------------------------------------------------------- a real process
 
 PATIENCE = 30.0
