@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from sipx.cli.check_partner import partner
 from sipx.cli.command_line import CommandLine, command_options
 from sipx.cli.exits import ExitCode
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from sipx.dry_run import DryRun
     from sipx.plugin import Check, Finding
 
-OWN_AREAS: Final = ("config", "ports", "plugins", "certs")
+OWN_AREAS: Final = ("config", "ports", "plugins", "certs", "dns", "clock")
+_CALLED: Final = "sipx.check.called"
 _MARKS: Final = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow")}
 
 
@@ -39,8 +41,49 @@ def _areas(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return items((*OWN_AREAS, "routes", "logs"), incomplete)
 
 
-@click.command()
-@click.argument("area", nargs=-1, shell_complete=_areas)
+class Areas(click.Group):
+    """Areas as words, and commands: where the first word is the name of one, that is called."""
+
+    allow_interspersed_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """What stands before the command is ours, the rest is the command's."""
+        at = next((n for n, word in enumerate(args) if word in self.commands), None)
+        if at is not None and any(not word.startswith("-") for word in _plain_words(args[:at])):
+            at = None  # areas came first: then it is taken for one, and told that it is none
+        if at is not None:
+            ctx.meta[_CALLED] = args[at:]
+        return click.Command.parse_args(self, ctx, args if at is None else args[:at])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command, or the areas."""
+        called = ctx.meta.get(_CALLED)
+        if called is None:
+            return click.Command.invoke(self, ctx)
+        name, *rest = called
+        ctx.invoked_subcommand = name
+        command = self.commands[name]
+        with command.make_context(name, list(rest), parent=ctx) as inner:
+            return command.invoke(inner)
+
+
+def _plain_words(args: Sequence[str]) -> Iterator[str]:
+    """The words that are no values of options."""
+    for before, word in zip(("", *args), args, strict=False):
+        if before not in ("--config", "--color", "--only", "--skip"):
+            yield word
+
+
+class Words(click.Argument):
+    """Arguments that are no part of the path to the commands below."""
+
+    def get_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """What stands in the usage of its own command."""
+        return super().get_usage_pieces(ctx) if self in ctx.command.params else []
+
+
+@click.group(cls=Areas, invoke_without_command=True, subcommand_metavar="| partner DOMAIN")
+@click.argument("area", cls=Words, nargs=-1, shell_complete=_areas)
 @click.option("--only", multiple=True, metavar="AREA", shell_complete=_areas, help="Like AREA.")
 @click.option(
     "--skip", multiple=True, metavar="AREA", shell_complete=_areas, help="All but this area."
@@ -57,9 +100,10 @@ def check(
 ) -> None:
     """Look for what is wrong before a partner does.
 
-    Areas are config, ports, plugins, certs and those of the plugins, such as routes; without AREA
-    all of them. Nothing is sent and nothing is changed. The exit code is 0 when nothing failed, 1
-    when something did, and 3 when the configuration file is not valid.
+    Areas, as in `sipx check certs dns`, are config, ports, plugins, certs, dns, clock and those of
+    the plugins, such as routes; without AREA all of them. Nothing is changed, and nothing is sent
+    but questions to the DNS, where a plugin finds partners by it. The exit code is 0 when nothing
+    failed, 1 when something did, and 3 when the configuration file is not valid.
     """
     from sipx.config import ConfigError, load
 
@@ -72,6 +116,9 @@ def check(
         raise click.exceptions.Exit(_tell_problems(line, path, error)) from None
     code = _tell(line, path, _findings(line, settings, wanted), strict)
     raise click.exceptions.Exit(code)
+
+
+check.add_command(partner)
 
 
 def tell_config(line: CommandLine, path: Path) -> int:
@@ -124,6 +171,8 @@ class _Wanted:
 
 def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Found]:
     from sipx.certificates.findings import inline_secrets
+    from sipx.cli.check_dns import dns_findings
+    from sipx.cli.clock import clock_findings
     from sipx.cli.ports import port_findings
     from sipx.control.findings import control_findings
     from sipx.control.kernel import described
@@ -148,6 +197,10 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
                 with _quiet("sipx.trouble"):  # what cannot be read is among the findings
                     found += [Found("certs", f) for f in dry.certificate_findings()]
                 found += [Found("certs", f) for f in inline_secrets(settings.kernel, settings.path)]
+            if "dns" in wanted:
+                found += [Found("dns", f) for f in dns_findings(dry)]
+            if "clock" in wanted:
+                found += [Found("clock", f) for f in clock_findings(settings)]
             for given in checks:
                 if given.item.area in wanted:
                     found += [Found(given.item.area, f) for f in _run(given.plugin, given.item)]
@@ -245,6 +298,10 @@ def _tell(line: CommandLine, path: Path, found: list[Found], strict: bool) -> in
 
 
 def _lines(found: list[Found]) -> Iterator[str]:
+    from sipx.cli.cert_text import wrapped
+    from sipx.cli.tables import terminal_width
+
+    fits = terminal_width() is not None  # what is read by programs keeps its lines whole
     last = ""
     for item in found:
         if item.area != last:
@@ -252,9 +309,13 @@ def _lines(found: list[Found]) -> Iterator[str]:
             yield click.style(item.area, bold=True)
         finding = item.finding
         mark, color = _MARKS.get(finding.severity.value, ("FAILURE", "red"))
-        yield f"  {click.style(mark, fg=color)}  {finding.code}  {finding.text}"
+        label = f"  {mark}  {finding.code}  "
+        texts = wrapped(label, finding.text) if fits else [f"{label}{finding.text}"]
+        yield texts[0].replace(mark, click.style(mark, fg=color), 1)
+        yield from texts[1:]
         if finding.remedy:
-            yield f"                      {finding.remedy}"
+            indent = " " * len(label)
+            yield from wrapped(indent, finding.remedy) if fits else [f"{indent}{finding.remedy}"]
 
 
 def _verdict(verdict: str, failures: int, warnings: int) -> str:
