@@ -33,7 +33,7 @@ PATIENCE = 30.0
 
 STEP = re.compile(
     r"^<!-- (?P<alone>interrupt|kill) (?P<whom>\w+) -->$"
-    r"|(?:^<!-- (?P<mark>file|fails|run|typed into|shown by) (?P<name>[\w.]+) -->\n)?"
+    r"|(?:^<!-- (?P<mark>file|fails|run|typed into|shown by) (?P<name>[\w./]+) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
