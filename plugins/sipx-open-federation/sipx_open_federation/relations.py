@@ -111,6 +111,8 @@ class Relations:
 
     def on_forward(self, request: Request, target: Target) -> None:
         """Hot, the hook ``forward_request``."""
+        if target.partner is None and request.from_domain in self._proxy.domains:
+            return  # between our own servers
         self._keepalive.on_forward(request, target)
         self.connections.on_forward(request, target)
 
