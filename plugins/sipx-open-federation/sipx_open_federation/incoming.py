@@ -8,6 +8,7 @@ has the answer. Requests within dialogs that live on the connection go on, whate
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from math import inf
@@ -73,7 +74,8 @@ class _Proven:
 class Judge:
     """Judges the requests of connections that no route and no account claims.
 
-    ``met(domain, flow, proof)`` hears when a connection proves a domain for the first time.
+    ``met(domain, flow, proof)`` hears when a connection proves a domain for the first time,
+    ``left(domain, flow)`` when that is forgotten before the connection ends.
     ``admit(domain, request, flow)`` is asked for each request that would be accepted.
     """
 
@@ -84,12 +86,14 @@ class Judge:
         interface: str,
         *,
         met: Callable[[bytes, Flow, Proof], None],
+        left: Callable[[bytes, Flow], None],
         admit: Callable[[bytes, Request, Flow], Refuse | None],
     ) -> None:
         self._partners = partners
         self._proxy = proxy
         self._interface = interface
         self._met = met
+        self._left = left
         self._admit = admit
         self._flushes = proxy.resolver.flushes
         self._proven: dict[tuple[int, bytes], _Proven] = {}
@@ -283,20 +287,25 @@ class Judge:
         self._proven[flow.id, domain] = proven
         domains = self._domains.setdefault(flow.id, OrderedDict())
         domains[domain] = None
-        if len(domains) > MOST_DOMAINS:
+        crowded = len(domains) > MOST_DOMAINS
+        if crowded:
             oldest, _ = domains.popitem(last=False)
             del self._proven[flow.id, oldest]
+            self._left(oldest, flow)
         if before is None:
-            self._tell(flow, domain, proven.proof)
+            self._tell(flow, domain, proven.proof, logging.DEBUG if crowded else logging.INFO)
 
-    def _tell(self, flow: Flow, domain: bytes, proof: Proof) -> None:
-        """The profile stands in the log of each partner that is accepted."""
+    def _tell(self, flow: Flow, domain: bytes, proof: Proof, level: int) -> None:
+        """The profile stands in the log of each partner that is accepted; where a provider speaks
+        for more domains than are remembered, of the first ones only.
+        """
         if flow.peer is None and flow.examined is not None:
             ids = flow.examined.certificate.ids
             flow.peer = Peer(name_of(domain), ids, proof.profile, discovered=True)
         shown, by = domain.decode(), proof.name.decode()
         weak = f"; a weakness: {proof.weakness}" if proof.weakness else ""
-        self._proxy.log.info(
+        self._proxy.log.log(
+            level,
             "partner %s on %s: proven by profile %s, its certificate names %s%s",
             shown,
             flow.name,

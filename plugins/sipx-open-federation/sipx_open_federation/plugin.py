@@ -54,6 +54,7 @@ class OpenFederation:
             proxy,
             interface,
             met=self.relations.met,
+            left=self.relations.left,
             admit=self.relations.admit,
         )
 

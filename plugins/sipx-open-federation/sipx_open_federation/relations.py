@@ -98,6 +98,13 @@ class Relations:
             self._hosted.setdefault(flow, set()).add(domain)
         self._at(domain, flow)
 
+    def left(self, domain: bytes, flow: Flow) -> None:
+        """A provider speaks for so many domains on a connection that this one was forgotten."""
+        for known in (self._domains, self._hosted):
+            if flow in known:
+                known[flow].discard(domain)
+        self._parted(domain, flow)
+
     def admit(self, domain: bytes, request: Request, flow: Flow) -> Refuse | None:
         """Hot: whether a request of a partner is within its limits."""
         refuse = self.limits.admit(domain, request, flow)
@@ -152,13 +159,16 @@ class Relations:
             self._flows.setdefault(domain, set()).add(flow)
             self._domains.setdefault(flow, set()).add(domain)
 
+    def _parted(self, domain: bytes, flow: Flow) -> None:
+        flows = self._flows.get(domain, set())
+        flows.discard(flow)
+        if not flows:
+            self._flows.pop(domain, None)
+
     def closed(self, flow: Flow) -> None:
         """A connection has ended."""
         for domain in self._domains.pop(flow, ()):
-            flows = self._flows[domain]
-            flows.discard(flow)
-            if not flows:
-                del self._flows[domain]
+            self._parted(domain, flow)
         self._hosted.pop(flow, None)
         self.limits.closed(flow)
         self.connections.on_closed(flow)

@@ -178,6 +178,7 @@ async def test_what_is_remembered_of_one_connection_is_bounded(lab, a, stranger)
         assert (await them.message(f"sip:peer@{name}")).status == 200
     judge = a.plugin.judge
     assert len(judge._proven) == len(judge.domains_of(a.flows[0])) == MOST_DOMAINS
+    assert len(a.plugin.relations.connected()) == MOST_DOMAINS
     assert (await them.message(f"sip:peer@{names[0]}")).status == 200
 
 
