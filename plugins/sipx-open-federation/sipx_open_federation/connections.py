@@ -9,6 +9,7 @@ has no subscription is closed when it is idle, and opened when there is somethin
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from sipx.sip import Request, Response
 
 MOST: Final = 100_000
-"""Subscriptions that are remembered; beyond it connections are kept for no more of them."""
+MOST_EACH: Final = 4096
+"""Subscriptions that are remembered, of all and of one partner; beyond it connections are kept
+for no more of them.
+"""
 LONGEST: Final = 86_400.0
 """Seconds for which one subscription keeps a connection; a refresh counts anew."""
 USUAL: Final = 3600
@@ -32,7 +36,9 @@ USUAL: Final = 3600
 SWEEP: Final = 30.0
 """Seconds between two looks for what has ended."""
 AT_ONCE: Final = 8
-"""Partners that are connected to at the same time."""
+"""Partners that are connected to at the same time, without those that go first."""
+PATIENCE: Final = 15.0
+"""Seconds that one of them is given."""
 STABLE: Final = 120.0
 """Seconds after which a connection counts as one that works (RFC 5626 §4.5)."""
 BASE_NONE: Final = 30.0
@@ -77,33 +83,37 @@ class _Tie:
         for flow in self.flows:
             flow.keep_until = self.latest
 
-    def sweep(self, now: float) -> list[bytes]:
-        """Forget what has ended; returns it."""
+    def sweep(self, now: float) -> int:
+        """Forget what has ended; returns how many that are."""
         ended = [key for key, until in self.subscriptions.items() if until <= now]
         for key in ended:
             del self.subscriptions[key]
         self.latest = max(self.subscriptions.values(), default=0.0)
         self.keep()
-        return ended
+        return len(ended)
 
 
 class Connections:
     """The connections of all discovered partners. ``discover`` says where a domain is now;
-    ``reached(domain, flow)`` hears of a connection that has come back.
+    ``reached(domain, flow)`` hears of a connection that has come back; ``first`` are partners
+    that wait for no others.
     """
 
     def __init__(
         self,
         proxy: Proxy,
         discover: Callable[[bytes], Awaitable[Discovered | Refuse | None]],
+        *,
         reached: Callable[[bytes, Flow], None] = lambda domain, flow: None,
+        first: Callable[[bytes], bool] = lambda domain: False,
     ) -> None:
         self._proxy = proxy
         self._discover = discover
         self._reached = reached
+        self._first = first
         self._ties: dict[bytes, _Tie] = {}
-        self._of: dict[bytes, bytes] = {}
-        """The domain of each subscription, by its Call-ID."""
+        self._count = 0
+        """Subscriptions of all partners."""
         self._users: dict[Flow, set[bytes]] = {}
         """The domains that use a flow."""
         self._woken = trio.Event()
@@ -111,7 +121,7 @@ class Connections:
 
     def take_over(self, old: Connections) -> None:
         """Go on with what another one knows."""
-        self._ties, self._of, self._users = old._ties, old._of, old._users
+        self._ties, self._users, self._count = old._ties, old._users, old._count
         for tie in self._ties.values():
             if tie.due < inf or (tie.latest and not tie.flows):
                 tie.due = min(tie.due, self._proxy.now() + self._delay(tie))
@@ -151,22 +161,24 @@ class Connections:
         elif response.status < 300:
             if method == b"SUBSCRIBE":
                 self._begin(domain, key, _expires(response, context.request))
-            if self._of.get(key) == domain:
-                self._use(domain, flow)
+            tie = self._ties.get(domain)
+            if tie is not None and key in tie.subscriptions:
+                self._use(domain, tie, flow)
                 if branch.target.hops and branch.target.partner is partner:
-                    self._ties[domain].target = branch.target
+                    tie.target = branch.target
 
     def on_forward(self, request: Request, target: Target) -> None:
         """Hot, the hook ``forward_request``: a NOTIFY says how its subscription is."""
         if request.method != b"NOTIFY":
             return
-        key = request.call_id
-        domain = self._of.get(key)
-        if domain is None:
-            return
-        partner = target.partner
-        if request.from_domain != domain and (partner is None or partner.domain != domain):
-            return
+        key, partner = request.call_id, target.partner
+        far = b"" if partner is None else partner.domain
+        for domain in (request.from_domain, far):
+            if domain in self._ties and key in self._ties[domain].subscriptions:
+                self._notified(domain, key, request)
+                return
+
+    def _notified(self, domain: bytes, key: bytes, request: Request) -> None:
         state = _STATE.match(request.get(b"Subscription-State") or b"")
         if state is None:
             return
@@ -191,11 +203,13 @@ class Connections:
         if not seconds:
             self._end(domain, key)
             return
-        if len(self._of) >= MOST and key not in self._of:
-            return
-        tie = self._ties.setdefault(domain, _Tie())
+        tie = self._ties.get(domain) or _Tie()
+        if key not in tie.subscriptions:
+            if self._count >= MOST or len(tie.subscriptions) >= MOST_EACH:
+                return
+            self._count += 1
+        self._ties[domain] = tie
         until = self._proxy.now() + min(seconds, LONGEST)
-        self._of[key] = domain
         tie.subscriptions[key] = until
         if until > tie.latest:
             tie.latest = until
@@ -205,15 +219,14 @@ class Connections:
         tie = self._ties.get(domain)
         if tie is None or tie.subscriptions.pop(key, None) is None:
             return
-        del self._of[key]
+        self._count -= 1
         if not tie.subscriptions:
             # With others left, the next look finds out which of them lives longest.
             tie.latest = 0.0
             tie.keep()
             tie.due = inf
 
-    def _use(self, domain: bytes, flow: Flow) -> None:
-        tie = self._ties[domain]
+    def _use(self, domain: bytes, tie: _Tie, flow: Flow) -> None:
         if flow.closed or flow in tie.flows:
             return
         tie.flows.add(flow)
@@ -263,8 +276,7 @@ class Connections:
     def _sweep(self) -> None:
         now = self._proxy.now()
         for domain, tie in list(self._ties.items()):
-            for key in tie.sweep(now):
-                del self._of[key]
+            self._count -= tie.sweep(now)
             if tie.subscriptions:
                 continue
             tie.due = inf
@@ -274,20 +286,29 @@ class Connections:
 
     async def _connect(self, domain: bytes, tie: _Tie) -> None:
         """Try all targets; where none is reached, try again later."""
-        async with self._limiter:
+        # A server that takes connections and says nothing keeps nobody waiting who matters.
+        async with nullcontext() if self._first(domain) else self._limiter:
             try:
-                flow = await self._reach(domain, tie.target)
+                with trio.fail_after(PATIENCE):
+                    flow = await self._reach(domain, tie.target)
+            except trio.TooSlowError:
+                self._failed(domain, tie, f"not reached within {PATIENCE:g} s")
+                return
             except SendError as error:
                 if error.status == 403:
                     self._proxy.log.info("%s is not connected to: %s", domain.decode(), error)
-                elif self._ties.get(domain) is tie and tie.subscriptions:
-                    tie.failures += 1
-                    self._try_later(domain, tie, str(error))
+                else:
+                    self._failed(domain, tie, str(error))
                 return
         self._reached(domain, flow)
         if self._ties.get(domain) is tie:
-            self._use(domain, flow)
+            self._use(domain, tie, flow)
             self._proxy.log.info("%s is connected to again: %s", domain.decode(), flow.name)
+
+    def _failed(self, domain: bytes, tie: _Tie, why: str) -> None:
+        if self._ties.get(domain) is tie and tie.subscriptions:
+            tie.failures += 1
+            self._try_later(domain, tie, why)
 
     async def _reach(self, domain: bytes, last: Target | None) -> Flow:
         """A connection to the first target that can be reached. Raises SendError.

@@ -101,10 +101,11 @@ class _Users:
 class Limits:
     """The limits of all discovered partners.
 
-    ``now`` is the kernel's clock, ``random`` its randomness. ``hosted(domain, flow)`` tells whether
-    a hosting provider speaks for the domain there. ``counted(domain, what)`` hears of each message
-    that had to wait ("slowed") or was refused ("limited"), ``told(domain, text)`` of a partner that
-    is over its limit, once until it keeps it again.
+    ``now`` is the kernel's clock, ``random`` its randomness. ``in_dialog(domain, request)`` tells
+    whether a request is within a dialog of the partner, ``hosted(domain, flow)`` whether a hosting
+    provider speaks for the domain there. ``counted(domain, what)`` hears of each message that had
+    to wait ("slowed") or was refused ("limited"), ``told(domain, text)`` of a partner that is over
+    its limit, once until it keeps it again.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Limits:
         now: Callable[[], float],
         random: Random,
         *,
+        in_dialog: Callable[[bytes, Request], bool],
         hosted: Callable[[bytes, Flow], bool] = lambda domain, flow: False,
         counted: Callable[[bytes, Literal["slowed", "limited"]], None] = lambda domain, what: None,
         told: Callable[[bytes, str], None] = lambda domain, text: None,
@@ -126,6 +128,7 @@ class Limits:
         )
         self._now = now
         self._random = random
+        self._in_dialog = in_dialog
         self._hosted = hosted
         self._counted = counted
         self._told = told
@@ -184,7 +187,8 @@ class Limits:
             users = self._uses(domain, flow, now)
         account = self._account(domain, flow, now)
         by_key = self._account(users.key, flow, now) if domain in users.keyed else None
-        within = request.layout.route >= 0
+        # A Route alone says nothing: everybody can write one.
+        within = request.layout.route >= 0 and self._in_dialog(domain, request)
         refuse = self._rated(domain, account, by_key, now, flow, within=within)
         if refuse is not None or within:
             return refuse

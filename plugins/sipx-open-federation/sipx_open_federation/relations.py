@@ -14,6 +14,7 @@ from sipx_open_federation.book import Book
 from sipx_open_federation.connections import Connections
 from sipx_open_federation.keepalive import KeepAlive
 from sipx_open_federation.limits import Limits
+from sipx_open_federation.partners import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,11 +56,14 @@ class Relations:
             config,
             proxy.now,
             proxy.random,
+            in_dialog=lambda domain, request: proxy.in_dialog(request, name_of(domain)),
             hosted=lambda domain, flow: domain in self._hosted.get(flow, ()),
             counted=self.book.count,
             told=self._over,
         )
-        self.connections = Connections(proxy, discovery.discover, self._reached)
+        self.connections = Connections(
+            proxy, discovery.discover, reached=self._reached, first=partners.promoted
+        )
         self._keepalive = KeepAlive(proxy.config.limits.idle_timeout)
         self._flows: dict[bytes, set[Flow]] = {}
         """The connections that have proven a domain, in either direction."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trio
+from sipx_open_federation import connections
 from sipx_open_federation.connections import Connections
 
 from sipx import (
@@ -28,7 +29,7 @@ from sipx import (
 from sipx.testing import a_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Container
 
     from sipx import Branch
     from sipx.sip import Request
@@ -65,7 +66,8 @@ class Connection:
 class Bench:
     """Connections, and a network where servers are up or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Container[bytes] = ()) -> None:
+        self.silent: set[str] = set()
         self.tried: list[tuple[float, str]] = []
         self.up: set[str] = set()
         self.opened: list[Connection] = []
@@ -78,7 +80,9 @@ class Bench:
             log=logging.getLogger("sipx.plugin.open-federation"),
             open_flow=self._open,
         )
-        self.connections = Connections(cast("Proxy", proxy), self._discover)
+        self.connections = Connections(
+            cast("Proxy", proxy), self._discover, first=lambda domain: domain in first
+        )
 
     async def _discover(self, domain: bytes) -> Discovered | Refuse | None:
         if self.found is not None or self.gone:
@@ -93,6 +97,8 @@ class Bench:
         host = target.hops[0].host
         self.tried.append((trio.current_time(), host))
         await trio.lowlevel.checkpoint()
+        if host in self.silent:
+            await trio.sleep_forever()
         if host not in self.up:
             raise SendError(f"{host} is down", 503)
         self.opened.append(Connection(opened_at=trio.current_time()))
@@ -269,7 +275,37 @@ async def test_what_has_ended_is_forgotten(autojump_clock: Any, bench: Bench) ->
     bench.answer(Connection(), expires=100)
     await trio.sleep(200)
     assert bench.connections.of(NEAR) == (0, 0, 0, None)
-    assert not bench.connections._of
+    assert bench.connections._count == 0
+
+
+async def test_two_partners_may_have_subscriptions_of_one_name(
+    autojump_clock: Any, bench: Bench
+) -> None:
+    far = Partner(name="far.example (discovered)", domain=b"far.example", discovered=True)
+    elsewhere = Target(name=far.name, partner=far, discovered=True)
+    first, second = Connection(), Connection()
+    bench.answer(first)
+    bench.answer(second, target=elsewhere)
+    assert bench.connections.of(b"far.example").subscriptions == 1
+    bench.answer(second, target=elsewhere, expires=0)
+    assert bench.connections.of(b"far.example").subscriptions == 0
+    assert bench.connections.of(NEAR).subscriptions == 1
+    bench.notify(b"terminated")
+    assert bench.connections.of(NEAR).subscriptions == 0
+    await trio.sleep(100)
+    assert bench.connections._count == 0
+
+
+async def test_subscriptions_of_one_partner_are_remembered_within_a_bound(
+    autojump_clock: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_EACH", 3)
+    flow = Connection()
+    for number in range(5):
+        bench.answer(flow, call=b"%d" % number)
+    assert bench.connections.of(NEAR).subscriptions == 3
+    bench.answer(flow, call=b"2", expires=7000)
+    assert flow.keep_until == trio.current_time() + 7000
 
 
 # ---------------------------------------------------------------- opened again
@@ -417,6 +453,34 @@ async def test_a_dns_that_fails_is_asked_again(autojump_clock: Any, bench: Bench
     bench.found = None
     await trio.sleep(300)
     assert len(bench.opened) == 1
+
+
+async def test_who_goes_first_waits_for_no_others(
+    autojump_clock: Any, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "AT_ONCE", 1)
+    bench = Bench(first={NEAR})
+    bench.silent = {"a.partner.example"}
+    await nursery.start(bench.connections.service)
+    for number in range(3):
+        name = b"far%d.example" % number
+        far = Partner(name=f"{name.decode()} (discovered)", domain=name, discovered=True)
+        at = Connection()
+        bench.answer(at, target=Target(name=far.name, partner=far, discovered=True))
+        bench.breaks(at)
+    await trio.sleep(31)
+    began = len(bench.tried)
+    assert began <= 3
+    flow = Connection()
+    bench.answer(flow, expires=86_400)
+    bench.breaks(flow)
+    wait = bench.connections.of(NEAR).next_try
+    assert wait is not None
+    before = trio.current_time()
+    await trio.sleep(wait + 20)
+    assert any(at == pytest.approx(before + wait) for at, _ in bench.tried)
+    assert bench.connections.of(NEAR).failures == 2
+    nursery.cancel_scope.cancel()
 
 
 async def test_after_a_reload_it_goes_on(nursery: trio.Nursery, autojump_clock: Any) -> None:

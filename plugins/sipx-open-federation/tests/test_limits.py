@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sipx import Flow, Refuse
 
 NEAR = b"partner.example"
+OURS = b"<sip:a-cookie@192.0.2.1;lr>"
+"""Stands for a Route with a cookie of a dialog."""
 OTHER = b"other.example"
 
 
@@ -50,6 +52,7 @@ class Bench:
             OpenFederationConfig.model_validate(settings),
             lambda: self.now,
             Random(1),
+            in_dialog=lambda domain, request: bool(request.get(b"Route") == OURS),
             hosted=lambda domain, flow: domain in self.hosted,
             counted=self._count,
             told=lambda domain, text: self.told.append((domain, text)),
@@ -65,10 +68,10 @@ class Bench:
         return [self.limits.admit(domain, asked, at.flow) for _ in range(count)]
 
 
-def message(user: str = "bob", *, route: bool = False) -> Request:
+def message(user: str = "bob", *, route: bool | bytes = False) -> Request:
     headers = [(b"From", b"<sip:alice@partner.example>;tag=1"), (b"To", b"<sip:bob@home.example>")]
     if route:
-        headers.append((b"Route", b"<sip:192.0.2.1;lr>"))
+        headers.append((b"Route", OURS if route is True else route))
     return Request.build(b"MESSAGE", b"sip:%b@home.example" % user.encode(), headers)
 
 
@@ -398,6 +401,15 @@ def test_requests_within_dialogs_ask_for_nobody() -> None:
     bench, flow = Bench(users_per_day=1), Connection()
     for user in ("a", "b", "c"):
         assert bench.limits.admit(NEAR, message(user, route=True), flow.flow) is None
+
+
+def test_a_route_that_anybody_could_write_is_no_dialog() -> None:
+    bench, flow = Bench(users_per_day=1), Connection()
+    forged = b"<sip:192.0.2.1;lr>"
+    assert bench.limits.admit(NEAR, message("a", route=forged), flow.flow) is None
+    assert bench.limits.admit(NEAR, message("b", route=forged), flow.flow) is not None
+    fast = [bench.limits.admit(NEAR, message("a", route=forged), flow.flow) for _ in range(100)]
+    assert refused(fast) == 22
 
 
 def test_the_users_of_the_day_outlive_a_reload() -> None:
