@@ -38,7 +38,7 @@ class Found(NamedTuple):
 def _areas(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from sipx.cli.completion import items
 
-    return items((*OWN_AREAS, "routes", "logs"), incomplete)
+    return items((*OWN_AREAS, "routes", "federation", "logs", "partner"), incomplete)
 
 
 class Areas(click.Group):

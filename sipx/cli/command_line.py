@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -106,7 +107,7 @@ class CommandLine:
         from sipx.dry_run import DryRun
 
         settings = self.settings()
-        with DryRun.of(settings, self.registry) as dry:
+        with _unlogged(), DryRun.of(settings, self.registry) as dry:
             yield dry
 
     # ------------------------------------------------------------ the running service
@@ -222,6 +223,18 @@ class CommandLine:
     def failed(self, text: str, code: int = ExitCode.BAD_ANSWER) -> Failed:
         """An exception to be raised: the command ends with a sentence and an exit code."""
         return Failed(text, ExitCode(code))
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Who asks is told in the answer: nothing of it goes into a log, nor onto the screen."""
+    nowhere = logging.NullHandler()
+    log = logging.getLogger("sipx")
+    log.addHandler(nowhere)
+    try:
+        yield
+    finally:
+        log.removeHandler(nowhere)
 
 
 def _service_table(path: Path) -> dict[str, Any]:

@@ -63,8 +63,10 @@ def _lines(found: ProbeResult) -> Iterator[str]:
             "of who is registered or already connected",
         )
     for one in found.tried:
+        if one.why == found.why:
+            continue  # that is told as the answer
         yield from wrapped("tried:  ", f"{one.name}: {one.why}")
-        if one.remedy and one.why != found.why:
+        if one.remedy:
             yield from wrapped("        ", one.remedy)
     if found.place:
         name = f" ({found.target})" if found.target else ""
@@ -96,10 +98,10 @@ def _of_answer(found: ProbeResult) -> Iterator[str]:
         yield from wrapped("answer: ", f"200: {found.why}")
     elif found.why:
         what = "no answer" if found.sent else "not sent"
-        said = f"{what}: {found.why}; a message would be answered with {found.status}{row}"
-        yield from _colored("answer: ", said, "red")
+        yield from _colored("answer: ", f"{what}: {found.why}", "red")
         if found.remedy:
             yield from wrapped("        ", found.remedy)
+        yield from wrapped("        ", f"a message would be answered with {found.status}{row}")
     else:
         by = f", from {found.server}" if found.server else ""
         color = "green" if found.good else "red"

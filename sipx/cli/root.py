@@ -22,9 +22,7 @@ class Place(NamedTuple):
 
 
 COMMANDS: Final = {
-    "demo": Place(
-        "sipx.cli.demo", "Show two UC servers of one domain and a partner, all on this machine."
-    ),
+    "demo": Place("sipx.cli.demo", "Show two domains in open federation, all on this machine."),
     "init": Place("sipx.cli.init", "Write a commented configuration file to begin with."),
     "check": Place("sipx.cli.check", "Look for what is wrong before a partner does."),
     "run": Place("sipx.cli.run", "Run the proxy in the foreground."),

@@ -15,6 +15,7 @@ from sipx.control.explain import LONGEST_URI
 from sipx.errors import Refused
 from sipx.escaping import escaped
 from sipx.identity import Partner, proof_of
+from sipx.interfaces import host_port
 from sipx.one_call import Call, CallError
 from sipx.outward import complete, probing_request, targets_of
 from sipx.partner_check import PartnerCheck, check_partner
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sipx.identity import Examination
     from sipx.kernel import Kernel
     from sipx.plugin import Targets
+    from sipx.resolver import Hop
     from sipx.sip.message import Request, Response
 
 LONGEST_WAIT: Final = 60.0
@@ -256,54 +258,66 @@ class _Probing:
 
     async def by_itself(self, request: Request, targets: Targets, patience: float) -> ProbeResult:
         """Over a connection of its own to the first hop that takes it."""
-        status, why, remedy = 503, "no target", ""
+        failure = CallError("there is no target", 503)
         for target in (target for group in targets.groups for target in group):
             self.row = target.row
             try:
                 hops = await self._kernel.paths.hops(target, target.uri or request.uri, None)
-            except NoHop as failure:
-                status, why, remedy = failure.status, failure.why, ""
-                self.temporary = self.temporary or status == 504
-                self._tried.append(ProbeTry(name=target.name, why=escaped(why)))
+            except NoHop as error:
+                failure = CallError(error.why, error.status)
+                self.temporary = self.temporary or error.status == 504
+                self._in_vain(target.name, failure)
                 continue
             for hop in hops:
-                bind = target.hops[0].bind if target.hops else None
-                self._began = perf_counter()
                 try:
-                    interface = self._kernel.paths.interface_for(hop, bind, None)
-                    call = Call(interface, hop, patience)
-                except NoHop as failure:
-                    status, why, remedy = failure.status, failure.why, ""
-                    self._tried.append(ProbeTry(name=target.name, why=escaped(why)))
-                    continue
-                place = f"{hop.transport}:{hop.address}:{hop.port}"
-                try:
-                    await call.open(self._kernel.tls, target.partner or whoever_is(hop.name))
-                    self._lap("connection")
-                    self._facts = {
-                        "target": escaped(target.name),
-                        "place": place,
-                        "interface": interface.name,
-                        "reused": False,
-                        "tls": _of_session(call.session, target.partner),
-                    }
-                    if target.uri is not None:
-                        request.set_uri(target.uri)
-                    for value in reversed(target.route):
-                        request.add_first(b"Route", value)
-                    response = await call.ask(*complete(self._kernel, request, interface))
-                except CallError as failure:
-                    status, why, remedy = failure.status, failure.why, failure.remedy
+                    response = await self._called(request, target, hop, patience)
+                except CallError as error:
+                    failure = error.with_traceback(None)
                     if self._facts:
-                        return self.ended(status, why=why, remedy=remedy, sent=True)
-                    shown = ProbeTry(name=place, why=escaped(why), remedy=escaped(remedy))
-                    self._tried.append(shown)
+                        break  # it was reached: nobody else is asked in its place
+                    self._in_vain(_place(hop), failure)
                 else:
-                    self._lap("answer")
                     return self.answered(response)
-                finally:
-                    call.close()
-        return self.ended(status, why=why, remedy=remedy)
+            if self._facts:
+                break
+        return self.ended(
+            failure.status, why=failure.why, remedy=failure.remedy, sent=bool(self._facts)
+        )
+
+    def _in_vain(self, name: str, failure: CallError) -> None:
+        shown = escaped(failure.why), escaped(failure.remedy)
+        self._tried.append(ProbeTry(name=escaped(name), why=shown[0], remedy=shown[1]))
+
+    async def _called(
+        self, request: Request, target: Target, hop: Hop, patience: float
+    ) -> Response:
+        """The answer of one hop. Raises CallError."""
+        bind = target.hops[0].bind if target.hops else None
+        self._began = perf_counter()
+        try:
+            interface = self._kernel.paths.interface_for(hop, bind, None)
+        except NoHop as error:
+            raise CallError(error.why, error.status) from error
+        call = Call(interface, hop, patience)
+        try:
+            await call.open(self._kernel.tls, target.partner or whoever_is(hop.name))
+            self._lap("connection")
+            self._facts = {
+                "target": escaped(target.name),
+                "place": _place(hop),
+                "interface": interface.name,
+                "reused": False,
+                "tls": _of_session(call.session, target.partner),
+            }
+            if target.uri is not None:
+                request.set_uri(target.uri)
+            for value in reversed(target.route):
+                request.add_first(b"Route", value)
+            response = await call.ask(*complete(self._kernel, request, interface))
+        finally:
+            call.close()
+        self._lap("answer")
+        return response
 
     # ------------------------------------------------------------ the end
 
@@ -370,6 +384,10 @@ def _with_uri(target: Target, request: Request) -> Target:
         discovered=target.discovered,
         row=target.row,
     )
+
+
+def _place(hop: Hop) -> str:
+    return f"{hop.transport}:{host_port(hop.address, hop.port).decode()}"
 
 
 def _of_session(session: TlsSession | None, partner: Partner | None) -> ProbeTls | None:
