@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from sipx.testing import Notifier
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 OTHERS = ("sipx", "kamailio")
+MEANS_TO = "there are 2 subscriptions, so it is connected to in"
 
 
 def both_ways(net: Net) -> tuple[tuple[UserAgent, UserAgent], ...]:
@@ -72,3 +74,19 @@ async def test_presence_dialogs_of_both_directions_live_side_by_side(
                 assert (await subscription.refresh()).status == 200
         for subscription in subscriptions:
             assert (await subscription.unsubscribe()).status == 200
+
+
+async def test_dialogs_outlive_the_connections_of_an_edge_that_restarts(tmp_path: Path) -> None:
+    """sipx means to connect again by itself; who has something to say does not wait for that."""
+    async with federation(tmp_path, "kamailio") as net:
+        subscriptions = [await one.subscribe(whom.uri) for one, whom in both_ways(net)]
+        [edge] = net.kamailios
+        await trio.to_thread.run_sync(edge.end)
+        with trio.fail_after(30):
+            while net.home.flows() or MEANS_TO not in net.home.log():
+                await trio.sleep(0.05)
+        await trio.to_thread.run_sync(edge.start)
+        for subscription in subscriptions:
+            assert (await subscription.refresh()).status == 200
+            assert (await subscription.unsubscribe()).status == 200
+        assert (await net.ada.message(net.bob.uri, "welcome back")).status == 200
