@@ -18,9 +18,8 @@ PASSWORDS: Final = {
 """The servers that log on, and how. They are made for this show."""
 
 _TEXT: Final = """\
-# The configuration of the sipx of {domain} in `sipx demo`, with {servers} and
-# no word about anybody else: {other} is found in the DNS, and proves itself
-# by its certificate.
+# The configuration of the sipx of {domain} in `sipx demo`, with {servers} and no word about
+# anybody else: {other} is found in the DNS, and proves itself by its certificate.
 config_version = 1
 domains = ["{domain}"]
 plugins = ["tcp", "tls", "lan", "registrar", "open-federation"]
@@ -39,7 +38,7 @@ key_file = "../tls/{domain}.key"
 
 [trust]
 ca = "../tls/ca.crt"                          # "system" in real life: the public authorities
-networks = ["127.0.0.0/8"]                    # a public DNS that leads here is not followed
+networks = ["127.0.0.0/8"]                    # where a record may lead to, though not public
 
 [dns]
 servers = ["{dns}"]                # the DNS server of the show; yours without this
@@ -76,7 +75,7 @@ def configuration(domain: str, dns: str) -> str:
     return _TEXT.format(
         domain=domain,
         other="the partner" if domain == HOME else HOME,
-        servers=f"{len(names)} UC servers" if len(names) > 1 else "one UC server",
+        servers="two UC servers" if len(names) > 1 else "one UC server",
         address=ADDRESS,
         dns=dns,
         accounts="".join(map(_account, names)),
