@@ -161,6 +161,32 @@ async def test_row_6_a_certificate_that_is_not_good_for_the_from_domain(lab, cas
     await refused(lab, agent, 403, 6, NOT_GOOD, names=names)
 
 
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "tel:+49301234567",
+        "sip:bob@127.0.0.9",
+        "sip:bob@[::1]",
+        "sip:127.0.0.9",
+        "sip:bob@localhost",
+        "sip:bob@example",
+        "sip:bob@com",
+        "sip:away.example@evil.example",
+        f"sip:bob@sub.{AWAY}",
+        f"sip:bob@{AWAY}.evil.example",
+    ],
+)
+async def test_row_6_no_way_of_writing_a_sender_gets_around_the_proof(lab, sender):
+    """SEC-02, SEC-21: what stands in From is one domain, and the certificate names another."""
+    lab.publish(AWAY, f"sip.{AWAY}", 5061, "127.0.0.9")
+    await lab.run()
+    bob = await lab.edge()
+    response = await bob.message(ADA, "hello", sender=sender)
+    assert response.status in (400, 403), why(response)
+    assert not lab.ada.received
+    assert lab.asked(AWAY) == 0
+
+
 @pytest.mark.parametrize(("providers", "code"), [([], 403), (["lync.com"], 200)])
 async def test_row_6_a_hosting_provider_speaks_for_others_only_where_it_is_listed(
     lab, providers, code

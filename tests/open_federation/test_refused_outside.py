@@ -188,6 +188,51 @@ async def test_a_name_server_that_answers_again_is_believed_again(lab):
     assert (await lab.ada.message(BOB, "hello")).status == 200
 
 
+# ---------------------------------------------------------------- row 9
+
+BOTH_PLUGINS = ("udp", "tcp", "tls", "static-routes", "open-federation", "rfc3263")
+
+
+@pytest.mark.parametrize(
+    ("names", "code"), [([AWAY], 200), ([f"sip.{AWAY}"], 502), ([f"*.{AWAY}"], 502)]
+)
+async def test_row_9_rfc_3263_wants_a_certificate_for_the_domain_itself(lab, names, code):
+    bob = await lab.edge(AWAY, *names)
+    host, port = bob.place
+    lab.host(f"sip.{AWAY}", host)
+    lab.record(f"_sips._tcp.{AWAY}. IN SRV 1 0 {port} sip.{AWAY}.")
+    await lab.run(order=BOTH_PLUGINS, extra={"rfc3263": {}})
+    response = await lab.ada.message(BOB, "hello")
+    assert response.status == code, why(response)
+    assert bob.received["MESSAGE"] == (code == 200)
+    assert (await lab.explain()).row == 9
+
+
+@pytest.mark.parametrize("record", ["none", "failing"])
+async def test_row_9_is_no_way_around_what_row_8_says(lab, record):
+    """The record "." is an answer, and name servers that fail say nothing about the domain."""
+    bob = await lab.edge(AWAY, AWAY)
+    lab.host(f"sip.{AWAY}", bob.place[0])
+    lab.record(f"_sips._tcp.{AWAY}. IN SRV 1 0 {bob.place[1]} sip.{AWAY}.")
+    if record == "failing":
+        lab.dns.fail(f"{SERVICE}.{AWAY}")
+    else:
+        lab.record(f"{SERVICE}.{AWAY}. IN SRV 0 0 0 .")
+    await lab.run(order=BOTH_PLUGINS, extra={"rfc3263": {}})
+    await refused(lab, 504 if record == "failing" else 404)
+    assert not bob.received
+
+
+async def test_row_9_takes_nothing_but_tls(lab):
+    plain = UserAgent(BOB, TcpCarrier("127.0.0.9"))
+    await lab.nursery.start(plain.serve)
+    lab.host(AWAY, "127.0.0.9")
+    lab.record(f"_sip._tcp.{AWAY}. IN SRV 1 0 {plain.place[1]} {AWAY}.")
+    await lab.run(order=BOTH_PLUGINS, extra={"rfc3263": {}})
+    await refused(lab, 404, PUBLISHES_NOTHING)
+    assert not plain.received
+
+
 # ---------------------------------------------------------------- SEC-09
 
 
