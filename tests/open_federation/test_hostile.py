@@ -141,3 +141,21 @@ async def test_many_targets_are_not_many_connections(lab):
     response = await lab.ada.message(f"sip:x@{EVIL}", "hello")
     assert response.status in (502, 503, 504, 500), why(response)
     assert 1 <= len(knocks) <= 8
+
+
+async def test_subscriptions_that_share_a_call_id_disturb_nobody(lab):
+    """Call-IDs are the choice of who subscribes: two domains of one stranger use the same."""
+    lab.publish(EVIL, f"sip.{EVIL}", 5061, "127.0.0.66")
+    await lab.run()
+    eve = await lab.edge(EVIL, EVIL, OTHER, user="eve")
+    for expires in (b"3600", b"0", b"0"):
+        for domain in (EVIL, OTHER):
+            headers = (
+                (b"Event", b"presence"),
+                (b"Expires", expires),
+                (b"Contact", b"<" + eve.contact + b">"),
+            )
+            request = eve.new("SUBSCRIBE", ADA, sender=f"sip:eve@{domain}", headers=headers)
+            request.replace(b"Call-ID", b"the-same")
+            assert (await eve.send(request)).status == 200
+    assert (await eve.message(ADA, "hello", sender=f"sip:x@{OTHER}")).status == 200

@@ -64,6 +64,22 @@ async def test_sec22_no_spelling_makes_a_new_user_of_an_old_one(lab, spelt):
     assert response.status in (200, 400, 503)
 
 
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_sec22_a_route_header_is_no_way_around_it(lab, tagged):
+    """To us, without a cookie of ours: that is no dialog, and the request counts."""
+    [eve] = await strangers(lab, EVIL, users_per_day=2)
+    host, port = lab.proxy.place("federation")
+    route = (b"Route", f"<sip:{host}:{port};transport=tls;lr>".encode())
+    codes = []
+    for number in range(4):
+        to = f"sip:user{number}@{HOME}"
+        request = eve.new("SUBSCRIBE", to, headers=[route, (b"Event", b"presence")])
+        if tagged:
+            request.replace(b"To", f"<{to}>;tag=forged".encode())
+        codes.append((await eve.send(request)).status)
+    assert codes[2:] == [503, 503]
+
+
 async def test_sec22_many_domains_of_one_certificate_are_one_stranger(lab):
     """Names in a certificate cost nothing, and each proves a domain."""
     names = [f"n{number}.{EVIL}" for number in range(4)]
