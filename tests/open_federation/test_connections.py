@@ -339,3 +339,25 @@ async def test_a_dialog_outlives_the_process(lab):
     [flow] = outbound(lab)
     assert flow.partner.domain == AWAY.encode()
     assert bob.received["NOTIFY"] == 2
+
+
+async def test_sec09_within_a_dialog_a_stranger_reaches_no_other_service(lab):
+    """The Request-URI within a dialog is the stranger's to write, and so is its port."""
+    [listener] = await trio.open_tcp_listeners(0, host=lab.ada.place[0])
+    heard = []
+
+    async def listen(stream):
+        heard.append(await stream.receive_some())
+
+    lab.nursery.start_soon(trio.serve_listeners, listen, [listener])
+    lab.publish(AWAY, f"sip.{AWAY}", 5061, "127.0.0.9")
+    near = {"bind": "127.0.0.1", "port": 0, "protocol": "tcp"}
+    await lab.run(interface={"tcp": near}, trust={"networks": []})
+    bob = await lab.edge()
+    subscription = await bob.subscribe(ADA)
+    request = subscription.dialog.request(b"MESSAGE", (), b"\r\nFLUSHALL\r\n")
+    port = listener.socket.getsockname()[1]
+    request.set_uri(b"sip:ada@%b:%d;transport=tcp" % (lab.ada.place[0].encode(), port))
+    response = await bob.send(request)
+    assert response.status in (403, 404), (response.status, heard)
+    assert not heard
