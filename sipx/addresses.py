@@ -120,12 +120,13 @@ class AddressFilter:
     us once must not be sent to us again. The caller names every address of a listener that is
     bound to all of them; ``*``, ``0.0.0.0`` and ``::`` in ``own`` stand for all loopback addresses.
 
-    With ``only`` nothing but ``allowed`` may be sent to, not even a public address.
+    With ``only`` nothing but ``allowed`` may be sent to, not even a public address; with ``ports``
+    only to these.
 
     Raises ValueError for what is neither a network nor an address.
     """
 
-    __slots__ = ("_allowed", "_memo", "_only", "_own", "_own_any")
+    __slots__ = ("_allowed", "_memo", "_only", "_own", "_own_any", "_ports")
 
     def __init__(
         self,
@@ -133,7 +134,9 @@ class AddressFilter:
         own: Iterable[tuple[str, int]] = (),
         *,
         only: bool = False,
+        ports: frozenset[int] | None = None,
     ) -> None:
+        self._ports = ports
         self._allowed = tuple(ipaddress.ip_network(network) for network in allowed)
         listeners = tuple(own)
         self._only = only
@@ -161,6 +164,8 @@ class AddressFilter:
             (canonical, port) in self._own or (loopback and port in self._own_any)
         ):
             return f"{canonical} port {port} is this proxy's own listener"
+        if reason is None and self._ports is not None and port not in self._ports:
+            return f"{canonical} port {port} is not where this end of the dialog is"
         return reason
 
     def _judge(self, text: str) -> tuple[str, bool, str | None]:

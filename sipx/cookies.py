@@ -35,8 +35,11 @@ _PEER: Final = 8
 """Bytes of a name's hash: strangers choose their domains, and must not find one that has the hash
 of another's name.
 """
-_FLOWS: Final = struct.Struct("!4sII")
-"""Which process wrote it, and its numbers of the flows of both ends; 0: wherever that end is."""
+_FLOWS: Final = struct.Struct("!4sIIHH")
+"""Which process wrote it, and its numbers of the flows of both ends; 0: wherever that end is. Then
+the ports at which both ends said they are, 0 where they said none.
+"""
+_TOKEN: Final = struct.Struct("!4sII")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _HEAD: Final = struct.Struct("!BBI")
 AUTHENTICATED: Final = 1
@@ -57,7 +60,8 @@ FAR_DISCOVERED: Final = 32
 class Cookie:
     """What a valid cookie says. ``addresses`` are the two ends: who asked, and who was asked;
     ``peers`` their names as ``peer_id`` writes them, and ``flows`` the numbers of their flows, in
-    that order; 0 where the flow is of no importance, or of a process before this one.
+    that order; 0 where the flow is of no importance, or of a process before this one. ``ports`` are
+    those at which they are reached, 0 where that is not known.
     """
 
     addresses: frozenset[str]
@@ -65,6 +69,7 @@ class Cookie:
     expires: int
     peers: tuple[bytes, bytes] = (b"", b"")
     flows: tuple[int, int] = (0, 0)
+    ports: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class Cookies:
         self._wall = wall
         self._process = process
         self._payloads: dict[
-            tuple[str, str, int, tuple[str, str], tuple[int, int], int], bytes
+            tuple[str, str, int, tuple[str, str], tuple[int, int], tuple[int, int], int], bytes
         ] = {}
 
     @staticmethod
@@ -109,14 +114,15 @@ class Cookies:
         flags: int = 0,
         peers: tuple[str, str] = ("", ""),
         flows: tuple[int, int] = (0, 0),
+        ports: tuple[int, int] = (0, 0),
     ) -> bytes:
         """The user part for the Record-Route of a dialog between two addresses.
 
         ``peers`` are the names of the two ends, a route's or an account's; ``flows`` the numbers
-        of their flows where they are reached by no other way.
+        of their flows where they are reached by no other way, ``ports`` where they are reached.
         """
         hour = int(self._wall()) // 3600
-        key = (near, far, flags, peers, flows, hour)
+        key = (near, far, flags, peers, flows, ports, hour)
         payload = self._payloads.get(key)
         if payload is None:
             payload = b"".join(
@@ -124,7 +130,9 @@ class Cookies:
                     _HEAD.pack(self._current, flags, hour * 3600 + LIFETIME),
                     peer_id(peers[0]),
                     peer_id(peers[1]),
-                    _FLOWS.pack(self._process, flows[0] & 0xFFFFFFFF, flows[1] & 0xFFFFFFFF),
+                    _FLOWS.pack(
+                        self._process, flows[0] & 0xFFFFFFFF, flows[1] & 0xFFFFFFFF, *ports
+                    ),
                     _pack(near),
                     _pack(far),
                 )
@@ -157,9 +165,9 @@ class Cookies:
         if addresses is None:
             return None
         peers = (payload[_HEAD.size : _HEAD.size + _PEER], payload[_HEAD.size + _PEER : names])
-        process, near, far = _FLOWS.unpack_from(payload, names)
+        process, near, far, *ports = _FLOWS.unpack_from(payload, names)
         flows = (near, far) if process == self._process else (0, 0)
-        return Cookie(addresses, flags, expires, peers, flows)
+        return Cookie(addresses, flags, expires, peers, flows, (ports[0], ports[1]))
 
     def flow_token(self, flow: int, peer: str) -> bytes:
         """The user part of a Path that leads back to a flow (RFC 5626 §5.2, RFC 3327 §5.2).
@@ -169,7 +177,7 @@ class Cookies:
         payload = b"".join(
             (
                 bytes((self._current,)),
-                _FLOWS.pack(self._process, flow & 0xFFFFFFFF, 0),
+                _TOKEN.pack(self._process, flow & 0xFFFFFFFF, 0),
                 peer_id(peer),
             )
         )
@@ -180,11 +188,11 @@ class Cookies:
         """What the token says, or None: it is not one of ours."""
         raw = _decoded(user[len(FLOW_PREFIX) :]) if len(user) <= 160 else b""
         payload, mac = raw[:-_MAC], raw[-_MAC:]
-        if len(payload) != 1 + _FLOWS.size + _PEER or payload[0] not in self._keys:
+        if len(payload) != 1 + _TOKEN.size + _PEER or payload[0] not in self._keys:
             return None
         if not hmac.compare_digest(mac, self._token_mac(payload[0], payload)):
             return None
-        process, flow, _ = _FLOWS.unpack_from(payload, 1)
+        process, flow, _ = _TOKEN.unpack_from(payload, 1)
         return FlowToken(flow if process == self._process else 0, payload[-_PEER:])
 
     def _token_mac(self, key_id: int, payload: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sipx.contacts import contact_port
 from sipx.cookies import (
     AUTHENTICATED,
     FAR_BY_FLOW,
@@ -271,7 +272,7 @@ class Forwarder:
         Both carry the same cookie; the topmost is the one that the callee's side uses.
         """
         near = context.flow
-        cookie = context.cookie or self._cookie(context, target, flow, copy.call_id)
+        cookie = context.cookie or self._cookie(context, target, flow, copy)
         scheme = b"sips" if copy.uri.startswith(b"sips:") else b"sip"
         lines = [_record_route(scheme, cookie, flow.interface)]
         if near.interface is not flow.interface:
@@ -283,7 +284,7 @@ class Forwarder:
         context: ResponseContext | AckContext,
         target: Target,
         flow: Flow,
-        call_id: bytes,
+        copy: Request,
     ) -> bytes:
         """Who is at the ends of this new dialog, and how each will be reached."""
         sender, near = context.sender, context.flow
@@ -302,9 +303,14 @@ class Forwarder:
             flags |= NEAR_DISCOVERED
         if target.discovered:
             flags |= FAR_DISCOVERED
-        names = (sender.name, target.name)
         return self.cookies.make(
-            call_id, near.address, flow.address, flags, names, (ends[0], ends[1])
+            copy.call_id,
+            near.address,
+            flow.address,
+            flags,
+            (sender.name, target.name),
+            (ends[0], ends[1]),
+            (contact_port(copy), flow.port if flow.outbound or not flow.reliable else 0),
         )
 
     def _path(self, context: ResponseContext | AckContext, target: Target) -> bytes:

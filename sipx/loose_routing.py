@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sipx.contacts import port_of
 from sipx.cookies import (
     AUTHENTICATED,
     FAR_BY_FLOW,
@@ -116,7 +117,7 @@ class LooseRouting:
 
     def is_ours(self, uri: SipUri) -> bool:
         """Whether a URI names one of our listeners."""
-        return (uri.host, _port_of(uri)) in self.interfaces.own
+        return (uri.host, port_of(uri)) in self.interfaces.own
 
     def other_end(self, cookie: Cookie, sender: Sender, flow: Flow) -> Target:
         """The far end of a dialog of ours, for a request of ``sender`` on ``flow``.
@@ -145,10 +146,23 @@ class LooseRouting:
             self._targets[far, trusted] = target
         return target
 
+    def far_end(self, cookie: Cookie, sender: Sender, flow: Flow) -> tuple[bytes, int]:
+        """What the cookie calls the other end of a dialog, and the port that it was reached at."""
+        there = 1 - self._end_of(cookie, sender, flow)
+        return cookie.peers[there], cookie.ports[there]
+
     def is_forgotten(self, cookie: Cookie, sender: Sender, flow: Flow) -> bool:
         """Whether the far end was discovered, and nobody knows any more what it has to prove."""
         there = 1 - self._end_of(cookie, sender, flow)
         return bool(cookie.flags & _DISCOVERED[there]) and self.met(cookie.peers[there]) is None
+
+    def is_half_known(self, cookie: Cookie, sender: Sender, flow: Flow) -> bool:
+        """The same, or only its own domain is known, because it has proven that in the meantime."""
+        there = 1 - self._end_of(cookie, sender, flow)
+        if not cookie.flags & _DISCOVERED[there]:
+            return False
+        met = self.met(cookie.peers[there])
+        return met is None or not met.srv_targets
 
     def authenticated(self, request: Request, sender: Sender, flow: Flow) -> bool:
         """Row 27 of docs/trust.md: whether this is within a dialog that credentials for this very
@@ -216,15 +230,7 @@ class LooseRouting:
 
     def _named(self, route: SipUri) -> Interface | None:
         transport = b"tls" if route.scheme == b"sips" else (route.transport or b"udp")
-        return self.interfaces.at(route.host, _port_of(route), transport.lower())
-
-
-def _port_of(uri: SipUri) -> int:
-    """RFC 3261 §19.1.2: the default is 5061 where the URI asks for TLS."""
-    if uri.port is not None:
-        return uri.port
-    secured = uri.scheme == b"sips" or (uri.transport or b"").lower() == b"tls"
-    return 5061 if secured else 5060
+        return self.interfaces.at(route.host, port_of(route), transport.lower())
 
 
 def _set_routes(request: Request, routes: list[bytes]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -39,8 +39,17 @@ NO_TCP: Final = 300.0
 """Seconds for which a peer that refused TCP gets its large requests by UDP (§18.1.1)."""
 
 
-Permitted = tuple[frozenset[str], bool]
-"""Addresses that a dialog may lead to whatever their class, and whether to no others at all."""
+class Permitted(NamedTuple):
+    """Where a dialog may lead to: ``addresses`` whatever their class, with ``only`` to no others,
+    and there to these ``ports``; None: to any.
+    """
+
+    addresses: frozenset[str] = frozenset()
+    only: bool = False
+    ports: frozenset[int] | None = None
+
+
+_ANYWHERE: Final = Permitted()
 
 
 class NoHop(Exception):  # noqa: N818  # an outcome, told upstream as a response
@@ -227,8 +236,8 @@ class Paths:
 
     def _filter(self, permitted: Permitted | None) -> AddressFilter | None:
         """SEC-09: where data from outside may lead to."""
-        addresses, only = permitted or (frozenset(), False)
-        found = self._filters.get((addresses, only))
+        permitted = permitted or _ANYWHERE
+        found = self._filters.get(permitted)
         if found is None:
             own = [
                 (host.decode(), port)
@@ -237,8 +246,9 @@ class Paths:
             ]
             if len(self._filters) > 1024:
                 self._filters.clear()
-            found = AddressFilter((*self.networks, *addresses), own, only=only)
-            self._filters[addresses, only] = found
+            allowed = (*self.networks, *permitted.addresses)
+            found = AddressFilter(allowed, own, only=permitted.only, ports=permitted.ports)
+            self._filters[permitted] = found
         return found
 
     # ------------------------------------------------------------ flows

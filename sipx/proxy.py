@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import trio
 
 from sipx.admission import INSIDE, Admission
+from sipx.contacts import Contacts
 from sipx.cookies import PREFIX, Cookie, Cookies
 from sipx.errors import Refused
 from sipx.forking import TIMER_C, AckContext, Branch, ResponseContext, warning
 from sipx.forwarding import RECORD_ROUTED, demand_path, given_breadth, guard_identity
 from sipx.loops import is_loop, loop_hash
 from sipx.loose_routing import LooseRouting
+from sipx.paths import Permitted
 from sipx.plugin import Later, Refuse, Target
 from sipx.reasons import Refusal
 from sipx.request_targets import Found, RequestTargets
@@ -107,6 +109,7 @@ class ProxyCore:
         """§16.6 for one branch, or as far as it gets without waiting."""
         self.park = park
         self.unanswered = Unanswered(self)
+        self.contacts = Contacts()
         self.understand(hooks.option_tags())
         self.draining = False
 
@@ -153,8 +156,11 @@ class ProxyCore:
         context.started = self.timers.now
         context.authorised = accepted.authorise
         context.loop = loop_hash(request)
-        if sender.partner is not None and request.method in RECORD_ROUTED:
-            self.discoveries.met(sender.partner)
+        if request.method in RECORD_ROUTED:
+            if sender.partner is not None:
+                self.discoveries.met(sender.partner)
+            elif sender.kind in INSIDE:
+                self.contacts.learn(sender.name, request)
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
             cookie = self.routing.preprocess(request, context)
             if isinstance(cookie, Target):
@@ -190,8 +196,12 @@ class ProxyCore:
     def within(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
         """A request within a dialog of ours goes to its other end. Raises Refused."""
         sender = context.sender
-        context.permitted = (cookie.addresses, sender.kind not in INSIDE)
-        if self.routing.is_forgotten(cookie, sender, context.flow):
+        if sender.kind in INSIDE:
+            context.permitted = Permitted(cookie.addresses)
+        else:
+            ports = self.contacts.ports(*self.routing.far_end(cookie, sender, context.flow))
+            context.permitted = Permitted(cookie.addresses, only=True, ports=ports)
+        if self.routing.is_half_known(cookie, sender, context.flow):
             if not self.park(self._meet_again, cookie, context):
                 raise Refused(503, "too many requests are waiting", reason=Refusal.OVERLOAD)
             return
@@ -382,6 +392,12 @@ class ProxyCore:
             if response.layout.border:
                 # RFC 3325 §5 speaks of messages, not of requests alone.
                 guard_identity(response, branch.target.trusted, context.sender.trusted)
+            if (
+                response.status < 300
+                and context.sender.kind not in INSIDE
+                and context.request.method in RECORD_ROUTED
+            ):
+                self.contacts.learn(branch.target.name, response)
             for hook in self.hooks.process_response:
                 try:
                     hook(response, branch)

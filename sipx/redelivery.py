@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sipx.paths import SECURED, NoHop, Paths, same_peer_as
+from sipx.paths import SECURED, NoHop, Paths, Permitted, same_peer_as
 from sipx.plugin import Target
 from sipx.reasons import Drop
 from sipx.resolver import Hop
@@ -54,7 +54,7 @@ class Redelivery:
         via = parse_datagram(data).vias[0]
         uri = b"sip:" + via.sent_by + b";transport=" + flow.transport.encode()
         failure = NoHop(503, "no hop")
-        for hop in await self._paths.hops(Target(), uri, (frozenset({flow.address}), False)):
+        for hop in await self._paths.hops(Target(), uri, Permitted(frozenset({flow.address}))):
             try:
                 return await self._paths.flow(hop, near=flow.interface, partner=partner)
             except NoHop as error:

@@ -49,6 +49,15 @@ def test_a_dialog_within_one_host_has_one_address():
     )
 
 
+def test_a_cookie_says_at_which_ports_its_ends_are():
+    jar = cookies()
+    ports = (5070, 65535)
+    made = jar.make(b"call", "192.0.2.1", "198.51.100.2", 0, ("a", "b"), (1, 2), ports)
+    assert jar.check(made, b"call").ports == ports
+    other = jar.make(b"call", "192.0.2.1", "198.51.100.2", 0, ("a", "b"), (1, 2), (5070, 5060))
+    assert jar.check(other, b"call").ports == (5070, 5060)
+
+
 def test_a_cookie_is_a_user_part_that_needs_no_escapes():
     made = cookies().make(b"call", "2001:db8::1", "2001:db8::2")
     assert made.startswith(PREFIX)
