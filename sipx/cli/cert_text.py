@@ -33,11 +33,11 @@ _PURPOSES: Final = {
 }
 
 
-def wrapped(label: str, text: str) -> list[str]:
+def wrapped(label: str, text: str, width: int = WIDTH) -> list[str]:
     """A label and text in as many lines as it takes, the text below itself."""
     lines = textwrap.wrap(
         text,
-        max(WIDTH - len(label), 20),
+        max(width - len(label), 20),
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sipx.cli.asking import asked, offline_option
-from sipx.cli.cert_text import wrapped
+from sipx.cli.cert_text import WIDTH, wrapped
 from sipx.cli.exits import ExitCode
 from sipx.cli.live import live_options
 
@@ -122,10 +122,10 @@ def _plain(one: DnsRecord) -> Iterator[str]:
 
 def _remarks(one: DnsRecord, mark: str) -> Iterator[str]:
     by = f"interface {one.interface}, certificate '{one.certificate}'" if one.certificate else ""
-    yield from wrapped(f"{mark} ", f"{one.domain}: {by or 'as it was given'}")
+    yield f"{mark} {one.domain}: {by or 'as it was given'}"
     for note in one.notes:
-        for number, text in enumerate(wrapped("", note)):
-            yield f"{mark} {'note: ' if number == 0 else '      '}{text}"
+        for text in wrapped("note: ", note, WIDTH - len(mark) - 1):
+            yield f"{mark} {text}"
 
 
 _FORMATS: Final[dict[str, Callable[[DnsRecord], Iterator[str]]]] = {

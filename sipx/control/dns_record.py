@@ -134,6 +134,11 @@ class RecordMethods:
                 f"the certificate '{certificate}' names neither {domain} nor {host} as a host "
                 "directly below it: partners will refuse it"
             )
+        elif host and not inside(domain, host):
+            notes.append(
+                f"{host} lies outside of {domain}: partners with Microsoft's software do not "
+                "follow the record"
+            )
         elif host and facts is not None and host.encode() not in facts.ids:
             notes.append(
                 f"the certificate '{certificate}' does not name {host}: partners with Microsoft's "

@@ -90,6 +90,7 @@ async def test_what_is_not_known_is_asked_for(plain, beside):
     assert found.exit_code == 0
     assert "SRV 1 0 5062 sip.a.example." in found.stdout
     assert "; note: " in found.stdout
+    assert all(len(line) <= 80 for line in found.stdout.splitlines())
     told = json.loads((await beside.alone("dns", "record", "--json")).stdout)
     assert told["records"][0]["lines"] == []
     found = await beside.alone("dns", "record", "b.example")

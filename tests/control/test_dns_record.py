@@ -79,6 +79,8 @@ async def test_what_is_given_counts(recorded):
     _, found = await recorded("a.example", params={"host": "Sip.A.example.", "port": 5061})
     assert (found.host, found.port, found.missing) == ("sip.a.example", 5061, ())
     assert any("does not name sip.a.example" in note for note in found.notes)
+    _, found = await recorded("a.example", params={"host": "gate.b.example", "port": 5061})
+    assert any("gate.b.example lies outside of a.example" in note for note in found.notes)
     _, found = await recorded("sip.a.example", params={"host": "other.a.example", "port": 5061})
     assert not found.proven
     assert any("partners will refuse it" in note for note in found.notes)
