@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sipx.partner_check import Found
 
 _PROFILES: Final = ("rfc5922", "ms-suffix", "hosting")
-_NOTHING: Final = "it showed no certificate"
 _MAY_GO_ON: Final = ("ok", "warning")
 
 
@@ -40,11 +39,15 @@ def _leaf(found: Found) -> PeerCertificate | None:
         return None
 
 
+def _why_nothing(found: Found) -> str:
+    return "there is no connection" if found.reached is None else "it showed no certificate"
+
+
 def chain_step(kernel: Kernel, found: Found) -> None:
     """Whether the authorities that count for this partner vouch for what it has shown."""
     facts = _leaf(found)
     if found.seen is None or facts is None or found.target is None:
-        found.add("chain", "skipped", _NOTHING)
+        found.add("chain", "skipped", _why_nothing(found))
         return
     partner = found.target.partner
     if partner is not None and not partner.verify:
@@ -105,7 +108,7 @@ def eku_steps(kernel: Kernel, found: Found) -> None:
     """The extended key usage of both certificates, in both roles."""
     facts = _leaf(found)
     if facts is None or found.target is None or found.interface is None:
-        found.add("eku", "skipped", _NOTHING)
+        found.add("eku", "skipped", _why_nothing(found))
         return
     partner = found.target.partner
     policy = (partner.eku if partner is not None else None) or EkuPolicy(found.interface.eku)
@@ -138,7 +141,7 @@ def identity_steps(kernel: Kernel, domain: str, found: Found) -> None:
             text = f"not asked for: the route goes by {found.reached.transport}, by its address"
             found.add("identity", "ok", text)
             return
-        found.add("identity", "skipped", _NOTHING)
+        found.add("identity", "skipped", _why_nothing(found))
         return
     partner = found.target.partner or Partner("", domain=domain.encode(), profiles=("rfc5922",))
     if not partner.verify:
