@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.plugin import Verdict
     from sipx.proxy import ProxyCore
+    from sipx.request_targets import Found
     from sipx.sip.message import Request
 
 
@@ -85,9 +86,25 @@ class Unanswered:
             context.add_branch(cookie)
             return
         core.admission.check_relay(request, sender)
-        targets = core.targets.determine_targets(request, sender)
-        if isinstance(targets, Targets) and targets.groups:
-            context.add_branch(targets.groups[0][0])
+        found = core.targets.determine_targets(request, sender)
+        if isinstance(found, Later):
+            core.park(self._targets_later, found, core.targets.asked, context)
+        elif isinstance(found, Targets) and found.groups:
+            context.add_branch(found.groups[0][0])
+
+    async def _targets_later(
+        self, later: Later[Found], asked: Callable[..., Any], context: AckContext
+    ) -> None:
+        with trio.move_on_after(later.deadline):
+            try:
+                found = await later.fn()
+            except Refused as refusal:
+                self.lost(context.request, context.flow, refusal)
+            except Exception as error:
+                self._core.journal.fault(asked, "Later", error)
+            else:
+                if isinstance(found, Targets) and found.groups:
+                    context.add_branch(found.groups[0][0])
 
     def lost(self, request: Request, flow: Flow, refusal: RemoteError | Refused) -> None:
         """It goes nowhere, and why."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sipx import CommandLine, DryRun
 
+_ANYWHERE: Final = "192.0.2.1"
 TRY_LATER: Final = 75
 """The exit code for answers that may be others soon: a name server failed."""
 
@@ -171,7 +172,8 @@ async def _explained(dry: DryRun, plugin: StaticRoutes | None, asked: _Asked, wh
             except ResolveError:
                 continue  # what became of the question is told with the others
         if who != (None, None):
-            who = _completed(dry, plugin, who)
+            with_certificate = asked.certificate is not None
+            who = _completed(dry, plugin, who, with_certificate=with_certificate)
     told = await dry.explain(
         asked.uri,
         method=asked.method,
@@ -223,7 +225,7 @@ def _live(line: CommandLine, client: Any, asked: _Asked, found: _Found) -> _Foun
     return found._replace(told=told, decisions=decisions, account=asked.account)
 
 
-def _completed(dry: DryRun, plugin: StaticRoutes, who: _Who) -> _Who:
+def _completed(dry: DryRun, plugin: StaticRoutes, who: _Who, *, with_certificate: bool) -> _Who:
     """Of a sender that is half known: the other half as its route says."""
     table = plugin.table
     if who.source is not None and who.uri is None:
@@ -236,6 +238,9 @@ def _completed(dry: DryRun, plugin: StaticRoutes, who: _Who) -> _Who:
         for server in named.route.server if named is not None else ():
             for address in table.addresses_of(server):
                 return who._replace(source=(address, 5060))
+        if with_certificate:
+            # Whom a certificate proves is asked whoever sends it from wherever (RFC 5737).
+            return who._replace(source=(_ANYWHERE, 5061))
         raise click.UsageError(
             f"no route tells the address of {who.uri}: add --from with an IP address"
         )
