@@ -147,6 +147,9 @@ class OpenFederation:
     @hookimpl
     def process_response(self, response: Response, branch: Branch) -> None:
         """A partner has answered, or is answered."""
+        partner = branch.target.partner
+        if branch.context.sender.partner is None and (partner is None or not partner.discovered):
+            return  # no discovered partner is at either end
         self.relations.on_response(response, branch)
 
     # ------------------------------------------------------------ seen and steered
