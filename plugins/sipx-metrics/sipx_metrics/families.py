@@ -415,6 +415,28 @@ FAMILIES: Final = (
         sections.banned,
     ),
     Family(
+        "sipx_federation_partners",
+        "gauge",
+        (),
+        "Partners of open federation that are known.",
+        sections.number_of("open-federation", "known"),
+    ),
+    Family(
+        "sipx_federation_partners_connected",
+        "gauge",
+        (),
+        "Partners of open federation that there is a connection with.",
+        sections.number_of("open-federation", "connected"),
+    ),
+    Family(
+        "sipx_federation_requests_total",
+        "counter",
+        ("outcome",),
+        "Requests of discovered partners that were let in, had to wait first, were over a limit, "
+        "or were refused for another reason.",
+        sections.federation_requests,
+    ),
+    Family(
         "sipx_log_lines_lost_total",
         "counter",
         (),

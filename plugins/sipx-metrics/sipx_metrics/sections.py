@@ -1,4 +1,4 @@
-"""What the status says of UC servers, registrations and logons: the parts other plugins show.
+"""What the status says of UC servers, logons, partners and so on: the parts other plugins show.
 
 They are read as they stand in the status, by their titles, and not from the plugins: whoever shows
 the same can take their place. What is not shown, or looks otherwise, has no samples.
@@ -76,3 +76,21 @@ def banned(status: ProxyStatus) -> Samples:
     bans = status.sections.get("bans")
     if isinstance(bans, list):
         yield (), len(bans)
+
+
+OUTCOMES: Final = {
+    "accepted": "messages_in",
+    "slowed": "slowed",
+    "limited": "limited",
+    "refused": "refused",
+}
+"""What became of a partner's request, and how the status calls its count."""
+
+
+def federation_requests(status: ProxyStatus) -> Samples:
+    """By outcome; "slowed" ones are among those accepted."""
+    counts = status.sections.get("open-federation")
+    for outcome, key in OUTCOMES.items():
+        count = counts.get(key) if isinstance(counts, dict) else None
+        if isinstance(count, int):
+            yield (outcome,), count

@@ -88,3 +88,16 @@ async def test_the_real_plugins_show_what_is_read(sipx_proxy, autojump_clock):
         "sipx_sources_banned",
     ):
         assert found[name] == 0, name
+
+
+def test_requests_of_partners_by_what_became_of_them():
+    shown = {"known": 3, "connected": 1, "messages_in": 9, "slowed": 2, "limited": 4, "refused": 5}
+    told = status(**{"open-federation": shown})
+    assert dict(sections.federation_requests(told)) == {
+        ("accepted",): 9,
+        ("slowed",): 2,
+        ("limited",): 4,
+        ("refused",): 5,
+    }
+    assert list(sections.federation_requests(status())) == []
+    assert list(sections.federation_requests(status(**{"open-federation": [1]}))) == []

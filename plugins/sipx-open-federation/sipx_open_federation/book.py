@@ -8,7 +8,7 @@ proving it, is written down: strangers cannot fill the book.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -92,10 +92,13 @@ class Book:
         self._changed: dict[str, None] = {}
         """What the file does not know yet; of what is gone from the book it is deleted."""
         self._loaded = False
+        self.totals: Counter[What] = Counter()
+        """What was counted of all partners since the start."""
 
     def take_over(self, old: Book) -> None:
         """Go on with the pages of another one, whose service has ended."""
         self._entries, self._changed, self._loaded = old._entries, old._changed, old._loaded
+        self.totals = old.totals
 
     # ------------------------------------------------------------ written down
 
@@ -132,6 +135,7 @@ class Book:
         entry = self._entries.get(name)
         if entry is None:
             return
+        self.totals[what] += 1
         if what == "in":
             entry.messages_in += 1
             self._touch(entry, "in")

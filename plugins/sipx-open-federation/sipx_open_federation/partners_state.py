@@ -131,6 +131,16 @@ class FederationCounts(_Shown):
     """Partners in the book."""
     connected: int
     """Of these, partners that there is a connection with now."""
+    messages_in: int
+    """Requests of partners that were let in since the start, of all of them together."""
+    messages_out: int
+    """Requests that partners have answered."""
+    slowed: int
+    """Of the first, those that had to wait because their partner was over its limit."""
+    limited: int
+    """Requests that were refused because of that."""
+    refused: int
+    """Requests that were refused for another reason."""
 
 
 def standing_of(relations: Relations, domain: bytes) -> str:
@@ -183,7 +193,14 @@ def sections(relations: Relations, proxy: Proxy) -> Mapping[str, BaseModel | Seq
     """For ``sipx status``: how many there are, and those of now."""
     book, connected = relations.book, relations.connected()
     counts = FederationCounts(
-        interface=relations.config.interface_name, known=len(book), connected=len(connected)
+        interface=relations.config.interface_name,
+        known=len(book),
+        connected=len(connected),
+        messages_in=book.totals["in"],
+        messages_out=book.totals["out"],
+        slowed=book.totals["slowed"],
+        limited=book.totals["limited"],
+        refused=book.totals["refused"],
     )
     entries = (book.entry(domain) for domain in connected)
     rows = [_row(entry, relations, proxy) for entry in _first(entries)]

@@ -217,6 +217,11 @@ async def test_the_status_shows_how_many_there_are_and_those_of_now(lab):
         "interface": "open-federation",
         "known": 1,
         "connected": 1,
+        "messages_in": 1,
+        "messages_out": 0,
+        "slowed": 0,
+        "limited": 0,
+        "refused": 0,
     }
     [row] = sections["partners"]
     assert (row["domain"], row["standing"], row["flows"]) == (B, "discovered", 1)
