@@ -12,6 +12,7 @@ PUBLIC = {
     "config",
     "domains",
     "flows",
+    "in_dialog",
     "location_store",
     "log",
     "note_trouble",

@@ -171,7 +171,8 @@ class MemoryStreamFlow(StreamFlow):
                 data = await self.stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
-            await trio.sleep(max(self.held_until - receiver.now(), 0.0))
+            if self.held_until > receiver.now():
+                await trio.sleep(self.held_until - receiver.now())
             receiver.batch_begins()
             if not data:
                 self.close("closed by the peer")
