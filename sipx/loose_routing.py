@@ -180,7 +180,7 @@ class LooseRouting:
 
     def within(self, request: Request, name: str) -> bool:
         """Whether a request is within a dialog that ``name`` is one end of, by our own cookie."""
-        if request.layout.route < 0:
+        if request.layout.route < 0 or request.to.tag is None:
             return False
         user = SipUri.parse(NameAddr.parse(request.get_list(b"Route")[0]).uri).user
         cookie = self.cookies.check(user, request.call_id)

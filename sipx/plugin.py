@@ -507,7 +507,8 @@ class Proxy(Protocol):
     def in_dialog(self, request: Request, name: str) -> bool:
         """Whether a request is within a dialog that the peer ``name`` is one end of.
 
-        The signed cookie in its topmost Route says so, not its To tag (docs/trust.md, row 27).
+        The signed cookie in its topmost Route says so (docs/trust.md, row 27); a To tag alone
+        says nothing, but without one no request is within a dialog.
         """
         ...
 

@@ -199,6 +199,11 @@ class ProxyCore:
         if sender.kind in INSIDE:
             context.permitted = Permitted(cookie.addresses)
         else:
+            if context.request.to.tag is None:
+                # RFC 3261 §12.2.1.1. The cookie is good for a Call-ID, which may be used again:
+                # whoever is let in to one user would ask for all others by it (SEC-22).
+                why = "a request within a dialog has a tag in To, and this one has none"
+                raise Refused(403, why, reason=Refusal.ROUTE)
             ports = self.contacts.ports(*self.routing.far_end(cookie, sender, context.flow))
             context.permitted = Permitted(cookie.addresses, only=True, ports=ports)
         if self.routing.is_half_known(cookie, sender, context.flow):

@@ -80,6 +80,22 @@ async def test_sec22_a_route_header_is_no_way_around_it(lab, tagged):
     assert codes[2:] == [503, 503]
 
 
+async def test_sec22_a_dialog_with_one_user_is_no_way_to_ask_for_others(lab):
+    """Its cookie is good for its Call-ID, which a stranger may use again for new requests."""
+    [eve] = await strangers(lab, EVIL, users_per_day=2)
+    subscription = await eve.subscribe(ADA)
+    host, port = lab.ada.place
+    codes = []
+    for number in range(4):
+        request = subscription.dialog.request(b"MESSAGE", (), b"hello")
+        request.set_uri(f"sip:user{number}@{host}:{port}".encode())
+        request.replace(b"To", f"<sip:user{number}@{HOME}>".encode())
+        codes.append((await eve.send(request)).status)
+    assert codes == [403, 503, 503, 503]
+    assert lab.ada.received["MESSAGE"] == 0
+    assert (await subscription.refresh()).status == 200
+
+
 async def test_sec22_many_domains_of_one_certificate_are_one_stranger(lab):
     """Names in a certificate cost nothing, and each proves a domain."""
     names = [f"n{number}.{EVIL}" for number in range(4)]
