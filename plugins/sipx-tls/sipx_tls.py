@@ -136,6 +136,7 @@ class TlsFlow(Connection):
         if reason is not None:
             return reason
         reason = self.session.doubt()
+        self.examined = self.session.examined
         if reason is not None:
             kind, name = ("interface", self.interface.name)
             if self.partner is not None and self.partner.name:

@@ -159,7 +159,8 @@ class TlsSession:
     def doubt(self) -> str | None:
         """Why the peer is not believed any more that was believed in the handshake, or None.
 
-        Its certificate has expired since, or authorities and revocation lists have changed.
+        Its certificate has expired since, or authorities and revocation lists have changed. Where
+        it proves the same peers, what it may be believed for besides is known anew (``examined``).
         """
         known, examiner = self.examined, self._examiner
         if known is None:
@@ -172,6 +173,7 @@ class TlsSession:
             return str(failure)
         if (found.proven, found.general) != (known.proven, known.general):
             return f"{self._who}: with the authorities of now its certificate proves another peer"
+        self.examined = found
         return None
 
     # ------------------------------------------------------------ messages

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from sipx.testing import Dialog, TcpCarrier, UdpCarrier, UserAgent
+from sipx.testing import Authority, Dialog, TcpCarrier, UdpCarrier, UserAgent
 from sipx.testing.sessions import Notifier, subscribe_headers
 
 from .lab import ADA, AWAY, BOB, EVIL, OTHER, why
@@ -361,3 +361,49 @@ async def test_sec09_within_a_dialog_a_stranger_reaches_no_other_service(lab):
     response = await bob.send(request)
     assert response.status in (403, 404), (response.status, heard)
     assert not heard
+
+
+# ---------------------------------------------------------------- trust that changes
+
+
+async def test_within_a_dialog_the_settings_of_now_hold(lab):
+    """A record may go while a dialog lives. What the operator believes no more is another thing."""
+    bob = await lab.published(AWAY)
+    await lab.run()
+    lab.reach(bob)
+    subscription = await bob.subscribe(ADA)
+    table = lab.tables(partner={AWAY: {"pins": ["00" * 32]}})["open-federation"]
+    await lab.proxy.reload(**{"open-federation": table})
+    assert (await bob.message(ADA, "hello")).status == 403
+    response = await subscription.refresh()
+    assert response.status == 403
+    assert "pins" in why(response)
+
+
+async def test_an_authority_that_is_taken_away_vouches_for_no_live_connection(lab, tmp_path):
+    """[trust] vouches for the certificate as well; the partner's own table is what counts."""
+    path = lab.ca.write(tmp_path, "away-ca")
+    bob = await lab.published(AWAY)
+    await lab.run(partner={AWAY: {"ca": str(path)}})
+    lab.reach(bob)
+    assert (await bob.message(ADA, "hello")).status == 200
+    Authority("Another CA").write(tmp_path, "away-ca")
+    assert lab.proxy.kernel.certificates.look()
+    await trio.sleep(1.5)
+    response = await bob.message(ADA, "hello")
+    assert response.status == 403
+    assert "does not pass by the authorities" in why(response)
+
+
+async def test_a_partner_that_is_given_trust_of_its_own_keeps_its_connection(lab, tmp_path):
+    path = lab.ca.write(tmp_path, "away-ca")
+    bob = await lab.published(AWAY)
+    await lab.run()
+    lab.reach(bob)
+    assert (await bob.message(ADA, "hello")).status == 200
+    [before] = lab.flows()
+    table = lab.tables(partner={AWAY: {"ca": str(path)}})["open-federation"]
+    await lab.proxy.reload(**{"open-federation": table})
+    await trio.sleep(1.5)
+    assert (await bob.message(ADA, "hello")).status == 200
+    assert lab.flows() == [before]

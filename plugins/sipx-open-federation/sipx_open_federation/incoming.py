@@ -64,11 +64,16 @@ class PartnerProven:
 
 @dataclass(slots=True)
 class _Proven:
-    """What a connection has proven for one domain, until when, and by what."""
+    """What a connection has proven for one domain, until when, and by what.
+
+    ``srv_targets`` are what its records named, ``examined`` what its certificate was found to be.
+    """
 
     verdict: Accept
     expires: float
     proof: Proof
+    srv_targets: frozenset[bytes]
+    examined: Examination
 
 
 class Judge:
@@ -135,15 +140,21 @@ class Judge:
 
     def judge(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """The verdict on a request; None where it is not for open federation to say. Hot."""
-        if flow.interface.name != self._interface or flow.examined is None:
+        examined = flow.examined
+        if flow.interface.name != self._interface or examined is None:
             return None
         if flow.peer is not None and not flow.peer.discovered:
             return None
         domain = request.from_domain
         known = self._proven.get((flow.id, domain))
-        if known is not None and known.expires > self._proxy.now() and self._is_current():
+        if (
+            known is not None
+            and known.expires > self._proxy.now()
+            and known.examined is examined
+            and self._is_current()
+        ):
             return self._admitted(domain, request, flow) or known.verdict
-        return self._prove(request, flow, flow.examined, domain, known)
+        return self._prove(request, flow, examined, domain, known)
 
     def _is_current(self) -> bool:
         """Whether the DNS cache was not emptied by hand in the meantime."""
@@ -177,14 +188,14 @@ class Judge:
         partner = self._partners.partner(domain)
         proof = proof_of(examined, partner)
         if proof is not None:
-            return self._accept(request, flow, partner, proof, inf)
+            return self._accept(request, flow, examined, partner, proof, inf)
         if not self._needs_srv(partner, examined.certificate):
             return _refusal(_facts(Identity.NONE), _why_not(partner, examined))
         service = f"{FEDERATION_SERVICE}.{domain.decode()}"
         try:
             answer = self._proxy.resolver.cached_service(service)
         except ResolveError as error:
-            return self._without_srv(request, flow, domain, known, error)
+            return self._without_srv(request, flow, examined, domain, known, error)
         if answer is not None:
             return self._by_srv(request, flow, examined, domain, known, answer)
 
@@ -192,7 +203,7 @@ class Judge:
             try:
                 found = await self._proxy.resolver.service(service)
             except ResolveError as error:
-                return self._without_srv(request, flow, domain, known, error)
+                return self._without_srv(request, flow, examined, domain, known, error)
             return self._by_srv(request, flow, examined, domain, known, found)
 
         return Later(ask, deadline=PATIENCE)
@@ -230,14 +241,15 @@ class Judge:
         proof = proof_of(examined, partner)
         if proof is None:
             refusal = _refusal(_facts(Identity.NONE), _why_not(partner, examined))
-            return self._in_dialog(request, flow, domain, known) or refusal
+            return self._in_dialog(request, flow, examined, domain, known) or refusal
         expires = max(answer.expires, self._proxy.now() + LEAST_TTL)
-        return self._accept(request, flow, partner, proof, expires)
+        return self._accept(request, flow, examined, partner, proof, expires)
 
     def _without_srv(
         self,
         request: Request,
         flow: Flow,
+        examined: Examination,
         domain: bytes,
         known: _Proven | None,
         error: ResolveError,
@@ -246,20 +258,34 @@ class Judge:
         failed = error.kind in ("servfail", "timeout")
         identity = Identity.DNS_FAILED if failed else Identity.NO_SRV
         refusal = _refusal(_facts(identity), str(error))
-        return self._in_dialog(request, flow, domain, known) or refusal
+        return self._in_dialog(request, flow, examined, domain, known) or refusal
 
     def _in_dialog(
-        self, request: Request, flow: Flow, domain: bytes, known: _Proven | None
+        self,
+        request: Request,
+        flow: Flow,
+        examined: Examination,
+        domain: bytes,
+        known: _Proven | None,
     ) -> Verdict | None:
         """Dialogs live longer than records: on the connection that has proven the domain, requests
-        within them go on (row 27: our own mark says whether it is within one).
+        within them go on (row 27: our own mark says whether it is within one), as long as what the
+        records named before proves the domain by the settings of now.
         """
         if known is None or not self._proxy.in_dialog(request, name_of(domain)):
+            return None
+        if proof_of(examined, self._partners.partner(domain, known.srv_targets)) is None:
             return None
         return self._admitted(domain, request, flow) or known.verdict
 
     def _accept(
-        self, request: Request, flow: Flow, partner: Partner, proof: Proof, expires: float
+        self,
+        request: Request,
+        flow: Flow,
+        examined: Examination,
+        partner: Partner,
+        proof: Proof,
+        expires: float,
     ) -> Verdict:
         domain = partner.domain
         decision = decide_incoming(_facts(_IDENTITIES[proof.profile]))
@@ -271,7 +297,7 @@ class Judge:
             row=decision.row,
             partner=partner,
         )
-        proven = _Proven(Accept(sender), expires, proof)
+        proven = _Proven(Accept(sender), expires, proof, partner.srv_targets, examined)
         if flow.id and not flow.closed:
             self._remember(flow, domain, proven)
         return self._admitted(domain, request, flow) or proven.verdict
