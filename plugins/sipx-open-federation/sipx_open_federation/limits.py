@@ -170,7 +170,9 @@ class Limits:
     def owes(self, domain: bytes) -> float:
         """How many messages a partner is over its limit now, 0 if it is not."""
         account = self._accounts.get(domain)
-        return 0.0 if account is None else max(account.owes(self._now()), 0.0)
+        if account is None or not account.allowance.rate:
+            return 0.0
+        return max(account.owes(self._now()), 0.0)
 
     # ------------------------------------------------------------ requests
 
@@ -346,7 +348,8 @@ class Limits:
                 self._accounts.popitem(last=False)
         else:
             self._accounts.move_to_end(name)
-        account.flows.add(flow)
+        if not flow.closed:
+            account.flows.add(flow)
         return account
 
     def _uses(self, domain: bytes, flow: Flow, now: float) -> _Users:
@@ -354,7 +357,9 @@ class Limits:
         users = self._flows.get(flow)
         if users is None:
             key = b"" if flow.examined is None else flow.examined.certificate.spki.encode()
-            users = self._flows[flow] = _Users(_BY_KEY + key)
+            users = _Users(_BY_KEY + key)
+            if not flow.closed:  # it may have ended while the DNS was asked
+                self._flows[flow] = users
         self._sort(users, domain, flow)
         left = self._held_for(flow, now)
         if left > 0.0:

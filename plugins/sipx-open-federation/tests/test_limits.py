@@ -26,6 +26,7 @@ class Connection:
 
     def __init__(self, number: int = 1, key: str = "") -> None:
         self.id = number
+        self.closed = False
         self.examined = SimpleNamespace(certificate=SimpleNamespace(spki=key)) if key else None
         self.holds: list[float] = []
 
@@ -418,3 +419,27 @@ def test_the_users_of_the_day_outlive_a_reload() -> None:
     old, bench.limits = bench.limits, bench.other(users_per_day=1)
     bench.limits.take_over(old)
     assert bench.limits.admit(NEAR, message("b"), flow.flow) is not None
+
+
+def test_a_flow_that_has_ended_meanwhile_counts_and_is_not_remembered() -> None:
+    """The DNS was asked who it is, and somebody who owns a DNS can make that last."""
+    bench = Bench(messages_per_second=1, burst=2)
+    gone = []
+    for number in range(1, 7):
+        flow = Connection(number, "a key")
+        flow.closed = True
+        bench.limits.closed(flow.flow)
+        gone.append(bench.limits.admit(NEAR, message(), flow.flow))
+    assert refused(gone) == 2
+    assert not bench.limits._flows
+    assert not any(account.flows for account in bench.limits._accounts.values())
+
+
+def test_a_partner_that_becomes_an_allowed_one_owes_nothing() -> None:
+    bench, flow = Bench(), Connection()
+    bench.send(60, flow)
+    assert bench.limits.owes(NEAR) == 20
+    old, bench.limits = bench.limits, bench.other(partner={NEAR.decode(): {"allowed": True}})
+    bench.limits.take_over(old)
+    assert bench.limits.owes(NEAR) == 0
+    assert refused(bench.send(100, flow)) == 0
