@@ -226,6 +226,11 @@ class Request(Message):
         return cached_uri(self.uri)
 
     @property
+    def to_domain(self) -> bytes:
+        """The canonical host of the To URI, empty where it has none (tel:)."""
+        return address_host(self.lines[self.layout.to])
+
+    @property
     def routes(self) -> list[NameAddr]:
         """The Route set, topmost first."""
         return [NameAddr.parse(value) for value in self.get_list(b"Route")]

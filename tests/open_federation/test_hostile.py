@@ -159,3 +159,16 @@ async def test_subscriptions_that_share_a_call_id_disturb_nobody(lab):
             request.replace(b"Call-ID", b"the-same")
             assert (await eve.send(request)).status == 200
     assert (await eve.message(ADA, "hello", sender=f"sip:x@{OTHER}")).status == 200
+
+
+async def test_a_telephone_number_in_to_is_no_fault_of_ours(lab, caplog):
+    """Where domains are blocked, To is looked at as well; a tel: URI has none."""
+    await lab.run(deny=["blocked.example"])
+    eve = await lab.edge(EVIL, EVIL)
+    host, port = lab.proxy.place("federation")
+    request = eve.new(
+        "MESSAGE", ADA, headers=[(b"Route", f"<sip:{host}:{port};transport=tls;lr>".encode())]
+    )
+    request.replace(b"To", b"<tel:+49301234>")
+    assert (await eve.send(request)).status == 200
+    assert not [record for record in caplog.records if record.exc_info]

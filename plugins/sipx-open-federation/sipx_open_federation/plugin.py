@@ -129,7 +129,7 @@ class OpenFederation:
         to = cached_uri(request.uri).host
         if blocked(to):
             return blocked_target(to)
-        if request.layout.route >= 0 and blocked(to := cached_uri(request.to.uri).host):
+        if request.layout.route >= 0 and blocked(to := request.to_domain):
             # Within a dialog the Request-URI is often no more than an address.
             return blocked_target(to)
         return None
