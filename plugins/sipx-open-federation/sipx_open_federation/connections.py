@@ -29,6 +29,8 @@ MOST_EACH: Final = 4096
 """Subscriptions that are remembered, of all and of one partner; beyond it connections are kept
 for no more of them.
 """
+MOST_BYTES: Final = 256
+"""Of a Call-ID that is remembered; others are of nobody who means it well."""
 LONGEST: Final = 86_400.0
 """Seconds for which one subscription keeps a connection; a refresh counts anew."""
 USUAL: Final = 3600
@@ -205,7 +207,8 @@ class Connections:
             return
         tie = self._ties.get(domain) or _Tie()
         if key not in tie.subscriptions:
-            if self._count >= MOST or len(tie.subscriptions) >= MOST_EACH:
+            many = self._count >= MOST or len(tie.subscriptions) >= MOST_EACH
+            if many or len(key) > MOST_BYTES:
                 return
             self._count += 1
         self._ties[domain] = tie

@@ -308,6 +308,13 @@ async def test_subscriptions_of_one_partner_are_remembered_within_a_bound(
     assert flow.keep_until == trio.current_time() + 7000
 
 
+async def test_no_call_id_is_remembered_that_costs_memory(
+    autojump_clock: Any, bench: Bench
+) -> None:
+    bench.answer(Connection(), call=b"c" * (connections.MOST_BYTES + 1))
+    assert bench.connections.of(NEAR).subscriptions == 0
+
+
 # ---------------------------------------------------------------- opened again
 
 
