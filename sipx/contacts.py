@@ -88,7 +88,9 @@ class Contacts:
             ports = self._ports[peer] = OrderedDict()
             if len(self._ports) > PEERS:
                 self._ports.popitem(last=False)
-        elif port not in ports and len(ports) >= PORTS:
+        # A port that is named again and again stays, however many others come and go.
+        ports.pop(port, None)
+        if len(ports) >= PORTS:
             ports.popitem(last=False)
         ports[port] = None
 

@@ -64,7 +64,10 @@ def test_each_peer_has_its_own_ports_and_they_are_bounded():
     assert contacts.ports(peer_id("nobody"), 0) == {5060, 5061}
     for number in range(PORTS + 5):
         contacts.learn("berlin", message(f"Contact: <sip:ada@10.0.0.5:{7000 + number}>"))
-    assert len(contacts.ports(peer_id("berlin"), 0)) == PORTS + 2
+        contacts.learn("berlin", message("Contact: <sip:ada@10.0.0.5:5070>"))
+    ports = contacts.ports(peer_id("berlin"), 0)
+    assert len(ports) == PORTS + 2
+    assert 5070 in ports, "it is used all the time"
     for number in range(PEERS):
         contacts.learn(f"{number}", message("Contact: <sip:ada@10.0.0.5:5070>"))
     assert contacts.ports(peer_id("berlin"), 0) == {5060, 5061}
