@@ -48,6 +48,8 @@ class Discoveries:
         self._found: OrderedDict[bytes, Discovered] = OrderedDict()
         self._flushes = resolver.flushes
         self._met: OrderedDict[bytes, Partner] = OrderedDict()
+        self._doubted: set[bytes] = set()
+        """Those of them that were met before the last reload, by other settings."""
 
     def __bool__(self) -> bool:
         """Whether there is any: without one federation is off."""
@@ -59,9 +61,12 @@ class Discoveries:
         return self._asked
 
     def ask(self, asked: Iterable[Discovery]) -> None:
-        """These are the discoveries from now on; dialogs with those that were met go on."""
+        """These are the discoveries from now on; dialogs with those that were met go on, and what
+        these have to prove is asked for again.
+        """
         self._asked = tuple(asked)
         self._found.clear()
+        self._doubted = set(self._met)
 
     def targets(self, domain: bytes) -> Targets | Later[Targets | Refuse | None]:
         """Where a domain is served, if that is known; else it has to be waited for."""
@@ -75,10 +80,6 @@ class Discoveries:
 
     async def meet(self, domain: bytes) -> Refuse | None:
         """Find out what a domain has to prove (`partner`), or why that cannot be known now."""
-        known = self._found.get(domain)
-        if known is not None and known.expires > self._now():
-            self._keep(domain, known)
-            return None
         try:
             found = await self._discover(domain)
         except Refused as refusal:
@@ -125,7 +126,22 @@ class Discoveries:
         elif len(self._met) >= KEPT:
             self._met.popitem(last=False)
         self._met[key] = partner
+        self._doubted.discard(key)
 
     def partner(self, peer: bytes) -> Partner | None:
         """Who is at the end of a dialog, by what its cookie calls him (`peer_id`)."""
         return self._met.get(peer)
+
+    def is_known(self, peer: bytes, domain: bytes) -> bool:
+        """Whether all is known that this peer may prove to be, without asking anybody.
+
+        Of one that has proven its own domain alone the records may name other hosts.
+        """
+        met = self._met.get(peer)
+        if met is not None and met.srv_targets and peer not in self._doubted:
+            return True
+        found = self._found.get(domain)
+        if found is None or found.expires <= self._now():
+            return False
+        self._keep(domain, found)
+        return True

@@ -151,18 +151,10 @@ class LooseRouting:
         there = 1 - self._end_of(cookie, sender, flow)
         return cookie.peers[there], cookie.ports[there]
 
-    def is_forgotten(self, cookie: Cookie, sender: Sender, flow: Flow) -> bool:
-        """Whether the far end was discovered, and nobody knows any more what it has to prove."""
+    def discovered_end(self, cookie: Cookie, sender: Sender, flow: Flow) -> bytes | None:
+        """What the cookie calls the other end of a dialog, if that was discovered."""
         there = 1 - self._end_of(cookie, sender, flow)
-        return bool(cookie.flags & _DISCOVERED[there]) and self.met(cookie.peers[there]) is None
-
-    def is_half_known(self, cookie: Cookie, sender: Sender, flow: Flow) -> bool:
-        """The same, or only its own domain is known, because it has proven that in the meantime."""
-        there = 1 - self._end_of(cookie, sender, flow)
-        if not cookie.flags & _DISCOVERED[there]:
-            return False
-        met = self.met(cookie.peers[there])
-        return met is None or not met.srv_targets
+        return cookie.peers[there] if cookie.flags & _DISCOVERED[there] else None
 
     def authenticated(self, request: Request, sender: Sender, flow: Flow) -> bool:
         """Row 27 of docs/trust.md: whether this is within a dialog that credentials for this very

@@ -206,10 +206,13 @@ class ProxyCore:
                 raise Refused(403, why, reason=Refusal.ROUTE)
             ports = self.contacts.ports(*self.routing.far_end(cookie, sender, context.flow))
             context.permitted = Permitted(cookie.addresses, only=True, ports=ports)
-        if self.routing.is_half_known(cookie, sender, context.flow):
-            if not self.park(self._meet_again, cookie, context):
-                raise Refused(503, "too many requests are waiting", reason=Refusal.OVERLOAD)
-            return
+        peer = self.routing.discovered_end(cookie, sender, context.flow)
+        if peer is not None:
+            domain = context.request.to_domain
+            if not self.discoveries.is_known(peer, domain):
+                if not self.park(self._meet_again, cookie, context, peer, domain):
+                    raise Refused(503, "too many requests are waiting", reason=Refusal.OVERLOAD)
+                return
         self._to_other_end(cookie, context)
 
     def _to_other_end(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
@@ -218,16 +221,19 @@ class ProxyCore:
             context.unreachable = _END_AWAY
         context.add_branch(target)
 
-    async def _meet_again(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
-        """A dialog with a discovered partner is older than this process: the DNS tells once more
-        what the partner has to prove. Its domain stands in To, and its name in the cookie.
+    async def _meet_again(
+        self, cookie: Cookie, context: ResponseContext | AckContext, peer: bytes, domain: bytes
+    ) -> None:
+        """A dialog with a discovered partner is older than this process, or than its settings: the
+        DNS tells once more what the partner has to prove. Its domain stands in To, and its name in
+        the cookie.
         """
-        request, sender, flow = context.request, context.sender, context.flow
-        refuse = await self.discoveries.meet(cached_uri(request.to.uri).host)
+        request, flow = context.request, context.flow
+        refuse = await self.discoveries.meet(domain)
         if context.done:
             return
         try:
-            if refuse is not None and self.routing.is_forgotten(cookie, sender, flow):
+            if refuse is not None and self.discoveries.partner(peer) is None:
                 raise self.targets.refusal(refuse)
             self._to_other_end(cookie, context)
         except (RemoteError, Refused) as refusal:

@@ -11,6 +11,7 @@ from sipx.cookies import peer_id
 from sipx.discovery import KEPT, Discoveries
 from sipx.identity import Partner
 from sipx.plugin import Discovered, Later, NextHop, Refuse, Target, Targets, hookimpl
+from sipx.sip import Request
 
 LOOPBACK = {"networks": ["127.0.0.0/8"]}
 SLOW = "127.0.8.8"
@@ -100,7 +101,7 @@ async def test_what_is_not_found_is_refused_with_its_row(
     told = await home.next(status)
     assert words in told.get(b"Warning")
     assert stage.kernel.journal.refused_for == {"no-route": 1}
-    request = SimpleNamespace(uri=b"sip:bob@other.example")
+    request = Request.build(b"MESSAGE", b"sip:bob@other.example", ())
     if answer is None:
         assert stage.kernel.proxy.targets.nowhere(request).row == row
     else:

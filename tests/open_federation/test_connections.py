@@ -407,3 +407,16 @@ async def test_a_partner_that_is_given_trust_of_its_own_keeps_its_connection(lab
     await trio.sleep(1.5)
     assert (await bob.message(ADA, "hello")).status == 200
     assert lab.flows() == [before]
+
+
+async def test_what_goes_out_within_a_dialog_goes_by_the_settings_of_now(lab):
+    _, notifier = await subscribed(lab)
+    assert (await notifier.notify(b"one")).status == 200
+    table = lab.tables(partner={AWAY: {"pins": ["00" * 32]}})["open-federation"]
+    await lab.proxy.reload(**{"open-federation": table})
+    response = await notifier.notify(b"two")
+    assert response.status == 502, why(response)
+    assert "pinned" in why(response)
+    table = lab.tables()["open-federation"]
+    await lab.proxy.reload(**{"open-federation": table})
+    assert (await notifier.notify(b"three")).status == 200
