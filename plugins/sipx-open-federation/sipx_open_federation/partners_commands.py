@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from sipx import (
     CommandLine,
+    ControlError,
     Done,
     command_options,
     edit_options,
@@ -172,7 +173,7 @@ def forget(line: CommandLine, domain: str) -> None:
 
     With the next contact it is in again; `sipx partners block` keeps it away.
     """
-    with line.control() as client:
+    with line.control() as client, _switched_on(line):
         done = client.call("federation.forget", ForgetParams(domain=domain), Done)
     line.result(done.model_dump(mode="json"), done.text)
 
@@ -192,8 +193,22 @@ def _list(line: CommandLine, asked: PartnersParams, interval: float | None) -> N
 
 
 def _ask(line: CommandLine, asked: PartnersParams) -> PartnerList:
-    with line.control() as client:
+    with line.control() as client, _switched_on(line):
         return client.call("federation.partners", asked, PartnerList)
+
+
+@contextmanager
+def _switched_on(line: CommandLine) -> Iterator[None]:
+    """A sipx that runs without open federation has none of its methods: say that instead."""
+    try:
+        yield
+    except ControlError as error:
+        if error.kind != "method":
+            raise
+        raise line.failed(
+            "open federation is off in the running sipx, which keeps the list meanwhile; "
+            "`sipx federation enable` switches it on"
+        ) from error
 
 
 @contextmanager
@@ -207,7 +222,7 @@ def _until_interrupted() -> Iterator[None]:
 
 def _stream(line: CommandLine, asked: PartnersParams, interval: float) -> None:
     """One document per line, until the service goes: exit code 4 then."""
-    with line.control() as client:
+    with line.control() as client, _switched_on(line):
         while True:
             found = client.call("federation.partners", asked, PartnerList)
             click.echo(json.dumps(found.model_dump(mode="json")))
@@ -225,6 +240,7 @@ def _draw(line: CommandLine, asked: PartnersParams, interval: float) -> None:
         raise click.UsageError("--watch needs a terminal, or --json")
     with (
         line.control() as client,
+        _switched_on(line),
         Live(console=Console(highlight=False), auto_refresh=False, screen=True) as live,
     ):
         while True:

@@ -23,7 +23,7 @@ from sipx_open_federation.federation_state import (
 from sipx_open_federation.partners_commands import partners
 from sipx_open_federation.partners_state import PartnerList, PartnerState
 
-from sipx import CommandLine, Done
+from sipx import CommandLine, ControlError, Done
 
 NEAR = PartnerState(
     domain="partner.example",
@@ -169,6 +169,24 @@ def test_forgetting(calls):
     result = _run("forget", "partner.example")
     assert result.stdout == "partner.example is forgotten\n"
     assert calls[0][0] == "federation.forget"
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("partner.example",), ("forget", "x.example"), ("--watch", "--json")]
+)
+def test_a_running_sipx_without_open_federation_is_told(monkeypatch, words):
+    def call(name, params, result):
+        raise ControlError("method", f"there is no method '{name}'")
+
+    @contextmanager
+    def control(line):
+        yield SimpleNamespace(call=call)
+
+    monkeypatch.setattr(CommandLine, "control", control)
+    result = _run(*words)
+    assert result.exit_code == 1
+    assert "open federation is off in the running sipx" in result.output
+    assert "`sipx federation enable`" in result.output
 
 
 # ---------------------------------------------------------------- federation status
