@@ -226,7 +226,7 @@ class _Probing:
                 self._over(flow, target, reused=flow.opened_at < started)
                 return await self._asked(request, target, flow, patience)
             self._tried.append(ProbeTry(name=target.name, why=escaped(str(failure))))
-        return self.ended(failure.status, why=str(failure))
+        return self.ended(_to_the_sender(failure.status), why=str(failure))
 
     async def _asked(
         self, request: Request, target: Target, flow: Flow, patience: float
@@ -240,7 +240,8 @@ class _Probing:
             return self.ended(_LACKS_PATIENCE, why=why, sent=True)
         except SendError as error:
             why = flow.lost or str(error)
-            return self.ended(502 if flow.lost else error.status, why=why, sent=True)
+            status = 502 if flow.lost else _to_the_sender(error.status)
+            return self.ended(status, why=why, sent=True)
         self._lap("answer")
         return self.answered(response)
 
@@ -281,7 +282,10 @@ class _Probing:
             if self._facts:
                 break
         return self.ended(
-            failure.status, why=failure.why, remedy=failure.remedy, sent=bool(self._facts)
+            _to_the_sender(failure.status),
+            why=failure.why,
+            remedy=failure.remedy,
+            sent=bool(self._facts),
         )
 
     def _in_vain(self, name: str, failure: CallError) -> None:
@@ -368,6 +372,11 @@ class _Probing:
             tried=tuple(self._tried),
             times=ProbeTimes(**self._times),
         )
+
+
+def _to_the_sender(status: int) -> int:
+    """What a failed next hop is answered as: §16.7 item 6, a 503 would be about the proxy."""
+    return 500 if status == 503 else status
 
 
 def _with_uri(target: Target, request: Request) -> Target:

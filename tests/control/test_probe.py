@@ -95,6 +95,16 @@ async def test_nobody_answers(sites, nursery, live):
     assert found.tls is None
 
 
+@pytest.mark.parametrize("live", [True, False])
+async def test_where_nothing_listens_is_answered_as_a_message_would_be(sites, live):
+    a = await sites.site(A, plugins=("tls", "static-routes"))
+    route = {"server": "127.0.0.1", "port": 1, "protocol": "tcp", "trusted": True}
+    await a.proxy.reload(**{"static-routes": {"route": {"down.example": route}}})
+    found = await probed(a, "sip:x@down.example", live=live)
+    assert (found.sent, found.good, found.status) == (False, False, 500)
+    assert "refused" in found.why
+
+
 async def _serve(handler, *, task_status):
     await trio.serve_tcp(handler, 0, host="127.0.0.1", task_status=task_status)
 
