@@ -154,8 +154,8 @@ class _Wanted:
     def __contains__(self, area: str) -> bool:
         return (not self._only or area in self._only) and area not in self._skip
 
-    def known(self, areas: Iterable[str]) -> None:
-        """Raises UsageError for an area that does not exist."""
+    def known(self, areas: Iterable[str], off: Iterable[str]) -> None:
+        """Raises UsageError for an area that does not exist; ``off`` are plugins without theirs."""
         from sipx.config.errors import did_you_mean
 
         there = list(dict.fromkeys((*OWN_AREAS, *areas)))
@@ -163,7 +163,10 @@ class _Wanted:
             if name not in there:
                 meant = did_you_mean(name, there)
                 said = f"there is no area '{name}'; known: {', '.join(there)}"
-                raise click.UsageError(f"{said}; {meant}" if meant else said)
+                idle = ", ".join(off)
+                why = f"plugins that are not listed, or switched off, have none: {idle}"
+                more = [said, *filter(None, (meant, why if idle else ""))]
+                raise click.UsageError("; ".join(more))
 
 
 # ---------------------------------------------------------------- the findings
@@ -188,7 +191,9 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
         with DryRun.of(settings, line.registry) as dry:
             described(dry.hooks.control_methods).methods()
             checks = dry.hooks.checks()
-            wanted.known(check.item.area for check in checks)
+            running = dry.hooks.plugins()
+            off = (one.name for one in line.registry.installed() if one.name not in running)
+            wanted.known((check.item.area for check in checks), off)
             if "ports" in wanted:
                 found += [Found("ports", f) for f in port_findings(dry.interfaces)]
             if "plugins" in wanted:

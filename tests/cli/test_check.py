@@ -49,6 +49,14 @@ def test_an_unknown_area_is_wrong_use(line, two_domains):
     assert "did you mean 'ports'?" in result.stderr
 
 
+def test_an_area_of_a_plugin_that_is_switched_off_says_so(line, two_domains):
+    two_domains.write_text(two_domains.read_text() + "\n[static-routes]\nenabled = false\n")
+    result = line("check", "routes")
+    assert result.exit_code == 2
+    said = result.stderr.partition("plugins that are not listed, or switched off, have none: ")[2]
+    assert "static-routes" in said
+
+
 def test_a_warning_fails_only_when_strict(line, install, home):
     install("sipx-lab", {"lab": "sipx_lab:Lab"}, sipx_lab=CHECKED)
     (home / "sipx.toml").write_text('domains = ["example.com"]\nplugins = ["lab"]\n')
