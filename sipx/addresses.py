@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network
 
+OWN_LISTENER: Final = "is this proxy's own listener"
+"""How the refusal of a place where this proxy listens ends."""
+
 MEMO_SIZE: Final = 4096
 """Addresses whose verdict one filter remembers."""
 
@@ -163,7 +166,7 @@ class AddressFilter:
         if port is not None and (
             (canonical, port) in self._own or (loopback and port in self._own_any)
         ):
-            return f"{canonical} port {port} is this proxy's own listener"
+            return f"{canonical} port {port} {OWN_LISTENER}"
         if reason is None and self._ports is not None and port not in self._ports:
             return f"{canonical} port {port} is not where this end of the dialog is"
         return reason

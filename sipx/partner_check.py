@@ -26,7 +26,7 @@ from sipx.paths import NoHop
 from sipx.plugin import NextHop, Severity, Target
 from sipx.resolver import FEDERATION_SERVICE, Hop, ResolveError
 from sipx.sip.errors import RemoteError
-from sipx.srv_findings import TEMPORARY, of_partner
+from sipx.srv_findings import TEMPORARY, may_be_right, of_partner
 from sipx.srv_match import DomainAnswer, domain_answer, host_answer
 from sipx.tls.words import handshake_failed
 
@@ -276,7 +276,7 @@ async def _addresses(kernel: Kernel, answer: DomainAnswer | None, found: Found) 
                 "address",
                 "failed",
                 f"{where}{why}: the DNS of others must not lead there",
-                "if that is right within your network, add it to trust.networks",
+                may_be_right(answer.domain, (why,)),
                 since=None if kept else began,
             )
     if found.hops:

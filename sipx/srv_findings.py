@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sipx.addresses import parse_address
+from sipx.addresses import OWN_LISTENER, parse_address
 from sipx.plugin import Finding, Severity
 from sipx.resolver import FEDERATION_SERVICE
 
@@ -212,6 +212,13 @@ def _names(certificate: PeerCertificate) -> str:
     return f"the certificate names {', '.join(has[:5])}{more}{star}"
 
 
+def may_be_right(domain: str, refused: Iterable[str]) -> str:
+    """What to do where an address is refused that is right, by the words of the refusal."""
+    if all(OWN_LISTENER in why for why in refused):
+        return f"if {domain} is yours, add it to domains"
+    return "if that is right within your network, add it to trust.networks"
+
+
 def inside(domain: str, target: str) -> bool:
     """Whether a host is the domain itself or directly below it."""
     return target == domain or target.partition(".")[2] == domain
@@ -281,7 +288,7 @@ def _of_partner_record(
             "SIPX-D014",
             worst if every else _WARNING,
             f"{head}: {'; '.join(dict.fromkeys(refused))}: the DNS of others must not lead there",
-            f"tell {its}; if that is right within your network, add it to trust.networks",
+            f"tell {its}; {may_be_right(domain, refused)}",
         )
     if not inside(domain, record.target):
         yield Finding(

@@ -113,6 +113,15 @@ async def test_a_partner_is_checked_as_it_is_followed(sites):
     assert found.way.status == 0
 
 
+async def test_a_partner_whose_record_leads_to_this_proxy(sites):
+    a = await sites.site(A)
+    sites.publish(B, a.port, a.bind)
+    found = await checked(a, B)
+    [own] = [finding for finding in found.findings if finding.code == "SIPX-D014"]
+    assert own.remedy.endswith(f"; if {B} is yours, add it to domains")
+    assert found.way.status == 482
+
+
 async def test_a_partner_that_cannot_be_followed(sites):
     a = await sites.site(A, federation={"ports": [5061]})
     found = await checked(a, B)
@@ -123,6 +132,7 @@ async def test_a_partner_that_cannot_be_followed(sites):
     found = await checked(a, B)
     assert codes(found) == [("SIPX-D014", "failure")]
     assert found.way.status == 403
+    assert "trust.networks" in found.findings[0].remedy
     sites.publish(B, 5099, "127.0.0.9")
     a.kernel.resolver.flush()
     found = await checked(a, B)
