@@ -9,7 +9,7 @@ has the answer. Requests within dialogs that live on the connection go on, whate
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -43,8 +43,14 @@ if TYPE_CHECKING:
 
 MOST_DOMAINS: Final = 64
 """Domains that are remembered for one connection: a hosting provider may speak for any number."""
+MOST_ASKING: Final = 64
+"""Requests of one certificate's key that wait for the DNS at a time: who owns a slow DNS, or a host
+of a provider and so every From, does not use up what all others wait with.
+"""
 PATIENCE: Final = 15.0
 """Seconds that the DNS is given; its own deadlines are shorter."""
+ROW_UNKNOWN: Final = 7
+"""Of docs/trust.md, "Incoming requests": the DNS does not say whether it is a partner."""
 _IDENTITIES: Final = {
     "rfc5922": Identity.RFC5922,
     "ms-suffix": Identity.SUFFIX,
@@ -103,10 +109,13 @@ class Judge:
         self._flushes = proxy.resolver.flushes
         self._proven: dict[tuple[int, bytes], _Proven] = {}
         self._domains: dict[int, OrderedDict[bytes, None]] = {}
+        self._asking: Counter[str] = Counter()
+        """Requests that wait for the DNS, by the key of the certificate."""
 
     def take_over(self, old: Judge) -> None:
         """What connections have proven; it is looked at anew with the settings of now."""
         self._proven, self._domains = old._proven, old._domains
+        self._asking = old._asking
         self._doubt_all()
 
     def peer_of(self, flow: Flow) -> Peer | None:
@@ -199,11 +208,21 @@ class Judge:
         if answer is not None:
             return self._by_srv(request, flow, examined, domain, known, answer)
 
+        asking, key = self._asking, examined.certificate.spki
+        if asking[key] >= MOST_ASKING:
+            why = "too many requests of the same certificate wait for the DNS already"
+            return Refuse(503, why, ((b"Retry-After", b"5"),), ROW_UNKNOWN)
+
         async def ask() -> Verdict:
+            asking[key] += 1
             try:
                 found = await self._proxy.resolver.service(service)
             except ResolveError as error:
                 return self._without_srv(request, flow, examined, domain, known, error)
+            finally:
+                asking[key] -= 1
+                if not asking[key]:
+                    del asking[key]
             return self._by_srv(request, flow, examined, domain, known, found)
 
         return Later(ask, deadline=PATIENCE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from sipx_open_federation.incoming import MOST_DOMAINS, PartnerProven
+import trio
+from sipx_open_federation.incoming import MOST_ASKING, MOST_DOMAINS, PartnerProven
 
 from sipx import SenderKind, certificate_facts
 from sipx.testing import Authority, TlsCarrier, UserAgent
@@ -249,3 +250,23 @@ async def test_a_route_to_us_is_no_dialog(lab, a, stranger):
     tagged = [line + b";tag=1" if line.startswith(b"To:") else line for line in request.lines]
     request.lines[:] = tagged
     assert (await them.agent.send(request)).status == 403
+
+
+async def test_sec22_a_stranger_with_a_slow_dns_does_not_keep_everybody_waiting(lab, a, stranger):
+    """A host of a provider may speak for any domain: what is asked for is the stranger's choice."""
+    them = await stranger(a, "edge.hoster.test")
+    domains = [f"d{number}.test" for number in range(3 * MOST_ASKING)]
+    for domain in domains:
+        lab.dns.silence(f"_sipfederationtls._tcp.{domain}")
+    asked = []
+    for domain in domains:
+        new = them.agent.new("MESSAGE", f"sip:peer@{A}", sender=f"sip:x@{domain}")
+        asked.append(await them.agent.ask(new))
+        await trio.sleep(0.002)
+    answer = await asked[-1].answer()
+    assert answer.status == 503
+    assert answer.get(b"Retry-After")
+    assert a.proxy.kernel.parked <= MOST_ASKING + 8
+    codes = [(await one.answer()).status for one in asked]
+    assert codes.count(504) + codes.count(403) <= MOST_ASKING + 8
+    assert not a.plugin.judge._asking
