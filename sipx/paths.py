@@ -166,16 +166,24 @@ class Paths:
                 return await self.resolver.resolve(question, self._filter(permitted))
             except ResolveError as error:
                 raise NoHop(_status_of(error), str(error)) from error
-        found: list[Hop] = []
-        failure: ResolveError | None = None
-        for hop in target.hops:
+        found: list[tuple[Hop, ...]] = [()] * len(target.hops)
+        failures: list[ResolveError] = []
+
+        async def look_up(number: int, hop: NextHop) -> None:
             try:
-                found += await self._configured(hop)
+                found[number] = await self._configured(hop)
             except ResolveError as error:
-                failure = error.with_traceback(None)
-        if not found and failure is not None:
+                failures.append(error.with_traceback(None))
+
+        # All at once: names whose servers are silent cost the time of one of them.
+        async with trio.open_nursery() as nursery:
+            for number, hop in enumerate(target.hops):
+                nursery.start_soon(look_up, number, hop)
+        hops = tuple(hop for each in found for hop in each)
+        if not hops and failures:
+            failure = failures[-1]
             raise NoHop(_status_of(failure) if target.discovered else 504, str(failure))
-        return self._permitted(found, target) if target.discovered else tuple(found)
+        return self._permitted(hops, target) if target.discovered else hops
 
     def _permitted(self, hops: Iterable[Hop], target: Target) -> tuple[Hop, ...]:
         """SEC-09 for what the DNS says of a domain that nobody has configured. Raises NoHop."""

@@ -44,6 +44,8 @@ BEFORE: Final = "open-federation"
 """The plugin whose records count more, and whose ``allow`` counts here as well."""
 LEAST_TTL: Final = 1.0
 """Seconds for which an answer is used at least."""
+MOST_SERVERS: Final = 8
+"""Servers of one domain that are looked for, as in open federation."""
 _NOTHING: Final = ("nxdomain", "nodata")
 
 
@@ -143,7 +145,7 @@ class Rfc3263:
         target = Target(
             hops=tuple(
                 NextHop(record.target, record.port, "mtls", bind=self._config.interface)
-                for record in records
+                for record in records[:MOST_SERVERS]
             ),
             name=partner.name,
             partner=partner,

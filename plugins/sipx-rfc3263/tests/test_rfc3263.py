@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from sipx import ConfigError, certificate_facts
 from sipx.testing import Authority, DnsServer, check_plugin, read_configuration
@@ -82,6 +83,20 @@ async def test_naptr_names_the_service(lab):
     naptr = 'b.example. 300 IN NAPTR 10 10 "s" "SIPS+D2T" "" _sips._tcp.hosted.example.'
     lab.publish("_sips._tcp.hosted.example", more=naptr)
     assert (await lab.message())[0] == 200
+
+
+async def test_of_many_servers_eight_are_looked_for_and_all_at_once(lab):
+    """Names whose DNS is silent: whoever writes them does not make a message wait for each."""
+    await lab.begin()
+    silent = [f"s{number}.b.example" for number in range(20)]
+    service = "_sips._tcp.b.example. 300 IN SRV"
+    lab.publish(more="\n".join(f"{service} {n} 0 5061 {host}." for n, host in enumerate(silent, 1)))
+    for host in silent:
+        lab.dns.silence(host)
+    began = trio.current_time()
+    assert (await lab.message())[0] == 200
+    assert trio.current_time() - began < 3
+    assert [lab.dns.count(host, "A") > 0 for host in silent] == [True] * 7 + [False] * 13
 
 
 async def test_a_host_in_the_domain_proves_nothing(lab):
