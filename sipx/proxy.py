@@ -209,6 +209,9 @@ class ProxyCore:
         peer = self.routing.discovered_end(cookie, sender, context.flow)
         if peer is not None:
             domain = context.request.to_domain
+            if not self.discoveries:
+                # Open federation was switched off: nothing is said to strangers any more.
+                raise self.targets.no_way_to(domain)
             if not self.discoveries.is_known(peer, domain):
                 if not self.park(self._meet_again, cookie, context, peer, domain):
                     raise Refused(503, "too many requests are waiting", reason=Refusal.OVERLOAD)

@@ -102,7 +102,10 @@ class RequestTargets:
 
     def nowhere(self, request: Request) -> Refused:
         """Nobody has a target: rows 2, 8, 10 and 11 of docs/trust.md, "Outgoing"."""
-        host = cached_uri(request.uri).host
+        return self.no_way_to(cached_uri(request.uri).host)
+
+    def no_way_to(self, host: bytes) -> Refused:
+        """The same of a domain or an address."""
         decision = decide_outgoing(
             Outgoing(
                 sender=SenderKind.UC_SERVER,

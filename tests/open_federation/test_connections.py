@@ -420,3 +420,15 @@ async def test_what_goes_out_within_a_dialog_goes_by_the_settings_of_now(lab):
     table = lab.tables()["open-federation"]
     await lab.proxy.reload(**{"open-federation": table})
     assert (await notifier.notify(b"three")).status == 200
+
+
+async def test_where_federation_is_switched_off_dialogs_with_strangers_end(lab):
+    bob, notifier = await subscribed(lab)
+    assert (await notifier.notify(b"one")).status == 200
+    table = lab.tables()["open-federation"]
+    await lab.proxy.reload(**{"open-federation": {**table, "enabled": False}})
+    response = await notifier.notify(b"two")
+    assert (response.status, "federation off" in why(response)) == (403, True)
+    assert bob.received["NOTIFY"] == 1
+    await lab.proxy.reload(**{"open-federation": table})
+    assert (await notifier.notify(b"three")).status == 200
