@@ -17,7 +17,7 @@ from sipx.interfaces import Interface, Interfaces, Status, machine_addresses
 from sipx.supervision import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sipx.config.model import InterfaceConfig, KernelConfig
     from sipx.hooks import Hooks
@@ -33,10 +33,23 @@ LONGEST_RETRY: Final = 60.0
 """Seconds until a listener that failed is tried again: 1, 2, 4 ... 60."""
 PATIENCE: Final = 20.0
 """Seconds that a transport may take to bind before others are not kept waiting any more."""
+_SHIPPED: Final = {"udp": "udp", "tcp": "tcp", "tls": "tls", "mtls": "tls"}
+"""The shipped plugin that brings a protocol."""
 ADDRESS_GONE: Final = "its address is not on this machine any more"
 
 
 # ---------------------------------------------------------------- from the configuration
+
+
+def _unknown(protocol: str, transports: Iterable[str]) -> str:
+    """What is missing where an interface wants a protocol that is not there."""
+    known = ", ".join(sorted(transports)) or "none"
+    plugin = _SHIPPED.get(protocol)
+    command = f": `sipx plugins enable {plugin}`" if plugin else ""
+    return (
+        f"no enabled plugin brings the protocol {protocol!r} (there are: {known}); list the plugin "
+        f"in `plugins`, or switch it on again{command}"
+    )
 
 
 def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
@@ -50,11 +63,7 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
         if transport is None:
             if not table.enabled:
                 continue
-            known = ", ".join(sorted(transports)) or "none"
-            raise StartError(
-                f"interface.{name}: no enabled plugin brings the protocol {table.protocol!r} "
-                f"(there are: {known}); list the plugin in `plugins`, or switch it on again"
-            )
+            raise StartError(f"interface.{name}: {_unknown(table.protocol, transports)}")
         found.append(
             Interface(
                 name,
@@ -72,10 +81,8 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
     for request in hooks.interfaces():
         transport = transports.get(request.protocol)
         if transport is None:
-            raise StartError(
-                f"interface {request.name!r} of a plugin wants the protocol "
-                f"{request.protocol!r}, which no enabled plugin brings"
-            )
+            said = _unknown(request.protocol, transports)
+            raise StartError(f"interface {request.name!r} of a plugin: {said}")
         own = (request.certificate,) if request.certificate else default
         found.append(
             Interface(

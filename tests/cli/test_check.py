@@ -81,6 +81,7 @@ def test_a_protocol_without_a_plugin_is_a_failure(line, two_domains):
     result = line("check")
     assert result.exit_code == 1
     assert "no enabled plugin brings the protocol 'udp'" in result.stdout
+    assert "`sipx plugins enable udp`" in result.stdout
 
 
 def test_plugins_are_told_with_version_and_state(line, two_domains):
