@@ -263,7 +263,7 @@ class DryRun:
                 self._limits(request)
             else:
                 arrivals = await self._arrivals(request, source, interface, chain)
-                sender = _accepted(arrivals)
+                sender = _accepted(arrivals, showing=bool(chain))
             reasons = self._kernel.hooks.explain_targets(request, sender)
             targets = await self._targets(request, sender)
             row = targets[0].row if targets else 0
@@ -273,7 +273,7 @@ class DryRun:
             status, why, row = refusal.status, refusal.why, refusal.row
         except RemoteError as refusal:
             status, why = refusal.status, refusal.reason
-        dns = self._dns(_names(request.uri, targets) if self._runs else None)
+        dns = self._dns(self._about(request, targets, arrivals) if self._runs else None)
         return Explained(method, uri, from_uri, arrivals, status, why, targets, dns, reasons, row)
 
     def _limits(self, request: Request) -> None:
@@ -437,6 +437,17 @@ class DryRun:
             refused = _NEEDS_TLS
         return HopWay(hop.address, hop.port, hop.transport, hop.name, name, refused)
 
+    def _about(
+        self, request: Request, targets: tuple[TargetWay, ...], arrivals: tuple[Arrival, ...]
+    ) -> frozenset[str]:
+        """The names that the DNS may have been asked for: nobody is found by those of our own
+        domains, and who sends may be proven by the records of the domain in From.
+        """
+        hosts = {cached_uri(request.uri).host} | {request.from_domain for _ in arrivals}
+        ours = self._kernel.domains
+        hops = [hop.name for target in targets for hop in target.hops]
+        return frozenset([*(h.decode("ascii", "replace") for h in hosts if h not in ours), *hops])
+
     def _dns(self, names: frozenset[str] | None) -> tuple[DnsAnswer, ...]:
         """What the DNS said; of what a running proxy knows only what is about these names."""
         now = self._clock()
@@ -462,21 +473,19 @@ async def _later(given: Later[T]) -> T:
         raise Refused(504, "a plugin did not answer in time") from None
 
 
-def _accepted(arrivals: tuple[Arrival, ...]) -> Sender:
-    """The sender as the first interface accepts it. Raises Refused, as one that knows it says."""
+def _accepted(arrivals: tuple[Arrival, ...], *, showing: bool) -> Sender:
+    """The sender as the first interface accepts it. Raises Refused, as one that knows it says;
+    for who is ``showing`` a certificate that is one where certificates are looked at.
+    """
     for arrival in arrivals:
         if arrival.sender is not None:
             return arrival.sender
     if not arrivals:
         raise Refused(403, "no interface that is switched on could receive this")
-    told = next((arrival for arrival in arrivals if arrival.known), arrivals[0])
+    known = [arrival for arrival in arrivals if arrival.known]
+    looking = [arrival for arrival in known if showing and arrival.protocol in _SECURE]
+    told = next(iter((*looking, *known, *arrivals)))
     raise Refused(told.status, told.why)
-
-
-def _names(uri: bytes, targets: tuple[TargetWay, ...]) -> frozenset[str]:
-    """The names that the way of a request may have been asked for."""
-    hops = [hop.name for target in targets for hop in target.hops]
-    return frozenset((cached_uri(uri).host.decode("ascii", "replace"), *hops))
 
 
 def _is_about(name: str, names: frozenset[str]) -> bool:

@@ -135,6 +135,20 @@ async def test_the_certificate_comes_as_text(scene, autojump_clock):
     assert found.status == 403
 
 
+async def test_who_shows_a_certificate_is_told_of_where_it_is_looked_at(sites):
+    a = await sites.site("a.example")
+    await sites.site("b.example")
+    stranger = Authority().leaf(dns=["sip.c.example"]).certificate
+    pem = stranger.public_bytes(Encoding.PEM).decode()
+    found = await ExplainMethods(a.kernel).explain(
+        ExplainParams(
+            uri="sip:x@a.example", address="127.0.0.9", from_uri="sip:x@b.example", certificate=pem
+        )
+    )
+    assert (found.status, "asked to log on" in found.why) == (403, False)
+    assert all("a.example" not in answer.name for answer in found.dns)
+
+
 async def test_of_the_cache_only_what_is_about_the_question_is_told(scene, autojump_clock):
     stage = await scene()
     resolver = stage.kernel.resolver
