@@ -57,7 +57,7 @@ def _lines(found: DnsCacheState) -> Iterator[str]:
         yield from wrapped("", told(entry))
     counts = found.statistics
     yield (
-        f"{counts.entries} answers, {counts.hits} times used, {counts.queries} queries, "
+        f"{len(found.entries)} answers, {counts.hits} times used, {counts.queries} queries, "
         f"{counts.failures} failed"
     )
 
