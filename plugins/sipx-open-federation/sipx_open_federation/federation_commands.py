@@ -140,6 +140,8 @@ def lines_of(found: FederationState) -> Iterator[str]:
     state = "on" if found.enabled else "off"
     if found.enabled and not found.running:
         state += "; sipx is not running"
+    if not found.enabled:
+        state += "; this is how it would be"
     yield click.style(f"open federation is {state}", bold=True)
     yield from titled([*_certificate(found), *_match(found), *_rest(found)])
     if found.names:

@@ -261,18 +261,17 @@ def lines_of(found: PartnerList, asked: PartnersParams) -> Iterator[str]:
         yield from _details(found.partners[0])
         return
     yield from CommandLine.table(
-        ("partner", "standing", "last contact", "in", "out", "limited", "open", "subs", "proof"),
+        ("partner", "standing", "last contact", "in", "out", "limited", "open", "subs"),
         [
             (
                 safe(one.domain),
                 one.standing,
-                "-" if one.last is None else moment(one.last),
+                _day_or_time(one.last),
                 str(one.messages_in),
                 str(one.messages_out),
                 str(one.limited),
                 str(len(one.flows)),
                 str(one.subscriptions),
-                one.profile or "-",
             )
             for one in found.partners
         ],
@@ -280,6 +279,14 @@ def lines_of(found: PartnerList, asked: PartnersParams) -> Iterator[str]:
     left = found.total - len(found.partners)
     if left > 0:
         yield f"and {left} more; --limit shows more of them"
+
+
+def _day_or_time(seconds: float | None) -> str:
+    """Of today the time, else the day: there is room for names of 23 letters in 80 columns then."""
+    if seconds is None:
+        return "-"
+    day, clock = moment(seconds).split()
+    return clock if day == moment(time.time()).split()[0] else day
 
 
 def _details(one: PartnerState) -> Iterator[str]:

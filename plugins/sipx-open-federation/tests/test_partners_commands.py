@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +23,7 @@ from sipx_open_federation.federation_state import (
     RecordShown,
 )
 from sipx_open_federation.partners_commands import partners
-from sipx_open_federation.partners_state import PartnerList, PartnerState
+from sipx_open_federation.partners_state import PartnerList, PartnersParams, PartnerState
 
 from sipx import CommandLine, ControlError, Done
 
@@ -101,11 +103,19 @@ def test_all_partners_in_a_table(calls):
     assert result.exit_code == 0
     head, near, free = result.stdout.splitlines()
     assert head.split() == [
-        "partner", "standing", "last", "contact", "in", "out", "limited", "open", "subs", "proof"
+        "partner", "standing", "last", "contact", "in", "out", "limited", "open", "subs"
     ]  # fmt: skip
     assert near.split()[0] == "partner.example"
-    assert near.split()[-1] == "ms-suffix"
+    assert re.fullmatch(r"2026-09-2\d", near.split()[2])
     assert free.split()[2] == "-"
+
+
+def test_the_table_has_room_for_names_in_80_columns():
+    long = NEAR.model_copy(update={"domain": "x" * 15 + ".example", "last": time.time()})
+    found = PartnerList(partners=(long,), total=1)
+    head, row = partners_commands.lines_of(found, PartnersParams())
+    assert max(len(head), len(row)) <= 80
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", row.split()[2])
 
 
 def test_a_domain_shows_all_that_is_known_of_it(calls):
@@ -243,6 +253,12 @@ def test_a_status_where_all_is_well():
     ):
         assert said in lines
     assert "to be done" not in lines
+
+
+def test_a_status_of_what_is_off_says_that_it_is_not_so_now():
+    assert (
+        _lines(enabled=False, running=False)[0] == "open federation is off; this is how it would be"
+    )
 
 
 def test_a_status_where_no_record_matches_says_why_and_what_to_do():
