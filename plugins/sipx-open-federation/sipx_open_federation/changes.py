@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
 from sipx import DomainSet, canonical_domain
 from sipx_open_federation.config import NAME
 
@@ -127,7 +129,7 @@ def spelling(line: CommandLine, pattern: str) -> str:
     try:
         return star + canonical_domain(pattern.removeprefix(star)).decode()
     except ValueError as error:
-        raise line.failed(str(error)) from None
+        raise click.UsageError(str(error)) from None
 
 
 def _same(text: str, pattern: str) -> bool:

@@ -150,7 +150,7 @@ def test_denying_blocks(config):
 
 def test_what_is_no_domain_is_said(config):
     result = _run(config, "deny", "no domain")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "'no domain' is not a domain name" in result.output
     assert config.read_text() == HEAD + TABLE + LISTS + PARTNERS
 
