@@ -356,5 +356,7 @@ def _errors_text(failure: dns.resolver.NoNameservers) -> str:
     texts = []
     for server, _, _, error, _ in errors:
         what = error if isinstance(error, str) else f"{type(error).__name__} {error}".strip()
+        if isinstance(error, OSError) and error.strerror:
+            what = error.strerror
         texts.append(f"{what} from {str(server).removeprefix('Do53:').replace('@', ':')}")
     return "; ".join(texts)

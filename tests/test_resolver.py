@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import random
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -478,3 +480,17 @@ def test_servers_are_read_with_and_without_port_and_anything_else_is_a_value_err
     for wrong in ("dns.example", "9.9.9.9:0", "9.9.9.9:65536", "[2620:fe::fe]:x", "", "9.9.9.9:"):
         with pytest.raises(ValueError, match=r"name server|port must be"):
             DnsSettings(servers=(wrong,))
+
+
+async def test_a_name_server_that_cannot_be_reached_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreachable(*given: object, **more: object) -> None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+    monkeypatch.setattr("dns.asyncquery.udp", unreachable)
+    resolver = Resolver(DnsSettings(servers=("192.0.2.53",)))
+    with pytest.raises(ResolveError) as failure:
+        await resolver.addresses("host.example")
+    assert "Network is unreachable from 192.0.2.53" in str(failure.value)
+    assert "Errno" not in str(failure.value)
