@@ -101,9 +101,9 @@ def check(
     """Look for what is wrong before a partner does.
 
     Areas, as in `sipx check certs dns`, are config, ports, plugins, certs, dns, clock and those of
-    the plugins, such as routes; without AREA all of them. Nothing is changed, and nothing is sent
-    but questions to the DNS, where a plugin finds partners by it. The exit code is 0 when nothing
-    failed, 1 when something did, and 3 when the configuration file is not valid.
+    the plugins, such as routes and federation; without AREA all of them. Nothing is changed, and
+    nothing is sent but questions to the DNS, where a plugin finds partners by it. The exit code is
+    0 when nothing failed, 1 when something did, and 3 when the configuration file is not valid.
     """
     from sipx.config import ConfigError, load
 

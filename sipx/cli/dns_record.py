@@ -44,8 +44,8 @@ def record(
     """Print the SRV record to create, so that partners find our domains.
 
     Without DOMAIN the one of each domain. The host comes from the certificate that partners are
-    shown, the port from the interface with mutual TLS that listens. What cannot be known is told
-    with what to do about it, and the exit code is 1 then.
+    shown, the port from the interface with mutual TLS that listens. Where one of
+    the two cannot be known, it is told what to do about it, and the exit code is 1.
     """
     from sipx.control.dns_record import DnsRecordParams, DnsRecords
     from sipx.control.kernel import diagnosis
