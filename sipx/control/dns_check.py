@@ -5,6 +5,7 @@ It is asked anew, past the cache of the proxy.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +15,7 @@ from sipx.control.dns_record import DomainText, meeting, named
 from sipx.escaping import escaped
 from sipx.lookup import ResolveError
 from sipx.outward import fresh_resolver, outward_filter
+from sipx.plugin import Severity
 from sipx.resolver import FEDERATION_SERVICE
 from sipx.srv_findings import TEMPORARY, inside, of_partner
 from sipx.srv_match import SrvMatches, domain_answer, here_of, srv_matches
@@ -201,7 +203,7 @@ class CheckMethods:
         used = {(hop.name, hop.port) for target in way.targets for hop in target.hops}
         allowed = {f"{answer.domain}: {name} port {port}:" for name, port in used}
         findings = [
-            finding
+            _otherwise(finding) if finding.code == "SIPX-D002" and way.status == 0 else finding
             for finding in of_partner(answer, permitted)
             if not (finding.code == "SIPX-D010" and finding.text.startswith(tuple(allowed)))
         ]
@@ -288,3 +290,9 @@ def shown_finding(finding: Finding) -> CheckFinding:
         text=escaped(finding.text),
         remedy=escaped(finding.remedy),
     )
+
+
+def _otherwise(finding: Finding) -> Finding:
+    """That a domain has no record for federation, where a message goes another way."""
+    remedy = "nothing to do here: a message goes another way, by a static route or RFC 3263"
+    return replace(finding, severity=Severity.WARNING, remedy=remedy)

@@ -113,6 +113,15 @@ async def test_a_partner_is_checked_as_it_is_followed(sites):
     assert found.way.status == 0
 
 
+async def test_a_partner_that_is_reached_without_the_record_is_no_failure(sites):
+    a = await sites.site(A)
+    await a.proxy.open_peer("near.example", transport="tcp")
+    found = await checked(a, "near.example")
+    assert codes(found) == [("SIPX-D002", "warning")]
+    assert "a message goes another way" in found.findings[0].remedy
+    assert found.way.status == 0
+
+
 async def test_a_partner_whose_record_leads_to_this_proxy(sites):
     a = await sites.site(A)
     sites.publish(B, a.port, a.bind)
