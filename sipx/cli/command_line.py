@@ -189,6 +189,21 @@ class CommandLine:
 
     # ------------------------------------------------------------ output
 
+    @staticmethod
+    def folded(lines: Iterable[str]) -> Iterator[str]:
+        """Lines of a label and text, folded to the width of a terminal; whole for programs."""
+        from sipx.cli.cert_text import wrapped
+        from sipx.cli.tables import terminal_width
+
+        width = terminal_width()
+        for line in lines:
+            label, colon, text = line.partition(": ")
+            if width is None or len(click.unstyle(line)) <= width or not colon:
+                yield line
+            else:
+                indent = len(text) - len(text.lstrip())
+                yield from wrapped(f"{label}: {' ' * indent}", text.lstrip(), width)
+
     def result(self, data: object, text: str | Iterable[str]) -> None:
         """The answer of a command: ``data`` as JSON with ``--json``, else ``text``."""
         if self.json:

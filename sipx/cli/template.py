@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from sipx.registry import Registry
 
 WIDTH: Final = 96
-_PLUGINS: Final = ("udp", "tcp", "static-routes")
+_PLUGINS: Final = ("udp", "tcp", "tls", "static-routes")
 _IF_INSTALLED: Final = {
     "lan": 'Where UC servers log on. Without bind: interfaces with role = "lan".',
     "registrar": "Who is registered where, and which UC server gets what.",
-    "open-federation": "Any domain, found by DNS, proven by certificate. It needs the plugin tls.",
+    "open-federation": "Any domain, found by DNS, proven by certificate.",
     "rfc3263": "Domains without such a record, found by NAPTR and _sips._tcp.",
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",

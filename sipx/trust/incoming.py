@@ -233,6 +233,8 @@ def _open_federation(facts: Incoming) -> _Class | Decision:
         return peer
     if facts.from_blocked:
         return _refuse(8, "the From domain is blocked")
+    if not facts.welcome:
+        return _refuse(9, "federation with the From domain is not allowed")
     if facts.identity is Identity.DNS_FAILED:
         return _refuse(7, "DNS did not answer, so the From domain cannot be proven now", 504)
     if facts.identity is Identity.NO_SRV:

@@ -78,6 +78,8 @@ class Outgoing:
     route: OutgoingRoute | None = None
     static_routes_on: bool = True
     open_federation_on: bool = False
+    welcome: bool = True
+    """The operator's lists let the domain federate with us."""
     srv: Lookup = Lookup.FOUND
     """What _sipfederationtls._tcp led to."""
     rfc3263: Lookup | None = None
@@ -163,6 +165,8 @@ def _without_route(facts: Outgoing) -> OutgoingDecision:
         return _refuse(2, "nobody here knows this user", 404)
     if not facts.open_federation_on:
         return _refuse(10, "federation off: no static route leads there", 403)
+    if not facts.welcome:
+        return _refuse(10, "federation with this domain is not allowed", 403)
     row, found = 8, facts.srv
     # "." says that there is no service (RFC 2782): only where nothing is said others are asked.
     if found is Lookup.NOTHING and facts.rfc3263 is not None:

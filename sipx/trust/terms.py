@@ -144,6 +144,8 @@ class Incoming:
     from_is_account: bool = False
     """From is the address-of-record of that user's account."""
     open_federation_on: bool = False
+    welcome: bool = True
+    """The operator's lists let the From domain federate with us."""
     identity: Identity = Identity.NONE
     from_ours: bool
     """The From domain is one of the presence domains served here."""

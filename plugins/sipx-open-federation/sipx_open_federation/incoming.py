@@ -193,7 +193,7 @@ class Judge:
         if self._partners.blocked(domain):
             return blocked_sender(domain)
         if not self._partners.welcome(domain):
-            return _refusal(_facts(on=False), f"{domain.decode()} is not in allow of [{NAME}]")
+            return _refusal(_facts(welcome=False), f"{domain.decode()} is not in allow of [{NAME}]")
         partner = self._partners.partner(domain)
         proof = proof_of(examined, partner)
         if proof is not None:
@@ -365,14 +365,15 @@ class Judge:
 def _facts(
     identity: Identity = Identity.NONE,
     *,
-    on: bool = True,
+    welcome: bool = True,
     from_ours: bool = False,
     blocked: bool = False,
 ) -> Incoming:
     return Incoming(
         protocol=PROTOCOL,
         certificate=Certificate.OK,
-        open_federation_on=on,
+        open_federation_on=True,
+        welcome=welcome,
         identity=identity,
         from_ours=from_ours,
         from_blocked=blocked,

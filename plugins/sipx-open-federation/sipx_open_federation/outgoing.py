@@ -39,7 +39,7 @@ MOST_SERVERS: Final = 8
 connect to all of them."""
 _TOLD: Final = 1024
 _US: Final = SenderKind.UC_SERVER
-_FACTS_OFF: Final = Outgoing(sender=_US)
+_NOT_WELCOME: Final = Outgoing(sender=_US, open_federation_on=True, welcome=False)
 
 
 class FederationDiscovery:
@@ -62,7 +62,7 @@ class FederationDiscovery:
         if self._partners.blocked(domain):
             return blocked_target(domain)
         if not self._partners.welcome(domain):
-            return refused(_FACTS_OFF, f"{domain.decode()} is not in allow of [{NAME}]")
+            return refused(_NOT_WELCOME, f"{domain.decode()} is not in allow of [{NAME}]")
         service = f"{FEDERATION_SERVICE}.{domain.decode()}"
         try:
             answer = await self._proxy.resolver.service(service)

@@ -75,7 +75,7 @@ def explained(
             raise click.UsageError(str(error)) from None
         if client is not None:
             found = _live(line, client, asked, found)
-    line.result(_data(found), _lines(found))
+    line.result(_data(found), line.folded(_lines(found)))
     later = any(answer.temporary for answer in found.told.dns)
     if found.told.status not in (0, 200):
         raise click.exceptions.Exit(TRY_LATER if later and found.told.status == 504 else 1)
