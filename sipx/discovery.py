@@ -87,12 +87,16 @@ class Discoveries:
         return found if isinstance(found, Refuse) else None
 
     async def _discover(self, domain: bytes) -> Targets | Refuse | None:
-        for discovery in self._asked:
+        asked = self._asked
+        for discovery in asked:
             try:
                 found = await discovery.discover(domain)
             except Exception as error:
                 self._fault(discovery.discover, "discover", error)
                 raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
+            if asked is not self._asked:
+                # A reload came in between: what the settings before it have found is void.
+                return await self._discover(domain)
             if isinstance(found, Refuse):
                 return found
             if found is not None:

@@ -272,3 +272,20 @@ def test_what_is_remembered_is_bounded():
 
 async def _now(value):
     return value
+
+
+async def test_what_is_found_during_a_reload_is_asked_for_again(autojump_clock):
+    """Settings that are no longer would be in use for as long as the DNS says."""
+    before, after = Finds(None, {b"x": found(("h", 1))}), Finds(None, {b"x": Refuse(403, "no")})
+    known = Discoveries([before], SimpleNamespace(flushes=0), trio.current_time, print)
+    answers = []
+
+    async def ask():
+        answers.append(await known.targets(b"x").fn())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.sleep(0.05)
+        known.ask([after])
+    assert [answer.why for answer in answers] == ["no"]
+    assert isinstance(known.targets(b"x"), Later)

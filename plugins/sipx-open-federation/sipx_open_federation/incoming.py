@@ -111,11 +111,13 @@ class Judge:
         self._domains: dict[int, OrderedDict[bytes, None]] = {}
         self._asking: Counter[str] = Counter()
         """Requests that wait for the DNS, by the key of the certificate."""
+        self._replaced = False
 
     def take_over(self, old: Judge) -> None:
         """What connections have proven; it is looked at anew with the settings of now."""
         self._proven, self._domains = old._proven, old._domains
         self._asking = old._asking
+        old._replaced = True
         self._doubt_all()
 
     def peer_of(self, flow: Flow) -> Peer | None:
@@ -317,7 +319,9 @@ class Judge:
             partner=partner,
         )
         proven = _Proven(Accept(sender), expires, proof, partner.srv_targets, examined)
-        if flow.id and not flow.closed:
+        # A request that waited during a reload is let in by the settings that it came under; those
+        # of now are asked for the next.
+        if flow.id and not flow.closed and not self._replaced:
             self._remember(flow, domain, proven)
         return self._admitted(domain, request, flow) or proven.verdict
 

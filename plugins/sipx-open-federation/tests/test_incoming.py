@@ -270,3 +270,17 @@ async def test_sec22_a_stranger_with_a_slow_dns_does_not_keep_everybody_waiting(
     codes = [(await one.answer()).status for one in asked]
     assert codes.count(504) + codes.count(403) <= MOST_ASKING + 8
     assert not a.plugin.judge._asking
+
+
+async def test_what_waits_for_the_dns_during_a_reload_proves_nothing_for_later(lab, a, stranger):
+    published(lab)
+    them = await stranger(a, "sip.b.example")
+    lab.dns.delay(SRV, 0.25)
+    waiting = await them.agent.ask(
+        them.agent.new("MESSAGE", f"sip:peer@{A}", sender=f"sip:peer@{B}")
+    )
+    await trio.sleep(0.05)
+    table = dict(a.proxy._configured.tables["open-federation"])
+    await a.proxy.reload(**{"open-federation": {**table, "allow": ["c.example"]}})
+    assert (await waiting.answer()).status == 200
+    assert (await them.message()).status == 403
