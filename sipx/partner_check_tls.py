@@ -151,7 +151,7 @@ def identity_steps(kernel: Kernel, domain: str, found: Found) -> None:
     proof = proves(partner, facts)
     for profile in dict.fromkeys((*partner.profiles, *(_PROFILES if found.by_dns else ()))):
         if profile not in partner.profiles:
-            found.add(profile, "no", "switched off for this partner")
+            found.add(profile, "no", "not asked for: it is none of this partner's profiles")
             continue
         by = by_profile(profile, partner, facts)
         if by is not None:

@@ -14,7 +14,7 @@ from sipx.cookies import Cookie
 from sipx.errors import Refused
 from sipx.forking import AckContext
 from sipx.loops import loop_hash
-from sipx.plugin import Accept, Later, Target, Targets
+from sipx.plugin import Accept, Later, Refuse, Target, Targets
 from sipx.reasons import Refusal
 from sipx.sip.errors import RemoteError
 
@@ -68,11 +68,14 @@ class Unanswered:
 
     def _authenticated(self, request: Request, flow: Flow, verdict: Verdict | None) -> None:
         core = self._core
+        if isinstance(verdict, Refuse):
+            raise Refused(verdict.status, verdict.why, row=verdict.row)
         if not isinstance(verdict, Accept):
             return
         sender = verdict.sender
         if request.from_domain not in sender.domains:
-            return
+            why = f"{sender.name} may not use this From domain"
+            raise Refused(403, why, reason=Refusal.FROM_DOMAIN, row=sender.row)
         context = AckContext(core, request, flow, sender)
         context.loop = loop_hash(request)
         proven = not verdict.authorise or core.routing.authenticated(request, sender, flow)

@@ -205,6 +205,11 @@ class RecordMethods:
         if interface is None:
             why = "no interface with mutual TLS is on the WAN side"
             remedy = "add one: `sipx interfaces add NAME --protocol mtls`, or give --port NUMBER"
+            if not self._kernel.proxy.discoveries:
+                why = "federation is off, and no interface with mutual TLS is on the WAN side"
+                remedy = (
+                    f"switch on the plugin that discovers partners (`sipx plugins`); else {remedy}"
+                )
             return 0, [Missing(what="port", text=why, remedy=remedy)]
         wan = self._kernel.config.wan
         if wan.use_public_address and wan.public_port:
