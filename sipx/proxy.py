@@ -55,6 +55,8 @@ T = TypeVar("T")
 _OWN_URIS: Final = (b"sip:" + PREFIX, b"sips:" + PREFIX)
 _HUNTED: Final = (b"SUBSCRIBE", b"PUBLISH")
 BENOTIFY_TAG: Final = b"ms-benotify"
+_BY_POLICY: Final = (3, 10)
+"""Rows of docs/trust.md, table "Outgoing", that the operator's lists decide, and not the DNS."""
 _END_AWAY: Final = Refuse(480, "whoever has this dialog cannot be reached now")
 _INVALID: Final = {
     420: Refusal.MALFORMED,
@@ -236,7 +238,10 @@ class ProxyCore:
         if context.done:
             return
         try:
-            if refuse is not None and self.discoveries.partner(peer) is None:
+            # A dialog outlives its record in the DNS, but not what the operator has decided since.
+            if refuse is not None and (
+                refuse.row in _BY_POLICY or self.discoveries.partner(peer) is None
+            ):
                 raise self.targets.refusal(refuse)
             self._to_other_end(cookie, context)
         except (RemoteError, Refused) as refusal:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST: Final = 4096
 """Partners in the book; beyond it the one without contact for longest is forgotten."""
+MOST_CHANGES: Final = 2 * MOST
+"""Changes that wait for a file that cannot be written. What is gone beyond them stays in the file;
+the partners of the latest contact are read from it."""
 INTERVAL: Final = 5.0
 """Seconds between two writes."""
 CLOSING: Final = 5.0
@@ -172,7 +175,8 @@ class Book:
         entry = self._entries[name] = Entry(name)
         if len(self._entries) > MOST:
             oldest, _ = self._entries.popitem(last=False)
-            self._changed[oldest] = None
+            if len(self._changed) < MOST_CHANGES:
+                self._changed[oldest] = None
         return entry
 
     # ------------------------------------------------------------ read

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 from sipx_open_federation import book_file
-from sipx_open_federation.book import COUNTED, MOST, Book, Entry
+from sipx_open_federation.book import COUNTED, MOST, MOST_CHANGES, Book, Entry
 
 from sipx import PeerCertificate, Proof
 
@@ -248,6 +248,14 @@ async def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
     troubles: list[str] = []
     await written(of(tmp_path, Clock(), troubles))
     assert "is of schema 99" in troubles[0]
+
+
+def test_what_a_file_that_cannot_be_written_has_to_learn_is_bounded() -> None:
+    book = Book(None, lambda: 0.0)
+    for number in range(MOST_CHANGES + MOST):
+        book.met(b"%d.example" % number, "in")
+    assert len(book) == MOST
+    assert len(book._changed) <= MOST_CHANGES + MOST
 
 
 async def test_nobody_else_reads_the_file(tmp_path: Path) -> None:

@@ -69,6 +69,18 @@ async def test_a_reload_that_blocks_is_felt_at_once(both):
     assert (await a.message(b)).status == 200
 
 
+async def test_a_reload_that_takes_out_of_allow_is_felt_within_dialogs(both):
+    a, _ = both
+    subscription = await a.agent.subscribe(f"sip:peer@{B}")
+    await subscription.next_notify()
+    await a.proxy.reload(**federation(a, allow=["c.example"]))
+    for _ in range(2):
+        response = await subscription.refresh()
+        assert (response.status, "b.example is not in allow" in said(response)) == (403, True)
+    await a.proxy.reload(**federation(a, allow=[B]))
+    assert (await subscription.refresh()).status == 200
+
+
 async def test_a_reload_with_other_profiles_judges_anew(lab):
     a, b = await lab.site(A, names=["sip.a.example"]), await lab.site(B)
     assert (await a.message(b)).status == 200
