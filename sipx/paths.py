@@ -166,7 +166,8 @@ class Paths:
                 return await self.resolver.resolve(question, self._filter(permitted))
             except ResolveError as error:
                 raise NoHop(_status_of(error), str(error)) from error
-        found: list[tuple[Hop, ...]] = [()] * len(target.hops)
+        known = [self._configured_now(hop) for hop in target.hops]
+        found = [() if each is None else each for each in known]
         failures: list[ResolveError] = []
 
         async def look_up(number: int, hop: NextHop) -> None:
@@ -175,10 +176,12 @@ class Paths:
             except ResolveError as error:
                 failures.append(error.with_traceback(None))
 
-        # All at once: names whose servers are silent cost the time of one of them.
-        async with trio.open_nursery() as nursery:
-            for number, hop in enumerate(target.hops):
-                nursery.start_soon(look_up, number, hop)
+        if None in known:
+            # All at once: names whose servers are silent cost the time of one of them.
+            async with trio.open_nursery() as nursery:
+                for number, hop in enumerate(target.hops):
+                    if known[number] is None:
+                        nursery.start_soon(look_up, number, hop)
         hops = tuple(hop for each in found for hop in each)
         if not hops and failures:
             failure = failures[-1]
