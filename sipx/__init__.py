@@ -158,7 +158,6 @@ if TYPE_CHECKING:
     )
     from sipx.plugin import (
         Accept,
-        Bound,
         Challenge,
         Check,
         Config,
@@ -172,16 +171,13 @@ if TYPE_CHECKING:
         Peer,
         PeerRefusedError,
         Proxy,
-        Receiver,
         Refuse,
         Sender,
         SendError,
         Service,
         Severity,
-        StreamLimits,
         Target,
         Targets,
-        Transport,
         Verdict,
         hookimpl,
     )
@@ -217,6 +213,7 @@ if TYPE_CHECKING:
         TlsError,
         TlsSession,
     )
+    from sipx.transport import Bound, Receiver, StreamLimits, Transport
     from sipx.trust import (
         Action,
         Certificate,
@@ -279,9 +276,9 @@ _PLACES: Final = {
     "sipx.locations": "Binding BindingChange LocationStore",
     "sipx.logs": "harmless log_formatter",
     "sipx.plugin": (
-        "Accept Bound Challenge Check Config Discovered Discovery Finding "
-        "InterfaceRequest Later LogFiles NextHop Peer PeerRefusedError Proxy Receiver "
-        "Refuse SendError Sender Service Severity StreamLimits Target Targets Transport "
+        "Accept Challenge Check Config Discovered Discovery Finding "
+        "InterfaceRequest Later LogFiles NextHop Peer PeerRefusedError Proxy "
+        "Refuse SendError Sender Service Severity Target Targets "
         "Verdict hookimpl"
     ),
     "sipx.resolver": "FEDERATION_SERVICE Hop ResolveError Resolver SrvAnswer SrvRecord",
@@ -292,6 +289,7 @@ _PLACES: Final = {
     "sipx.status": "ProxyStatus",
     "sipx.streams": "READ_SIZE StreamFlow",
     "sipx.tls": "Tls TlsError TlsSession",
+    "sipx.transport": "Bound Receiver StreamLimits Transport",
     "sipx.trust": (
         "Action Certificate CertificateFault Decision Failure Identity Incoming Lookup "
         "Outgoing OutgoingAction OutgoingDecision OutgoingRoute PasswordlessAccount "

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.identity import Partner
     from sipx.interfaces import Interface
-    from sipx.plugin import Bound, Receiver
     from sipx.resolver import Hop
+    from sipx.transport import Bound, Receiver
 
 ACCEPTED_AT_ONCE: Final = 64
 SLICE: Final = 2048
@@ -241,7 +241,7 @@ class Listener:
 
 
 class StreamTransport:
-    """A transport over connections (sipx.plugin.Transport). ``backlog``: connections that may
+    """A transport over connections (sipx.transport.Transport). ``backlog``: connections that may
     wait to be accepted.
     """
 

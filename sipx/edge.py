@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sipx.hooks import Hooks
     from sipx.interfaces import Interface
     from sipx.journal import Journal
-    from sipx.plugin import StreamLimits
     from sipx.sip.message import Response
     from sipx.transactions import Transactions
+    from sipx.transport import StreamLimits
     from sipx.troubles import Troubles
 
 log = logging.getLogger("sipx.edge")

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
         Service,
         Target,
         Targets,
-        Transport,
         Verdict,
     )
     from sipx.sip.message import Request, Response
+    from sipx.transport import Transport
 
 hookspec = pluggy.HookspecMarker("sipx")
 

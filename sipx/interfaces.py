@@ -13,8 +13,8 @@ from sipx.addresses import parse_address
 from sipx.events import InterfaceChanged
 
 if TYPE_CHECKING:
-    from sipx.plugin import Transport
     from sipx.resolver import Hop
+    from sipx.transport import Transport
 
 
 class Status(Enum):

@@ -37,7 +37,6 @@ from sipx.journal import Journal
 from sipx.listeners import Listeners, interfaces_of
 from sipx.lookup import DnsSettings
 from sipx.paths import Paths
-from sipx.plugin import StreamLimits
 from sipx.proxy import ProxyCore
 from sipx.redelivery import Redelivery
 from sipx.reload import Reload, ReloadStatus
@@ -47,6 +46,7 @@ from sipx.state import cookie_keys, state_directory
 from sipx.supervision import Services, ServiceState, describe
 from sipx.tls import Tls
 from sipx.transactions import Transactions
+from sipx.transport import StreamLimits
 from sipx.troubles import Troubles
 from sipx.useragent import UserAgentClient
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from sipx.config.model import InterfaceConfig, KernelConfig
     from sipx.hooks import Hooks
-    from sipx.plugin import InterfaceRequest, Receiver
+    from sipx.plugin import InterfaceRequest
     from sipx.transactions import Transactions
+    from sipx.transport import Receiver
 
 log = logging.getLogger("sipx.kernel")
 

@@ -10,7 +10,7 @@ from sipx.sip.parser import StreamParser
 
 if TYPE_CHECKING:
     from sipx.interfaces import Interface
-    from sipx.plugin import Receiver
+    from sipx.transport import Receiver
 
 READ_SIZE: Final = 65536
 LONGEST_HOLD: Final = 5.0

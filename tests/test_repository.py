@@ -29,6 +29,7 @@ DECLARATIONS = {
     "sipx/hookspecs.py",
     "sipx/locations.py",
     "sipx/plugin.py",
+    "sipx/transport.py",
     "sipx/sip/errors.py",
     "sipx/trust/terms.py",
 }

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from sipx.identity import Partner
     from sipx.interfaces import Interface
-    from sipx.plugin import Bound, Proxy, Receiver, Transport
+    from sipx.plugin import Proxy
     from sipx.resolver import Hop
     from sipx.testing.carriers import Place
+    from sipx.transport import Bound, Receiver, Transport
 
 
 class MemoryDatagramFlow(Flow):
