@@ -202,7 +202,9 @@ if TYPE_CHECKING:
         srv_matches,
     )
     from sipx.status import (
+        InterfaceSummary,
         ProxyStatus,
+        PublicSummary,
     )
     from sipx.streams import (
         READ_SIZE,
@@ -286,7 +288,7 @@ _PLACES: Final = {
         "DomainAnswer DomainMatch Here NameMatch SrvMatch SrvMatches domain_answer here_of "
         "match_srv srv_matches"
     ),
-    "sipx.status": "ProxyStatus",
+    "sipx.status": "InterfaceSummary ProxyStatus PublicSummary",
     "sipx.streams": "READ_SIZE StreamFlow",
     "sipx.tls": "Tls TlsError TlsSession",
     "sipx.transport": "Bound Receiver StreamLimits Transport",
@@ -372,6 +374,7 @@ __all__ = [
     "Incoming",
     "Interface",
     "InterfaceRequest",
+    "InterfaceSummary",
     "KernelConfig",
     "Later",
     "Listener",
@@ -397,6 +400,7 @@ __all__ = [
     "Proof",
     "Proxy",
     "ProxyStatus",
+    "PublicSummary",
     "Receiver",
     "Refuse",
     "RegistrarAuth",

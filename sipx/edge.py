@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sipx.arrival import note_source
 from sipx.events import Direction
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sipx.troubles import Troubles
 
 log = logging.getLogger("sipx.edge")
+
+OTHER_PROTOCOL: Final = b"\x04"
+"""RFC 7983 §7: a datagram whose first byte is below this is STUN; no SIP message begins so."""
 
 
 class Edge:
@@ -86,11 +89,27 @@ class Edge:
         try:
             message = parse_datagram(data, self.limits, flow.shapes)
         except RemoteError as error:
+            if data[:1] < OTHER_PROTOCOL and self._serve(data, flow):
+                return
             if data.strip(b"\r\n\0"):
                 # Signs of smuggling are not worth an answer by UDP: its source may be forged.
                 self._malformed(error, flow, answer=not error.fatal)
             return
         self.deliver(message, flow)
+
+    def _serve(self, data: bytes, flow: Flow) -> bool:
+        """What is no SIP but STUN, say: the answer of the plugin that knows it goes back."""
+        for hook in self.hooks.serve_datagram:
+            try:
+                answer = hook(data, flow)
+            except Exception as error:
+                self.journal.fault(hook, "serve_datagram", error)
+                continue
+            if answer is not None:
+                flow.last_in = self.timers.now
+                flow.send(answer)
+                return True
+        return False
 
     def stream(self, data: bytes, flow: Flow) -> bool:
         """Bytes of a connection; False: it cannot be trusted any more."""

@@ -79,3 +79,14 @@ class Fault:
     plugin: str
     where: str
     error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddressChanged:
+    """An interface is advertised as something else: ``host:port`` in the place of its own address,
+    "" where that stands itself.
+    """
+
+    interface: str
+    before: str
+    now: str

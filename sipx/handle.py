@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sipx.accounts import Account
@@ -99,6 +100,10 @@ class PluginHandle:
     def note_trouble(self, kind: str, name: str, text: str | None) -> None:
         """What does not work; "" says that it works again, None that nobody needs it any more."""
         self._kernel.troubles.note(kind, name, text, owner=self._name)
+
+    def note_public_addresses(self, found: Mapping[str, str]) -> None:
+        """What the world sees in the place of our addresses, by the bind of interfaces."""
+        self._kernel.advertising.note(found)
 
     def in_dialog(self, request: Request, name: str) -> bool:
         """Whether a request is within a dialog that the peer ``name`` is one end of."""

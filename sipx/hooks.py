@@ -47,7 +47,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-COMPILED: Final = (*hookspecs.HOT, "authenticate_peer", "flow_opened", "flow_closed")
+COMPILED: Final = (
+    *hookspecs.HOT,
+    "authenticate_peer",
+    "flow_opened",
+    "flow_closed",
+    "serve_datagram",
+)
 """The hooks that are kept as tuples of functions."""
 KERNEL: Final = "sipx"
 """Who owns what watches messages for the kernel itself."""
@@ -72,6 +78,7 @@ class Hooks:
     authenticate_peer: tuple[Callable[[Flow], Peer | None], ...]
     flow_opened: tuple[Callable[[Flow], None], ...]
     flow_closed: tuple[Callable[[Flow, str], None], ...]
+    serve_datagram: tuple[Callable[[bytes, Flow], bytes | None], ...]
     validate_request: tuple[Callable[[Request, Flow], Response | Refuse | None], ...]
     authenticate_request: tuple[Callable[[Request, Flow], Verdict | Later[Verdict] | None], ...]
     authorise_request: tuple[Callable[[Request, Flow, Sender | None], Verdict | None], ...]
@@ -236,6 +243,14 @@ class Hooks:
         """Who wants to be told that another configuration is in force."""
         found: list[Contribution[Any]] = [
             Contribution(impl.plugin_name, impl.function) for impl in self._impls("reloaded")
+        ]
+        return tuple(found)
+
+    def addresses_changed(self) -> tuple[Contribution[Callable[[frozenset[str]], None]], ...]:
+        """Who wants to be told that this machine got or lost an address."""
+        found: list[Contribution[Any]] = [
+            Contribution(impl.plugin_name, impl.function)
+            for impl in self._impls("addresses_changed")
         ]
         return tuple(found)
 

@@ -118,6 +118,12 @@ def reloaded() -> None:
 
 
 @hookspec
+def addresses_changed(addresses: frozenset[str]) -> None:
+    """When this machine got or lost an address: all that it has now. Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
 def commands() -> Iterable[click.Command]:
     """On the command line: subcommands of ``sipx``, listed under the plugin's name."""
     raise AssertionError("a specification is never called")
@@ -162,6 +168,12 @@ def flow_opened(flow: Flow) -> None:
 @hookspec
 def flow_closed(flow: Flow, reason: str) -> None:
     """Once per flow: it has ended, and why. Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec(firstresult=True)
+def serve_datagram(data: bytes, flow: Flow) -> bytes | None:
+    """A datagram of another protocol at a SIP port, such as STUN (RFC 5626 §8): the answer."""
     raise AssertionError("a specification is never called")
 
 

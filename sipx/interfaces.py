@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -10,9 +11,14 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from sipx.addresses import parse_address
-from sipx.events import InterfaceChanged
+from sipx.events import InterfaceChanged, PublicAddressChanged
+from sipx.former import Former
+from sipx.public_address import AUTO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sipx.public_address import PublicAddress
     from sipx.resolver import Hop
     from sipx.transport import Transport
 
@@ -31,10 +37,10 @@ class Interface:
     """One listener. ``bind`` is an address or ``*``; ``port`` as configured, 0 for any.
 
     ``status`` and ``reason`` are what ``sipx status`` shows; ``address`` is what is bound, None
-    until then. ``advertised`` replaces the bound address in what is written into messages.
-    ``certificates`` are the names of our own that it shows, the first unless SNI asks for another;
-    ``client_certificate`` is shown when it connects; ``eku`` is its EKU policy. ``former`` are
-    (host, port) that it was advertised as before: dialogs of then still come there.
+    until then. ``public`` is to stand in messages in its place; ``found`` is what AUTO means there
+    now, ``stands_for`` the addresses of a name. ``certificates`` are the names of our own that it
+    shows, the first unless SNI asks for another; ``client_certificate`` is shown when it connects;
+    ``eku`` is its EKU policy.
     """
 
     name: str
@@ -43,15 +49,19 @@ class Interface:
     transport: Transport
     role: str = "wan"
     enabled: bool = True
-    advertised: tuple[str, int] | None = None
+    public: PublicAddress | None = None
     certificates: tuple[str, ...] = ()
     client_certificate: str | None = None
     eku: str = "federation"
     status: Status = Status.OFF
     reason: str = ""
     address: tuple[str, int] | None = None
+    found: str = ""
+    stands_for: frozenset[str] = frozenset()
+    seen_at: tuple[str, int] | None = None
+    """(host, port) as it stands in messages; None until it is bound."""
     sent_by: bytes = b""
-    former: frozenset[tuple[bytes, int]] = frozenset()
+    """The same as SIP writes it."""
     draining: bool = False
     """Whether it takes nothing new any more: what is under way finishes, then it closes."""
     closing: bool = False
@@ -87,13 +97,40 @@ class Interface:
         self.address = address
         self.status = Status.LISTENING
         self.reason = ""
-        self.sent_by = self._sent_by(address)
+        self.renew()
 
-    def _sent_by(self, address: tuple[str, int]) -> bytes:
-        host, port = self.advertised or address
+    @property
+    def advertised(self) -> tuple[str, int] | None:
+        """What stands in messages in the place of its own address; None where that does itself.
+
+        An address of the other IP family leads nobody here, and is not used.
+        """
+        if self.public is None or self.address is None:
+            return None
+        host = self.found if self.public.host == AUTO else self.public.host
+        if not host or (parse_address(host) is not None and not self.reaches(host)):
+            return None
+        return host, self.public.port or self.address[1]
+
+    @property
+    def advertised_text(self) -> str:
+        """The same as SIP writes it, "" where its own address stands."""
+        at = self.advertised
+        return "" if at is None else host_port(*at).decode()
+
+    def renew(self) -> bool:
+        """Find out where peers are to see it; True if they saw it elsewhere before."""
+        if self.address is None:
+            return False
+        before = self.seen_at
+        host, port = self.advertised or self.address
         if self.wildcard and self.advertised is None:
             host = primary_address(ipv6=self.listen_address == "::")
-        return host_port(host, port)
+        if before == (host, port):
+            return False
+        self.seen_at = (host, port)
+        self.sent_by = host_port(host, port)
+        return before is not None
 
     def ended(self) -> None:
         """The listener was ended on purpose."""
@@ -125,18 +162,11 @@ class Interface:
             self.wildcard or other.wildcard or self.bind == other.bind
         )
 
-    def take(self, other: Interface) -> bool:
-        """Go on with the settings of ``other``; True if peers see another address from now on."""
+    def take(self, other: Interface) -> None:
+        """Go on with the settings of ``other``."""
         self.certificates = other.certificates
         self.client_certificate = other.client_certificate
-        if self.advertised == other.advertised:
-            return False
-        if self.advertised is not None:
-            self.former |= {(self.advertised[0].encode(), self.advertised[1])}
-        self.advertised = other.advertised
-        if self.address is not None:
-            self.sent_by = self._sent_by(self.address)
-        return True
+        self.public = other.public
 
     def failed(self, reason: str) -> None:
         """The listener is not up, and why."""
@@ -176,8 +206,9 @@ class Interface:
             family = socket.AF_INET6 if self.listen_address == "::" else socket.AF_INET
             own |= {(a.encode(), port) for a in machine_addresses(family)}
         if self.advertised is not None:
-            own.add((self.advertised[0].encode(), self.advertised[1]))
-        return own | self.former
+            host, port = self.advertised
+            own |= {(name.encode(), port) for name in (host, *self.stands_for)}
+        return own
 
 
 def host_port(host: str, port: int) -> bytes:
@@ -225,25 +256,57 @@ def primary_address(*, ipv6: bool) -> str:
 class Interfaces:
     """The list of interfaces, and which of them leads to a hop."""
 
-    def __init__(self, interfaces: list[Interface]) -> None:
+    def __init__(
+        self, interfaces: list[Interface], *, wall: Callable[[], float] = time.time
+    ) -> None:
         self.all = interfaces
         self.own: frozenset[tuple[bytes, int]] = frozenset()
         """(host, port) of every listener: what makes a URI "ours" (RFC 3261 §16.4)."""
+        self.own_routes: frozenset[tuple[bytes, int]] = frozenset()
+        """The same with those of before: what makes a Route ours that we have signed."""
         self.own_sent_by: frozenset[bytes] = frozenset()
         """Keys of our own Via sent-by values, as sipx.sip.parser.SentBy writes them."""
+        self.former = Former(wall)
+        """Where peers saw the interfaces before: dialogs of then still come there."""
         self._told: dict[Interface, tuple[str, str]] = {}
+        self._at: dict[str, tuple[str, int]] = {}
+        self._advertised: dict[str, str] = {}
+        """By name: where peers see each, and what it is advertised as."""
 
     def refresh(self) -> None:
         """Something was bound or lost: what is ours is gathered anew."""
         own: set[tuple[bytes, int]] = set()
+        former: set[tuple[bytes, int]] = set()
+        for interface in self._first_of_each_name():
+            # By name: a listener that was bound anew goes on for the one before it.
+            now, before = interface.seen_at, self._at.get(interface.name)
+            if now is not None and now != before:
+                if before is not None:
+                    self.former.add(interface.name, *before)
+                self._at[interface.name] = now
+            former |= self.former.of(interface.name)
         for interface in self.all:
             own |= interface.own_hosts()
         self.own = frozenset(own)
-        self.own_sent_by = frozenset(b" %b:%d " % pair for pair in own)
+        self.own_routes = frozenset(own | former)
+        self.own_sent_by = frozenset(b" %b:%d " % pair for pair in self.own_routes)
 
-    def news(self) -> list[InterfaceChanged]:
+    def renew(self) -> dict[Interface, bytes]:
+        """Find out where peers are to see each; those that moved, with their sent-by of before."""
+        moved: dict[Interface, bytes] = {}
+        for interface in self.all:
+            sent_by = interface.sent_by
+            if interface.renew():
+                moved[interface] = sent_by
+        return moved
+
+    def _first_of_each_name(self) -> Iterable[Interface]:
+        """Without those that are about to go because another one has taken their name."""
+        return {interface.name: interface for interface in reversed(self.all)}.values()
+
+    def news(self) -> list[InterfaceChanged | PublicAddressChanged]:
         """What is different from the last time that this was asked."""
-        found: list[InterfaceChanged] = []
+        found: list[InterfaceChanged | PublicAddressChanged] = []
         now = {interface: (interface.state, interface.reason) for interface in self.all}
         for interface, said in now.items():
             if self._told.get(interface) != said:
@@ -251,6 +314,12 @@ class Interfaces:
         names = {interface.name for interface in now}
         gone = [i.name for i in self._told if i not in now and i.name not in names]
         self._told = now
+        for interface in self._first_of_each_name():
+            if interface.address is not None:
+                before = self._advertised.get(interface.name, "")
+                at = self._advertised[interface.name] = interface.advertised_text
+                if at != before:
+                    found.append(PublicAddressChanged(interface.name, before, at))
         return [*found, *(InterfaceChanged(name, "removed") for name in gone)]
 
     def listening(self) -> list[Interface]:
@@ -267,8 +336,12 @@ class Interfaces:
     def at(self, host: bytes, port: int, transport: bytes) -> Interface | None:
         """The interface that one of our own Record-Route URIs names."""
         wanted = (b"tls", b"mtls") if transport == b"tls" else (transport,)
-        for interface in self.all:
-            if interface.protocol.encode() in wanted and (host, port) in interface.own_hosts():
+        fit = [i for i in self.all if i.protocol.encode() in wanted]
+        for interface in fit:
+            if (host, port) in interface.own_hosts():
+                return interface
+        for interface in fit:
+            if (host, port) in self.former.of(interface.name):
                 return interface
         return None
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from sipx.advertising import Advertising
 from sipx.certificates import LOOK, CertificateStore
 from sipx.certificates.users import certificate_users
 from sipx.config.load import load
@@ -28,8 +29,10 @@ from sipx.cookies import Cookies
 from sipx.discovery import Discoveries
 from sipx.edge import Edge
 from sipx.errors import ReloadError, SipxError
-from sipx.events import ProxyChanged, Reloaded
+from sipx.events import ProxyChanged, PublicAddressChanged, Reloaded
 from sipx.flows import FlowTable
+from sipx.former import FILE as FORMER_FILE
+from sipx.former import FormerFile
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
 from sipx.interfaces import Interfaces, host_port
@@ -101,7 +104,7 @@ class Kernel:
             timer_settings or TimerSettings(), self.timers, limit=limits.max_transactions
         )
         self.flows = FlowTable()
-        self.interfaces = Interfaces([])
+        self.interfaces = Interfaces([], wall=wall)
         self.resolver = Resolver(dns_settings(self.config.dns), clock=clock, rng=self.rng)
         self.troubles = Troubles(clock)
         self.paths = Paths(
@@ -165,12 +168,23 @@ class Kernel:
         self.transactions.user = self.proxy
         redelivery = Redelivery(self.paths, self.journal, self.park)
         self.transactions.reopen = redelivery.deliver
+        former = FormerFile(self.state_directory / FORMER_FILE)
+        former.read(self.interfaces.former)
+        self.advertising = Advertising(
+            self.interfaces,
+            self.flows,
+            self.resolver,
+            former,
+            changed=self.interfaces_changed,
+            trouble=self.troubles.note,
+        )
         self.interfaces.all += interfaces_of(self.config, self.hooks)
         self.listeners = Listeners(
             self.interfaces,
             self.edge,
             self.transactions,
             changed=self.interfaces_changed,
+            addresses_changed=self._addresses_changed,
             on_failure=self._listener_failed,
         )
         self.reloads = ReloadStatus()
@@ -215,7 +229,22 @@ class Kernel:
         self.transactions.own_sent_by = self.interfaces.own_sent_by
         self.paths.forget()
         for event in self.interfaces.news():
+            if isinstance(event, PublicAddressChanged):
+                log.info(
+                    "interface %s: peers see %s in place of %s",
+                    event.interface,
+                    event.now or "its own address",
+                    event.before or "its own address",
+                    extra={"interface": event.interface},
+                )
             self.report("", event)
+
+    def _addresses_changed(self, present: frozenset[str]) -> None:
+        """This machine got or lost an address: what "*" is written as may be another one."""
+        self.advertising.apply()
+        for plugin in self.hooks.addresses_changed():
+            with self._barrier(f"plugin {plugin.plugin} was told of the machine's addresses"):
+                plugin.item(present)
 
     def _listener_failed(self, error: Exception) -> None:
         if not self.forgive:
@@ -270,6 +299,7 @@ class Kernel:
             transactions.start_soon(self._sweep)
             transactions.start_soon(self._flush_parked)
             transactions.start_soon(self._watch_certificates)
+            transactions.start_soon(self.advertising.run)
             async with trio.open_nursery() as listeners:
                 async with self._changing:
                     await listeners.start(self.listeners.run)

@@ -14,6 +14,7 @@ import trio
 
 from sipx.errors import StartError
 from sipx.interfaces import Interface, Interfaces, Status, machine_addresses
+from sipx.public_address import PublicAddress
 from sipx.supervision import describe
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
                 transport,
                 table.role,
                 table.enabled,
-                _advertised(config, table),
+                public=_public(config, table),
                 certificates=table.certificate or default,
                 client_certificate=table.client_certificate,
                 eku=table.eku_policy,
@@ -92,22 +93,25 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
                 request.port,
                 transport,
                 request.role,
-                advertised=_advertised(config, request),
+                public=_public(config, request),
                 certificates=own,
             )
         )
     return found
 
 
-def _advertised(
+def _public(
     config: KernelConfig, table: InterfaceConfig | InterfaceRequest
-) -> tuple[str, int] | None:
+) -> PublicAddress | None:
+    """What an interface is to be advertised as; never towards the LAN."""
     wan = config.wan
-    if not (wan.use_public_address and table.advertise and table.role == "wan"):
+    if table.role != "wan" or table.advertise is False:
         return None
-    if wan.public_address == "auto":
+    if isinstance(table.advertise, PublicAddress):
+        return table.advertise
+    if not wan.use_public_address:
         return None
-    return (wan.public_address, wan.public_port or table.port)
+    return PublicAddress(wan.public_address, wan.public_port)
 
 
 # ---------------------------------------------------------------- running
@@ -129,7 +133,8 @@ class _Running:
 class Listeners:
     """The listeners of the interfaces. ``changed`` is called when one is bound or lost.
 
-    ``on_failure`` is told of what a transport raises that is no OSError.
+    ``addresses_changed`` is told of the addresses that this machine has when they are others;
+    ``on_failure`` of what a transport raises that is no OSError.
     """
 
     def __init__(
@@ -139,12 +144,14 @@ class Listeners:
         transactions: Transactions,
         *,
         changed: Callable[[], None],
+        addresses_changed: Callable[[frozenset[str]], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._interfaces = interfaces
         self._receiver = receiver
         self._transactions = transactions
         self._changed = changed
+        self._addresses_changed = addresses_changed
         self._on_failure = on_failure
         self._running: dict[Interface, _Running] = {}
         self._nursery: trio.Nursery | None = None
@@ -310,17 +317,23 @@ class Listeners:
 
     async def _watch_addresses(self) -> None:
         """An interface whose address has left the machine is shown as failed, and tried again."""
+        known = _machine()
         while True:
             await trio.sleep(WATCH_ADDRESSES)
-            present = {
-                *machine_addresses(socket.AF_INET),
-                *machine_addresses(socket.AF_INET6),
-            }
+            present = _machine()
             for interface in self._interfaces.listening():
                 if interface.wildcard or interface.listen_address.startswith("127."):
                     continue
                 if interface.listen_address not in present:
                     self.address_lost(interface)
+            if present != known:
+                known = present
+                self._addresses_changed(present)
+
+
+def _machine() -> frozenset[str]:
+    """Both families."""
+    return frozenset((*machine_addresses(socket.AF_INET), *machine_addresses(socket.AF_INET6)))
 
 
 class _Bound:

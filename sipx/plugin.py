@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import logging
     import random
-    from collections.abc import Awaitable, Callable, Container, Iterable
+    from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
     from pathlib import Path
 
     import trio
@@ -360,6 +360,13 @@ class Proxy(Protocol):
     def note_trouble(self, kind: str, name: str, text: str | None) -> None:
         """What does not work, in words, told once, and again after an hour; "" says that it works
         again, None that nobody needs it any more. ``kind`` and ``name`` say what it is.
+        """
+        ...
+
+    def note_public_addresses(self, found: Mapping[str, str]) -> None:
+        """What the world sees in the place of our addresses: an IP address for the bind of each
+        interface ("10.0.0.5", "*"). It replaces what was noted before, and stands in messages
+        where the public address is to be "auto".
         """
         ...
 

@@ -149,6 +149,7 @@ class Reload:
             hooks = kernel.hooks.with_plugins(made)
             _ask_everything(hooks)
             wanted = interfaces_of(settings.kernel, hooks)
+            kernel.advertising.inform(wanted)
         except SipxError as error:
             raise ReloadError(str(error)) from error
         certificates = kernel.certificates.with_config(settings.kernel, hooks.partners())
@@ -294,7 +295,7 @@ class Reload:
         kernel.proxy.routing.know(kernel.certificates.partners)
         kernel.take_up_limits()
         self._take_up_interfaces()
-        kernel.interfaces_changed()
+        kernel.advertising.apply()
         kernel.flows.forget_accounts({interface.name for interface in kernel.interfaces.all})
 
     def _forget_troubles(self) -> None:
@@ -316,17 +317,10 @@ class Reload:
 
     def _take_up_interfaces(self) -> None:
         kernel = self._kernel
-        moved: dict[Interface, bytes] = {}
         for new, old in self._kept.items():
-            before = old.sent_by
-            if old.take(new):
-                moved[old] = before
+            old.take(new)
         going = [old for old in self._leaving if kernel.listeners.has(old)]
         kernel.interfaces.all[:] = [*(self._kept.get(new, new) for new in self._wanted), *going]
-        for flow in kernel.flows if moved else ():
-            before = moved.get(flow.interface, b"")
-            if before:
-                flow.via_head = flow.via_head.replace(before, flow.interface.sent_by, 1)
 
     def _close(self) -> None:
         """What nobody wants any more lets its transactions finish."""

@@ -199,8 +199,7 @@ def _shown(here: Here) -> Iterable[str]:
         parsed = parse_address(address)
         if parsed is not None and not parsed.is_loopback and not parsed.is_link_local:
             yield address
-    if here.public:
-        yield here.public
+    yield from here.public
 
 
 def _names(certificate: PeerCertificate) -> str:

@@ -20,6 +20,7 @@ from sipx.identity import by_ms_suffix, by_rfc5922
 from sipx.interfaces import machine_addresses
 from sipx.lookup import ResolveError
 from sipx.plugin import Finding, Severity
+from sipx.public_address import AUTO
 from sipx.resolver import FEDERATION_SERVICE
 from sipx.srv_findings import of_addresses, of_answer, of_certificate, of_host, takes
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sipx.identity import PeerCertificate
     from sipx.records import Kind, SrvRecord
     from sipx.resolver import Resolver
-    from sipx.status import InterfaceSummary
+    from sipx.status import InterfaceSummary, PublicSummary
 
 _ANY: Final = {"*": 4, "0.0.0.0": 4, "::": 6}  # noqa: S104  # compared, not bound
 
@@ -68,14 +69,13 @@ class DomainAnswer(NamedTuple):
 
 
 class Here(NamedTuple):
-    """What this machine is reached at: ``listeners``, its own ``addresses``, and the address in
-    front of it where there is a NAT (``public``, a name or an address, and its port; "" and 0
-    without).
+    """What this machine is reached at: ``listeners``, its own ``addresses``, and those in front of
+    it where there is a NAT (``public``, addresses and names; ``public_port`` is 0 without one).
     """
 
     listeners: tuple[InterfaceSummary, ...]
     addresses: frozenset[str]
-    public: str = ""
+    public: frozenset[str] = frozenset()
     public_port: int = 0
     runs: bool = True
 
@@ -210,9 +210,9 @@ async def srv_matches(
     async with trio.open_nursery() as nursery:
         for domain in wanted:
             nursery.start_soon(ask, domain)
-    if here.public and parse_address(here.public) is None:
-        found = await host_answer(resolver, here.public)
-        here = here._replace(addresses=here.addresses | set(found.addresses))
+    for name in [each for each in here.public if parse_address(each) is None]:
+        found = await host_answer(resolver, name)
+        here = here._replace(public=here.public | set(found.addresses))
     return match_srv([answers[domain] for domain in wanted], certificate, here)
 
 
@@ -250,20 +250,27 @@ async def host_answer(resolver: Resolver, host: str) -> HostAnswer:
     return HostAnswer(addresses, alias=resolver.alias_of(host))
 
 
-def here_of(listeners: Iterable[InterfaceSummary], wan: WanConfig) -> Here:
+def here_of(listeners: Iterable[InterfaceSummary], wan: WanConfig, known: PublicSummary) -> Here:
     """This machine as it is now.
 
-    A plugin gives ``proxy.status().interfaces`` and ``proxy.config.wan``.
+    A plugin gives ``status.interfaces``, ``proxy.config.wan`` and ``status.public``.
     """
     found = {
         address
         for family in (socket.AF_INET, socket.AF_INET6)
         for address in machine_addresses(family)
     }
-    public = wan.public_address if wan.use_public_address else "auto"
-    if public == "auto":
-        return Here(tuple(listeners), frozenset(found))
-    return Here(tuple(listeners), frozenset(found), public, wan.public_port or 0)
+    listeners = tuple(listeners)
+    # A NAT is in front of us whether or not peers are told of it.
+    public = {*known.found.values()} - found
+    port = 0
+    if wan.use_public_address:
+        public |= {wan.public_address, *known.addresses} - {AUTO}
+        port = wan.public_port or 0
+    for one in listeners:
+        if one.advertised:
+            public.add(one.advertised.rpartition(":")[0].strip("[]"))
+    return Here(listeners, frozenset(found), frozenset(public), port)
 
 
 # ---------------------------------------------------------------- the match
@@ -322,10 +329,7 @@ def _proof(domain: str, target: str, certificate: PeerCertificate | None) -> tup
 
 def _place(address: str, record: SrvRecord, here: Here) -> SrvAddress:
     """Whose address it is, and what listens there."""
-    parsed = parse_address(here.public) if here.public else None
-    in_front = bool(here.public) and (
-        record.target == here.public or (parsed is not None and str(parsed) == address)
-    )
+    in_front = address in here.public or record.target in here.public
     for one in here.listeners:
         if takes(one) and _is_at(one, address, record.port, here, in_front=in_front):
             return SrvAddress(address, True, one.name)
@@ -343,6 +347,8 @@ def _is_ours(address: str, here: Here) -> bool:
 
 def _is_at(one: InterfaceSummary, address: str, port: int, here: Here, *, in_front: bool) -> bool:
     if in_front and one.role == "wan":
+        if one.advertised:
+            return port == int(one.advertised.rpartition(":")[2])
         return port in ({here.public_port} if here.public_port else {one.port})
     if one.port != port:
         return False

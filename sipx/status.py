@@ -94,6 +94,23 @@ class InterfaceSummary(Shown):
     """All there ever were."""
     messages_in: int
     messages_out: int
+    advertises: bool = False
+    """Whether another address than its own is to stand in messages."""
+    advertised: str = ""
+    """That address with its port; "" while none is known, or its own stands there."""
+
+
+class PublicSummary(Shown):
+    """The public address: of [wan], and what is known of it."""
+
+    used: bool = False
+    """Whether wan.use_public_address is on."""
+    setting: str = "auto"
+    """wan.public_address."""
+    addresses: tuple[str, ...] = ()
+    """What that stands for now: itself, the addresses of the name, or those that were found."""
+    found: dict[str, str] = {}
+    """What a plugin found, by the bind of interfaces."""
 
 
 class FlowCounts(Shown):
@@ -181,6 +198,7 @@ class ProxyStatus(Shown):
     problems: tuple[Problem, ...]
     service: ServiceSummary
     interfaces: tuple[InterfaceSummary, ...]
+    public: PublicSummary = PublicSummary()
     flows: FlowCounts
     transactions: TransactionCounts
     plugins: tuple[PluginSummary, ...]
@@ -228,6 +246,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
         problems=tuple(problems),
         service=service,
         interfaces=interfaces,
+        public=public_of(kernel),
         flows=FlowCounts(open=counted.open, opened=counted.opened, closed=counted.closed),
         transactions=TransactionCounts(
             servers=len(transactions.servers),
@@ -312,9 +331,22 @@ def interfaces_of(kernel: Kernel) -> tuple[InterfaceSummary, ...]:
                 opened=traffic.opened,
                 messages_in=traffic.messages_in,
                 messages_out=traffic.messages_out,
+                advertises=interface.public is not None,
+                advertised=interface.advertised_text,
             )
         )
     return tuple(found)
+
+
+def public_of(kernel: Kernel) -> PublicSummary:
+    """The public address as it is known now."""
+    wan = kernel.config.wan
+    return PublicSummary(
+        used=wan.use_public_address,
+        setting=wan.public_address,
+        addresses=kernel.advertising.addresses_of(wan.public_address),
+        found=dict(kernel.advertising.found),
+    )
 
 
 def plugins_of(kernel: Kernel) -> tuple[PluginSummary, ...]:
@@ -432,6 +464,16 @@ def _interface_problems(interfaces: Sequence[InterfaceSummary]) -> list[Problem]
         )
         for i in interfaces
         if i.state == InterfaceState.FAILED.value
+    ] + [
+        Problem(
+            severity="warning",
+            text=f"interface {i.name}: its public address is not known, so that peers are told "
+            f"{i.address} port {i.port}",
+            remedy="`sipx check` says why nothing has found it; or name it: `sipx config set "
+            "wan.public_address ADDRESS`",
+        )
+        for i in interfaces
+        if i.advertises and not i.advertised and i.state == InterfaceState.LISTENING.value
     ]
 
 

@@ -15,6 +15,7 @@ PUBLIC = {
     "in_dialog",
     "location_store",
     "log",
+    "note_public_addresses",
     "note_trouble",
     "now",
     "open_flow",

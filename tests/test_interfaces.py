@@ -12,6 +12,7 @@ from sipx.interfaces import (
     machine_addresses,
     primary_address,
 )
+from sipx.public_address import PublicAddress
 from sipx.resolver import Hop
 from sipx.testing.memory import MemoryTcp, MemoryUdp
 
@@ -35,7 +36,7 @@ def test_p11_the_sent_by_is_what_is_bound():
 
 
 def test_the_advertised_address_replaces_the_bound_one():
-    interface = listening("a", ("10.0.0.1", 5060), advertised=("198.51.100.1", 5080))
+    interface = listening("a", ("10.0.0.1", 5060), public=PublicAddress("198.51.100.1", 5080))
     assert interface.sent_by == b"198.51.100.1:5080"
     assert interface.own_hosts() == {(b"10.0.0.1", 5060), (b"198.51.100.1", 5080)}
 

@@ -317,7 +317,10 @@ async def test_the_public_address_changes_for_flows_that_are_open(scene, autojum
     plan = await stage.proxy.reload(wan={})
     assert plan.removed == ("wan.use_public_address", "wan.public_address")
     # What was written while the address was another one still leads to us.
-    assert {(b"192.0.2.77", 5060), (b"127.0.0.1", 5060)} <= stage.kernel.interfaces.own
+    interfaces = stage.kernel.interfaces
+    assert {(b"192.0.2.77", 5060), (b"127.0.0.1", 5060)} <= interfaces.own_routes
+    assert b" 192.0.2.77:5060 " in interfaces.own_sent_by
+    assert (b"192.0.2.77", 5060) not in interfaces.own
 
 
 # ---------------------------------------------------------------- all or nothing

@@ -18,7 +18,7 @@ from sipx.srv_match import (
     match_srv,
     srv_matches,
 )
-from sipx.status import InterfaceSummary
+from sipx.status import InterfaceSummary, PublicSummary
 from sipx.testing import Authority
 from sipx.testing.dns import dns_server
 
@@ -232,14 +232,26 @@ def test_the_address_in_front_of_a_nat_is_ours(named):
     facts = named("a.example", "sip.a.example")
     wan = WanConfig(use_public_address=True, public_address="198.51.100.7", public_port=5061)
     inner = changed(LISTENER, port=15061, configured_port=15061)
-    here = here_of((inner,), wan)._replace(addresses=frozenset({"192.0.2.10"}))
+    here = here_of((inner,), wan, PublicSummary())._replace(addresses=frozenset({"192.0.2.10"}))
     assert match_srv([answer("sip.a.example", 5061, "198.51.100.7")], facts, here).good
     assert bad(match_srv([answer("sip.a.example", 5062, "198.51.100.7")], facts, here)) == [
         "SIPX-D010",
         "SIPX-D008",
     ]
-    assert here_of((), WanConfig()).public == ""
-    assert here_of((), WanConfig(use_public_address=True)).public == ""
+    assert not here_of((), WanConfig(), PublicSummary()).public
+    assert not here_of((), WanConfig(use_public_address=True), PublicSummary()).public
+
+
+def test_what_was_found_or_is_advertised_is_in_front_of_us(named):
+    facts = named("a.example", "sip.a.example")
+    known = PublicSummary(addresses=("198.51.100.7",), found={"*": "198.51.100.7"})
+    here = here_of((LISTENER,), WanConfig(), known)
+    assert match_srv([answer("sip.a.example", 5061, "198.51.100.7")], facts, here).good
+    other = changed(LISTENER, advertised="198.51.100.8:5071")
+    here = here_of((other,), WanConfig(), PublicSummary())
+    assert match_srv([answer("sip.a.example", 5071, "198.51.100.8")], facts, here).good
+    found = match_srv([answer("sip.a.example", 5061, "198.51.100.8")], facts, here)
+    assert bad(found) == ["SIPX-D008"]
 
 
 async def test_the_records_are_looked_up(named):
@@ -259,11 +271,11 @@ async def test_the_records_are_looked_up(named):
         assert not found.good
         assert [domain.good for domain in found.domains] == [True, False]
         assert found.expires <= resolver._clock() + 120
-        nat = here._replace(public="nat.a.example", listeners=(LISTENER,))
+        nat = here._replace(public=frozenset({"nat.a.example"}), listeners=(LISTENER,))
         pointed = ZONE.replace("sip.a.example.                    90  IN A 127.0.0.1", "")
         dns.load(pointed + "sip.a.example. 90 IN A 198.51.100.7\n")
         resolver.flush()
-        assert (await srv_matches(resolver, ["a.example"], facts, nat)).first is None
+        assert (await srv_matches(resolver, ["a.example"], facts, nat)).good
         dns.load(ZONE.replace("5061 sip.a.example.", "5061 nat.a.example."))
         resolver.flush()
         found = await srv_matches(resolver, ["a.example"], named("a.example"), nat)

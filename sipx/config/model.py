@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     WithJsonSchema,
     model_validator,
 )
@@ -30,8 +32,8 @@ from sipx.config.values import (
     refuse,
     show,
 )
-from sipx.domains import canonical_domain
 from sipx.logs.levels import area_of
+from sipx.public_address import PublicAddress, public_address, public_host
 from sipx.sip.parser import (
     MAX_BODY,
     MAX_HEAD,
@@ -53,14 +55,25 @@ Bytes = Annotated[Size, Field(ge=1)]
 
 
 def _public_address(value: object) -> str:
-    if value == "auto":
-        return "auto"
     if isinstance(value, str):
-        try:
-            return canonical_domain(value).decode()
-        except ValueError:
-            pass
-    raise refuse(f"{show(value)} is no address", 'an IP address, a host name, or "auto"')
+        with suppress(ValueError):
+            return public_host(value)
+    raise refuse(
+        f"{show(value)} is no address that peers can send to",
+        'an IP address, a host name, or "auto"',
+    )
+
+
+def _advertise(value: object) -> bool | PublicAddress:
+    if isinstance(value, bool | PublicAddress):
+        return value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return public_address(value)
+    raise refuse(
+        f"{show(value)} is no address that peers can send to",
+        'true, false, or an address or a name with or without a port: "198.51.100.7:5061"',
+    )
 
 
 def _version(value: object) -> object:
@@ -138,7 +151,12 @@ Names = Annotated[
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-PublicAddress = Annotated[str, BeforeValidator(_public_address)]
+PublicHost = Annotated[str, BeforeValidator(_public_address)]
+Advertise = Annotated[
+    bool | PublicAddress,
+    PlainValidator(_advertise),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string"}]}),
+]
 
 
 class Table(BaseModel):
@@ -162,7 +180,7 @@ class WanConfig(Table):
     use_public_address: bool = False
     """Behind NAT: write the public address into Via, Contact and Record-Route."""
 
-    public_address: PublicAddress = "auto"
+    public_address: PublicHost = "auto"
     """An IP address, a host name, or "auto": what STUN finds."""
 
     public_port: PeerPort | None = None
@@ -200,8 +218,18 @@ class InterfaceConfig(Table):
     role: Literal["wan", "lan"] = "wan"
     """Which side it is on: "wan" towards partners, "lan" towards the UC servers."""
 
-    advertise: bool = True
-    """With wan.use_public_address: write the public address in place of this one's own."""
+    advertise: Advertise = True
+    """What stands in messages: true the public address as [wan] says, false this one's own, else
+    the address or name that is given here, with or without a port."""
+
+    @model_validator(mode="after")
+    def _never_towards_the_lan(self) -> InterfaceConfig:
+        if self.role == "lan" and isinstance(self.advertise, PublicAddress):
+            raise refuse(
+                'advertise names an address, and role is "lan": UC servers see no public address',
+                "true or false there",
+            )
+        return self
 
 
 class CertificateConfig(Table):

@@ -19,7 +19,7 @@ from sipx.plugin import Severity
 from sipx.resolver import FEDERATION_SERVICE
 from sipx.srv_findings import TEMPORARY, inside, of_partner
 from sipx.srv_match import SrvMatches, domain_answer, here_of, srv_matches
-from sipx.status import interfaces_of
+from sipx.status import interfaces_of, public_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -182,7 +182,7 @@ class CheckMethods:
         kernel = self._kernel
         answer = await domain_answer(fresh_resolver(kernel), domain)
         permitted = outward_filter(kernel)
-        here = here_of((), kernel.config.wan).addresses
+        here = here_of((), kernel.config.wan, public_of(kernel)).addresses
         records: list[CheckedRecord] = []
         for record in answer.records:
             addresses = tuple(
@@ -263,7 +263,7 @@ async def own_matches(
     name of the certificate that fits best.
     """
     wanted = sorted(d.decode() for d in kernel.domains) if domains is None else domains
-    here = here_of(interfaces_of(kernel), kernel.config.wan)._replace(runs=runs)
+    here = here_of(interfaces_of(kernel), kernel.config.wan, public_of(kernel))._replace(runs=runs)
     resolver = fresh_resolver(kernel)
     met = meeting(kernel)
     if not met:

@@ -14,6 +14,7 @@ from sipx.interfaces import Status
 from sipx.resolver import FEDERATION_SERVICE
 from sipx.srv_findings import DEFAULT_PORT, inside
 from sipx.srv_match import here_of
+from sipx.status import public_of
 
 if TYPE_CHECKING:
     from sipx.identity import PeerCertificate
@@ -227,14 +228,14 @@ class RecordMethods:
     def _addresses(self, interface: Interface | None) -> tuple[str, ...]:
         """Addresses that the host can have: the public one, or those of this machine."""
         wan = self._kernel.config.wan
-        public = parse_address(wan.public_address) if wan.use_public_address else None
-        if public is not None:
-            return (str(public),)
+        known = self._kernel.advertising.addresses_of(wan.public_address)
+        if wan.use_public_address and known:
+            return known
         if interface is None:
             return ()
         bound = [interface.bind]
         if interface.wildcard:
-            here = here_of((), wan).addresses
+            here = here_of((), wan, public_of(self._kernel)).addresses
             bound = sorted(address for address in here if interface.reaches(address))
         return tuple(a for a in bound if parse_address(a) is not None and not is_private(a))
 

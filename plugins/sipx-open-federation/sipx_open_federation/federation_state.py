@@ -117,7 +117,7 @@ async def federation_state(relations: Relations, proxy: Proxy, *, running: bool)
         proxy.resolver,
         sorted(domain.decode() for domain in proxy.domains),
         facts,
-        here_of(status.interfaces, proxy.config.wan),
+        here_of(status.interfaces, proxy.config.wan, status.public),
     )
     connected = sorted(relations.connected())
     return FederationState(
@@ -209,9 +209,13 @@ def _interface(name: str, status: ProxyStatus, *, running: bool) -> InterfaceSho
 
 
 def _public(proxy: Proxy, status: ProxyStatus, name: str) -> str:
+    one = next((each for each in status.interfaces if each.name == name), None)
+    if one is not None and one.advertised:
+        host, _, port = one.advertised.rpartition(":")
+        return f"{host.strip('[]')} port {port}"
     wan = proxy.config.wan
-    if not wan.use_public_address:
+    if not (wan.use_public_address and (one is None or one.advertises)):
         return ""
-    ports = [each.configured_port for each in status.interfaces if each.name == name]
-    port = wan.public_port or next(iter(ports), 5061)
-    return f"{wan.public_address} port {port}"
+    if wan.public_address == "auto":
+        return "not known yet"
+    return f"{wan.public_address} port {wan.public_port or (one.configured_port if one else 5061)}"
