@@ -48,6 +48,7 @@ SHIPPED = (
     "rfc3263",
     "log-rotation",
     "metrics",
+    "stun",
 )
 PAGES = sorted(
     [

@@ -31,6 +31,7 @@ _IF_INSTALLED: Final = {
     "rfc3263": "Domains without such a record, found by NAPTR and _sips._tcp.",
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",
+    "stun": "The public address and the kind of NAT, found by STUN.",
 }
 """Plugins that are listed, and switched off at first: what their tables are for."""
 _ROUTES: Final = "static-routes"

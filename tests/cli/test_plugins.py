@@ -4,14 +4,14 @@ from sipx.registry import specifications
 
 
 def test_list_tells_what_is_on_off_not_listed_and_not_installed(line, two_domains):
-    text = two_domains.read_text().replace('"udp", "tcp",', '"udp", "stun",')
+    text = two_domains.read_text().replace('"udp", "tcp",', '"udp", "teleport",')
     two_domains.write_text(text + "\n[static-routes]\nenabled = false\n")
     found = {p["name"]: p for p in line.json("plugins", "list")["plugins"]}
     assert found["udp"]["enabled"] is True
     assert found["udp"]["distribution"] == "sipx-udp"
     assert (found["static-routes"]["listed"], found["static-routes"]["enabled"]) == (True, False)
     assert found["tcp"]["listed"] is False
-    assert found["stun"]["installed"] is False
+    assert found["teleport"]["installed"] is False
     text = line("plugins", "list").stdout
     for state in ("on", "off", "not listed", "listed, not installed"):
         assert any(row.endswith(f" {state}") for row in text.splitlines())

@@ -1,0 +1,8 @@
+"""The public address and the NAT in front of this machine, found by STUN (RFC 8489, RFC 5780).
+
+codec         bytes to messages and back; the answer to a Binding request
+transaction   when a request is sent again, and what counts as its answer
+behaviour     which tests are made, and what their outcomes say of the NAT
+client        the same over sockets
+testing       a server with two addresses and two ports, for tests
+"""
