@@ -16,7 +16,7 @@ PIP := -m pip --disable-pip-version-check
 # One line: a shell keeps a line break in quotes, and the bench would take it for an argument.
 SIPX_TARGET := 'sipx=python benchmarks/sipx_target.py --port {port} --uas {uas} --protocol {protocol} --tlsport {tlsport} --certs {certs}'
 
-.PHONY: help demo venv test check docs interop bench compiled pure constraints clean
+.PHONY: help demo venv test check docs interop nat bench compiled pure constraints clean
 
 help:
 	@echo "make demo         build .venv (once) and run 'sipx demo'; ARGS=\"--seconds 8\" passes options on"
@@ -24,6 +24,7 @@ help:
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
 	@echo "make docs         write docs/cli.md, the man pages and the methods of docs/control.md from the code"
 	@echo "make interop      the tests with sipp, sipsak, Kamailio, baresip, nsd and unbound (skipped where missing)"
+	@echo "make nat          the tests behind every kind of NAT, with stund and coturn (as root: network namespaces)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
 	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
 	@echo "make pure         back to plain Python"
@@ -56,7 +57,7 @@ $(BUILT): $(PYPROJECTS) constraints.txt
 	@touch $@
 
 test: $(BUILT)
-	@$(BIN)/python -m pytest -q -m "not interop" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "not interop and not nat" $(ARGS)
 
 check: $(BUILT)
 	@echo "ruff check"
@@ -74,6 +75,9 @@ docs: $(BUILT)
 
 interop: $(BUILT)
 	@$(BIN)/python -m pytest -q -rs -m interop tests/interop $(ARGS)
+
+nat: $(BUILT)
+	@$(BIN)/python -m pytest -q -rs -m nat tests/nat $(ARGS)
 
 bench: $(BUILT)
 	@benchmarks/run.sh --target kamailio --target $(SIPX_TARGET) $(ARGS)
