@@ -268,6 +268,7 @@ class Interfaces:
         """Keys of our own Via sent-by values, as sipx.sip.parser.SentBy writes them."""
         self.former = Former(wall)
         """Where peers saw the interfaces before: dialogs of then still come there."""
+        self._places: dict[tuple[bytes, int], list[Interface]] = {}
         self._told: dict[Interface, tuple[str, str]] = {}
         self._at: dict[str, tuple[str, int]] = {}
         self._advertised: dict[str, str] = {}
@@ -285,8 +286,16 @@ class Interfaces:
                     self.former.add(interface.name, *before)
                 self._at[interface.name] = now
             former |= self.former.of(interface.name)
+        self._places = {}
         for interface in self.all:
-            own |= interface.own_hosts()
+            hosts = interface.own_hosts()
+            own |= hosts
+            for place in hosts:
+                self._places.setdefault(place, []).append(interface)
+        # Last: where one listens now goes before where another one listened.
+        for interface in self.all:
+            for place in self.former.of(interface.name):
+                self._places.setdefault(place, []).append(interface)
         self.own = frozenset(own)
         self.own_routes = frozenset(own | former)
         self.own_sent_by = frozenset(b" %b:%d " % pair for pair in self.own_routes)
@@ -336,12 +345,8 @@ class Interfaces:
     def at(self, host: bytes, port: int, transport: bytes) -> Interface | None:
         """The interface that one of our own Record-Route URIs names."""
         wanted = (b"tls", b"mtls") if transport == b"tls" else (transport,)
-        fit = [i for i in self.all if i.protocol.encode() in wanted]
-        for interface in fit:
-            if (host, port) in interface.own_hosts():
-                return interface
-        for interface in fit:
-            if (host, port) in self.former.of(interface.name):
+        for interface in self._places.get((host, port), ()):
+            if interface.protocol.encode() in wanted:
                 return interface
         return None
 

@@ -99,6 +99,7 @@ def test_p10_a_record_route_leads_back_to_its_interface():
     one = listening("one", ("192.0.2.1", 5060))
     stream = listening("stream", ("192.0.2.1", 5060), TCP)
     interfaces = Interfaces([one, stream])
+    interfaces.refresh()
     assert interfaces.at(b"192.0.2.1", 5060, b"udp") is one
     assert interfaces.at(b"192.0.2.1", 5060, b"tcp") is stream
     assert interfaces.at(b"192.0.2.1", 5061, b"tcp") is None
