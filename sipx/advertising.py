@@ -17,7 +17,7 @@ from sipx.public_address import AUTO
 from sipx.resolver import ResolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from sipx.flows import FlowTable
     from sipx.former import FormerFile
@@ -28,7 +28,7 @@ log = logging.getLogger("sipx.kernel")
 
 LOOK: Final = 30.0
 """Seconds between two looks at a name; the resolver asks only when its answer has run out."""
-TROUBLE: Final = "public-address"
+TROUBLE: Final = "public address"
 
 
 class Advertising:
@@ -52,23 +52,32 @@ class Advertising:
         self._file = file
         self._changed = changed
         self._trouble = trouble
-        self.found: dict[str, str] = {}
-        """By the bind of interfaces: the public address that a plugin found."""
+        self._noted: dict[str, dict[str, str]] = {}
         self._names: dict[str, tuple[str, ...]] = {}
         self._wake = trio.Event()
 
     def inform(self, interfaces: Iterable[Interface]) -> None:
         """Tell interfaces what is known of what they are to be advertised as."""
+        found = self.found
         for interface in interfaces:
-            interface.found = self.found.get(interface.bind, "")
+            interface.found = found.get(interface.bind, "")
             host = "" if interface.public is None else interface.public.host
             interface.stands_for = frozenset(self._names.get(host, ()))
 
-    def note(self, found: Mapping[str, str]) -> None:
-        """A plugin found the public addresses, by bind; what was found before is forgotten."""
-        if found != self.found:
-            self.found = dict(found)
+    @property
+    def found(self) -> dict[str, str]:
+        """By the bind of interfaces: the public address that a plugin found."""
+        return {bind: at for noted in self._noted.values() for bind, at in noted.items()}
+
+    def note(self, plugin: str, found: Mapping[str, str]) -> None:
+        """A plugin found the public addresses, by bind; what it found before is forgotten."""
+        if found != self._noted.get(plugin):
+            self._noted[plugin] = dict(found)
             self.apply()
+
+    def forget(self, kept: Collection[str]) -> None:
+        """What plugins found that are not among these any more is not known any more."""
+        self._noted = {name: found for name, found in self._noted.items() if name in kept}
 
     def addresses_of(self, host: str) -> tuple[str, ...]:
         """What a public address of the configuration stands for, as far as it is known now."""

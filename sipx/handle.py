@@ -103,7 +103,7 @@ class PluginHandle:
 
     def note_public_addresses(self, found: Mapping[str, str]) -> None:
         """What the world sees in the place of our addresses, by the bind of interfaces."""
-        self._kernel.advertising.note(found)
+        self._kernel.advertising.note(self._name, found)
 
     def in_dialog(self, request: Request, name: str) -> bool:
         """Whether a request is within a dialog that the peer ``name`` is one end of."""

@@ -184,13 +184,17 @@ class Interface:
 
         RFC 3261 §16.6 item 4: it "MUST contain an lr parameter".
         """
-        transport = b""
-        if self.protocol in ("tls", "mtls"):
-            transport = b"" if scheme == b"sips" else b";transport=tls"
-        elif self.protocol != "udp":
-            transport = b";transport=" + self.protocol.encode()
         at = user + b"@" if user else b""
-        return b"%b:%b%b%b;lr" % (scheme, at, self.sent_by, transport)
+        return b"%b:%b%b%b;lr" % (scheme, at, self.sent_by, self._transport_parameter(scheme))
+
+    def contact(self) -> bytes:
+        """The Contact line of requests of our own: where we are reached (RFC 3261 §8.1.1.8)."""
+        return b"Contact: <sip:%b%b>" % (self.sent_by, self._transport_parameter(b"sip"))
+
+    def _transport_parameter(self, scheme: bytes) -> bytes:
+        if self.protocol in ("tls", "mtls"):
+            return b"" if scheme == b"sips" else b";transport=tls"
+        return b"" if self.protocol == "udp" else b";transport=" + self.protocol.encode()
 
     def reaches(self, address: str) -> bool:
         """Whether it speaks the address family of ``address``."""

@@ -103,13 +103,11 @@ def interfaces_of(config: KernelConfig, hooks: Hooks) -> list[Interface]:
 def _public(
     config: KernelConfig, table: InterfaceConfig | InterfaceRequest
 ) -> PublicAddress | None:
-    """What an interface is to be advertised as; never towards the LAN."""
+    """What an interface is to be advertised as: towards the LAN only what it names itself."""
     wan = config.wan
-    if table.role != "wan" or table.advertise is False:
-        return None
     if isinstance(table.advertise, PublicAddress):
         return table.advertise
-    if not wan.use_public_address:
+    if not (wan.use_public_address and table.advertise and table.role == "wan"):
         return None
     return PublicAddress(wan.public_address, wan.public_port)
 

@@ -17,6 +17,7 @@ from sipx.sip.message import Request
 from sipx.sip.parser import parse_datagram
 from sipx.sip.uri import cached_uri
 from sipx.trust import SenderKind
+from sipx.useragent import contact_of
 
 if TYPE_CHECKING:
     from sipx.interfaces import Interface
@@ -102,4 +103,5 @@ def complete(kernel: Kernel, request: Request, interface: Interface) -> tuple[by
     """The bytes of a request that leaves by an interface outside of all flows, and its branch."""
     branch = b"z9hG4bK%x" % kernel.rng.getrandbits(64)
     via = interface.via_head() + branch[7:]
-    return b"\r\n".join([request.start, via, *request.lines, b"", request.body]), branch
+    lines = [via, *contact_of(request, interface), *request.lines]
+    return b"\r\n".join([request.start, *lines, b"", request.body]), branch

@@ -295,6 +295,7 @@ class Reload:
         kernel.proxy.routing.know(kernel.certificates.partners)
         kernel.take_up_limits()
         self._take_up_interfaces()
+        kernel.advertising.forget(kernel.hooks.plugins())
         kernel.advertising.apply()
         kernel.flows.forget_accounts({interface.name for interface in kernel.interfaces.all})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipx.flows import Flow
+    from sipx.interfaces import Interface
     from sipx.resolver import Hop
     from sipx.sip.message import Request, Response
     from sipx.transactions import Transactions
+
+
+WITH_CONTACT: Final = frozenset((b"OPTIONS", b"INVITE", b"SUBSCRIBE", b"NOTIFY", b"REFER"))
+"""Methods whose requests have a Contact."""
 
 
 class OwnRequest(ClientTransaction):
@@ -146,7 +151,8 @@ class UserAgentClient:
     async def _try(self, request: Request, flow: Flow) -> OwnRequest:
         key = b"z9hG4bK%xg0" % self._rng.getrandbits(64)
         via = flow.via_head + key[7:]
-        data = b"\r\n".join([request.start, via, *request.lines, b"", request.body])
+        lines = [via, *contact_of(request, flow.interface), *request.lines]
+        data = b"\r\n".join([request.start, *lines, b"", request.body])
         own = OwnRequest()
         own.prepare(request, via)
         flow.carries_requests = True
@@ -166,3 +172,14 @@ class UserAgentClient:
             request.add(b"CSeq", b"1 " + request.method)
         cseq = request.cseq
         request.cseq_number = b"%d" % cseq.number
+
+
+def contact_of(request: Request, interface: Interface) -> tuple[bytes, ...]:
+    """The Contact line that a request of our own still lacks, where it may have one.
+
+    RFC 3261 §11.1: "A Contact header field MAY be present in an OPTIONS"; §8.1.1.8: it MUST in what
+    can establish a dialog. RFC 3428 §4 forbids it in a MESSAGE.
+    """
+    if request.method not in WITH_CONTACT or request.get(b"Contact") is not None:
+        return ()
+    return (interface.contact(),)

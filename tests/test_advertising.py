@@ -92,6 +92,25 @@ async def test_an_interface_that_does_not_advertise_stays_itself(sipx_proxy, aut
     assert hosts((await call(home, away)).request)[1] == "127.0.0.9:5060"
 
 
+async def test_a_listener_for_remote_uc_servers_names_what_they_see(sipx_proxy, autojump_clock):
+    wan = {"use_public_address": True, "public_address": "198.51.100.7"}
+    interface = {**BOTH, "lan": {**LAN, "advertise": "198.51.100.7:6070"}}
+    _, home, away = await two(sipx_proxy, interface=interface, wan=wan)
+    assert hosts((await call(home, away)).request)[0] == "198.51.100.7:6070"
+
+
+async def test_what_a_plugin_found_goes_with_it(sipx_proxy, autojump_clock):
+    proxy, _, _ = await two(sipx_proxy, interface=BOTH, wan=AUTO)
+    proxy.kernel.handle("stun").note_public_addresses({"127.0.0.9": "198.51.100.7"})
+    status = proxy.kernel.handle("x").status
+    assert status().public.found == {"127.0.0.9": "198.51.100.7"}
+    assert status().public.addresses == ("198.51.100.7",)
+    await proxy.reload(interface=BOTH, wan=AUTO)
+    assert status().public.found == {}
+    assert [i.advertised for i in status().interfaces] == ["", ""]
+    assert proxy.kernel.interfaces.named("outside").sent_by == b"127.0.0.9:5060"
+
+
 async def test_an_address_of_the_other_family_leads_nobody_here(sipx_proxy, autojump_clock):
     wan = {"use_public_address": True, "public_address": "2001:db8::7"}
     proxy, home, away = await two(sipx_proxy, interface=BOTH, wan=wan)

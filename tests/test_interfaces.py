@@ -47,6 +47,12 @@ def test_a_wildcard_is_written_as_an_address_peers_can_use():
     assert (b"127.0.0.1", 5060) in interface.own_hosts()
 
 
+def test_where_we_are_reached_has_no_lr_and_names_the_transport():
+    assert listening("a", ("192.0.2.1", 5070)).contact() == b"Contact: <sip:192.0.2.1:5070>"
+    stream = listening("a", ("2001:db8::1", 5070), TCP)
+    assert stream.contact() == b"Contact: <sip:[2001:db8::1]:5070;transport=tcp>"
+
+
 def test_an_interface_that_is_down_is_nobodys_address():
     interface = listening("a", ("192.0.2.1", 5060))
     interface.failed("gone")

@@ -29,7 +29,7 @@ class Dialog:
         self.home, self.away = home, away
         self.request, self.response = request, response
         self.call_id = value(request, "Call-ID")
-        self.cookie = COOKIE.match(values(request, "Record-Route")[0])[1]
+        self.cookie = values(request, "Record-Route")[0].removeprefix("<sip:").partition("@")[0]
 
     def from_away(self, method, **how):
         """A request of the caller: the route set is the Record-Route reversed (§12.1.2)."""

@@ -47,9 +47,24 @@ async def test_a_request_gets_all_that_every_request_must_have(scene, nursery, a
     assert request.call_id
     assert len(request.vias) == 1
     assert request.branch.startswith(b"z9hG4bK")
+    assert request.get(b"Contact") == b"<sip:127.0.0.1:5060>"
     away.answer(request, 200)
     await asking.done.wait()
     assert asking.response.status == 200
+
+
+async def test_a_contact_stands_only_where_it_may(scene, nursery, autojump_clock):
+    stage = await scene(wan={"use_public_address": True, "public_address": "198.51.100.7"})
+    away = stage.raw("away.example")
+    for method, more, expected in (
+        (b"OPTIONS", (), b"<sip:198.51.100.7:5060>"),
+        (b"OPTIONS", ((b"Contact", b"<sip:mine>"),), b"<sip:mine>"),
+        (b"MESSAGE", (), None),
+    ):
+        Asking(stage, nursery, options(*more, method=method), stage.target(away))
+        request = await away.next(method.decode())
+        assert request.get(b"Contact") == expected
+        away.answer(request, 200)
 
 
 async def test_what_the_plugin_has_set_stays(scene, nursery, autojump_clock):

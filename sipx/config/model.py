@@ -219,17 +219,8 @@ class InterfaceConfig(Table):
     """Which side it is on: "wan" towards partners, "lan" towards the UC servers."""
 
     advertise: Advertise = True
-    """What stands in messages: true the public address as [wan] says, false this one's own, else
-    the address or name that is given here, with or without a port."""
-
-    @model_validator(mode="after")
-    def _never_towards_the_lan(self) -> InterfaceConfig:
-        if self.role == "lan" and isinstance(self.advertise, PublicAddress):
-            raise refuse(
-                'advertise names an address, and role is "lan": UC servers see no public address',
-                "true or false there",
-            )
-        return self
+    """What stands in messages: true the public address as [wan] says, on the WAN side; false this
+    one's own; else the address or name that is given here, with or without a port."""
 
 
 class CertificateConfig(Table):

@@ -458,3 +458,22 @@ def test_areas_of_the_log_may_be_written_as_people_write_them(table):
 def test_what_is_no_area_or_no_level_of_the_log_is_told(table, expected):
     [said] = problems("[log.levels]\n" + table)
     assert expected in said
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ('"0.0.0.0"', "advertise: '0.0.0.0' is no address that peers can send to; allowed: true"),
+        ('"198.51.100.7:0"', "advertise: '198.51.100.7:0' is no address that peers can send to"),
+        ("7", "advertise: 7 is no address that peers can send to; allowed: true, false, or an"),
+    ],
+)
+def test_what_an_interface_advertises_is_checked(value, wrong):
+    (said,) = problems(f"[interface.wan]\nprotocol = 'udp'\nport = 5060\nadvertise = {value}")
+    assert wrong in said
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0", "::", "239.1.2.3", "a b"])
+def test_the_public_address_is_one_that_peers_can_send_to(value):
+    (said,) = problems(f"[wan]\npublic_address = '{value}'")
+    assert f"wan.public_address: '{value}' is no address that peers can send to" in said
