@@ -3,6 +3,8 @@
 codec         bytes to messages and back; the answer to a Binding request
 transaction   when a request is sent again, and what counts as its answer
 behaviour     which tests are made, and what their outcomes say of the NAT
-client        the same over sockets
+servers       how servers are written, and where they are
+sockets       a UDP socket, and what ICMP says
+client        the address, and the tests, over sockets
 testing       a server with two addresses and two ports, for tests
 """
