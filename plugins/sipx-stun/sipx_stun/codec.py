@@ -240,7 +240,10 @@ def _error(value: bytes | None) -> ErrorCode | None:
 
 
 def _xor(value: bytes, key: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(value, key, strict=False))
+    """With as many bytes of the key."""
+    size = len(value)
+    number = int.from_bytes(value, "big") ^ int.from_bytes(key[:size], "big")
+    return number.to_bytes(size, "big")
 
 
 # ---------------------------------------------------------------- writing
@@ -314,8 +317,11 @@ def binding_answer(data: bytes, source: Address) -> bytes | None:
     This is the server of RFC 5626 §8, "a limited version of a STUN server on the same interface
     and UDP port" as SIP. Only a request is answered, so that two servers never answer each other.
     Nobody is asked who he is: what would prove it is known, unexpected, and ignored. An answer has
-    at most 32 bytes more than the request.
+    at most 32 bytes more than the request, and a request that is too long for the internet none,
+    since thousands of attributes would cost time.
     """
+    if len(data) > MOST:
+        return None
     try:
         request = decode(data)
     except StunError:

@@ -13,6 +13,7 @@ from sipx_stun.codec import (
     CHANGE_IP,
     CHANGE_PORT,
     COOKIE,
+    MOST,
     Attr,
     ErrorCode,
     Kind,
@@ -250,9 +251,9 @@ def read(data: bytes) -> None:
         return
     assert found.transaction == data[4:20]
     asked = found.kind is Kind.REQUEST and found.method == BINDING
-    assert (answer is not None) == asked
+    assert (answer is not None) == (asked and len(data) <= MOST)
     if answer is not None:
-        assert len(answer) <= min(548, len(data) + 32)
+        assert len(answer) <= min(MOST, len(data) + 32)
         said = decode(answer)
         assert said.kind in {Kind.SUCCESS, Kind.ERROR}
         assert said.transaction == found.transaction
@@ -355,6 +356,12 @@ def test_a_change_request_that_asks_for_nothing_is_answered():
 def test_many_unknown_attributes_do_not_make_a_long_answer():
     asked = encode(Kind.REQUEST, TRANSACTION, [(0x4000 + n, b"") for n in range(130)])
     assert len(binding_answer(asked, SOURCE)) == 20 + 28 + 4 + 32
+
+
+def test_a_request_that_is_too_long_is_not_even_read():
+    asked = [encode(Kind.REQUEST, TRANSACTION, [(Attr.SOFTWARE, bytes(n))]) for n in (524, 528)]
+    assert [len(each) for each in asked] == [MOST, MOST + 4]
+    assert [binding_answer(each, SOURCE) is None for each in asked] == [False, True]
 
 
 def test_credentials_are_ignored():
