@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from errno import EADDRNOTAVAIL
+from errno import EHOSTUNREACH, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
@@ -56,6 +56,9 @@ HEAD_START: Final = 2.0
 PACE: Final = 0.05
 """Seconds between two tests side by side. RFC 5780 §5: "pace them such that the retransmission
 timeouts (RTOs) do not synchronize the retransmissions of each transaction"."""
+_MAY_PASS: Final = (EHOSTUNREACH, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM)
+"""Why a socket cannot be opened now, but perhaps later."""
+
 __all__ = ["Detection", "Server", "detect", "server_of"]
 
 _Found = TypeVar("_Found")
@@ -146,7 +149,7 @@ async def detect(
 
     ``bind`` is an address of this machine; "", "*", "0.0.0.0" and "::" are where the way to the
     server begins. A server may be silent for ``timeout`` seconds; finding the kind of NAT takes
-    half a second where nothing is filtered, and ten seconds more where silence has to be waited
+    a few round trips where nothing is filtered, and ten seconds more where silence has to be waited
     for. ``progress`` is told each step, in a few words.
     """
     client = _Client(bind, family, rng, resolver, progress, timeout, opened)
@@ -274,7 +277,7 @@ class _Client:
     def _unusable(self, server: Server, at: Address, error: OSError) -> _NoAnswerError:
         reason = (error.strerror or str(error)).lower()
         text = f"{_named(server, at)}: {reason}, from {self._bind or 'here'}"
-        temporary = error.errno != EADDRNOTAVAIL
+        temporary = error.errno in _MAY_PASS
         return _NoAnswerError(text, temporary=temporary, asked=False, heard=False)
 
     # ------------------------------------------------------------ the kind of NAT

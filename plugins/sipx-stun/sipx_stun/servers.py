@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,8 @@ PORT: Final = 3478
 """Where a server is that neither an SRV record nor anybody names a port of."""
 MOST_ADDRESSES: Final = 4
 """Names, and addresses, of one server that are tried."""
-_NOT_IN_NAMES: Final = frozenset(" /@?#%,;[]\"'")
+_NO_NAME: Final = re.compile(r"[^\w.-]")
+"""What stands in no host name, in whatever script; the rest is for the resolver to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def server_of(text: str) -> Server:
     elif not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 65536):
         raise ValueError(f"{text!r} has no port from 1 to 65535 behind its last colon")
     address = parse_address(host)
-    if address is None and (not host or ":" in host or _NOT_IN_NAMES & set(host)):
+    if address is None and (not host or _NO_NAME.search(host)):
         raise ValueError(f"{text!r} is neither HOST nor HOST:PORT")
     return Server(host if address is None else str(address), int(digits) if digits else None)
 

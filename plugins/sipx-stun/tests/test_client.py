@@ -343,7 +343,8 @@ def test_a_server_is_written_like_this(text, server):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":3478", "a:", "a:0", "a:65536", "a:x", "a:-1", "a b", "a:1:2", "[a]:1", "[192.0.2.1]:1",
+    ["", ":3478", "a\tb", "a\nb", "*", "a:1\n", "a:",
+     "a:0", "a:65536", "a:x", "a:-1", "a b", "a:1:2", "[a]:1", "[192.0.2.1]:1",
      "[::1", "::1]:1", "a/b", "a@b", "stun:", "a:٣", "fe80::1%eth0"],
 )  # fmt: skip
 def test_what_is_no_server_is_refused(text):
