@@ -26,6 +26,8 @@ TROUBLES: Final = {
     "certificate": "certificate",
     "trust": "trust",
     "log file": "log-file",
+    "public address": "public-address",
+    "SRV record": "srv-record",
 }
 """Kinds of trouble that have a count of their own, with their label; all others are "other"."""
 
@@ -298,7 +300,8 @@ FAMILIES: Final = (
         "sipx_troubles",
         "gauge",
         ("kind",),
-        "What does not work now: interfaces, partners, certificates, authorities, log files.",
+        "What does not work now: interfaces, partners, certificates, authorities, log files, the "
+        "public address, records in the DNS.",
         _troubles,
     ),
     Family(
@@ -435,6 +438,41 @@ FAMILIES: Final = (
         "Requests of discovered partners that were let in, had to wait first, were over a limit, "
         "or were refused for another reason.",
         sections.federation_requests,
+    ),
+    Family(
+        "sipx_public_address_info",
+        "gauge",
+        ("interface", "address"),
+        "What an interface is advertised as in place of its own address; always 1.",
+        sections.public_addresses,
+    ),
+    Family(
+        "sipx_public_address_changes_total",
+        "counter",
+        (),
+        "Times that another public address than before came into use.",
+        sections.number_of("stun", "changes"),
+    ),
+    Family(
+        "sipx_nat_info",
+        "gauge",
+        ("bind", "family", "nat", "mapping", "filtering"),
+        "The kind of NAT, as STUN has measured it from an address of this machine; always 1.",
+        sections.nat_kinds,
+    ),
+    Family(
+        "sipx_stun_runs_total",
+        "counter",
+        ("result",),
+        "Times that STUN servers were asked for the public address: answered or silent.",
+        sections.stun_counts("runs", "answered", "silent"),
+    ),
+    Family(
+        "sipx_stun_bindings_total",
+        "counter",
+        ("result",),
+        "STUN questions of others on the SIP ports: answered or refused.",
+        sections.stun_counts("bindings", "answered", "refused"),
     ),
     Family(
         "sipx_log_lines_lost_total",

@@ -20,9 +20,8 @@ STATES: Final = ("never seen", "up", "suspect", "down", "draining", "maintenance
 
 
 def _servers(status: ProxyStatus) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    rows = status.sections.get("servers")
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and isinstance(row.get("name"), str):
+    for row in _rows(status.sections.get("servers")):
+        if isinstance(row.get("name"), str):
             yield str(row["name"]), row
 
 
@@ -94,3 +93,45 @@ def federation_requests(status: ProxyStatus) -> Samples:
         count = counts.get(key) if isinstance(counts, dict) else None
         if isinstance(count, int):
             yield (outcome,), count
+
+
+# ---------------------------------------------------------------- the public address
+
+
+def public_addresses(status: ProxyStatus) -> Samples:
+    """What each interface is advertised as; one that shows its own address has none."""
+    for one in status.interfaces:
+        if one.advertised and one.state != "draining":
+            yield (one.name, one.advertised), 1
+
+
+def nat_kinds(status: ProxyStatus) -> Samples:
+    """The kind of NAT that each source was found behind."""
+    for row in _rows(_stun(status).get("sources")):
+        words = [row.get(key) for key in ("bind", "family", "nat", "mapping", "filtering")]
+        if all(isinstance(word, (str, int)) and word for word in words):
+            yield tuple(map(str, words)), 1
+
+
+def stun_counts(key: str, *results: str) -> Any:
+    """A reader of the counts below ``key``, by result."""
+
+    def read(status: ProxyStatus) -> Samples:
+        counts = _stun(status).get(key)
+        for result in results:
+            number = counts.get(result) if isinstance(counts, dict) else None
+            if isinstance(number, int):
+                yield (result,), number
+
+    return read
+
+
+def _stun(status: ProxyStatus) -> Mapping[str, Any]:
+    shown = status.sections.get("stun")
+    return shown if isinstance(shown, dict) else {}
+
+
+def _rows(shown: object) -> Iterator[Mapping[str, Any]]:
+    for row in shown if isinstance(shown, list) else ():
+        if isinstance(row, dict):
+            yield row

@@ -101,3 +101,56 @@ def test_requests_of_partners_by_what_became_of_them():
     }
     assert list(sections.federation_requests(status())) == []
     assert list(sections.federation_requests(status(**{"open-federation": [1]}))) == []
+
+
+SOURCE = {
+    "bind": "10.0.0.10",
+    "family": 4,
+    "server": "stun.example.net",
+    "nat": "Full Cone",
+    "mapping": "endpoint-independent",
+    "filtering": "endpoint-independent",
+}
+STUN = {
+    "sources": [SOURCE],
+    "runs": {"answered": 7, "silent": 2},
+    "changes": 3,
+    "bindings": {"answered": 5, "refused": 1},
+}
+RUNS = sections.stun_counts("runs", "answered", "silent")
+BINDINGS = sections.stun_counts("bindings", "answered", "refused")
+
+
+def test_the_kind_of_nat_and_the_counts_of_stun_are_read():
+    found = status(stun=STUN)
+    cone = ("10.0.0.10", "4", "Full Cone", "endpoint-independent", "endpoint-independent")
+    assert list(sections.nat_kinds(found)) == [(cone, 1)]
+    assert dict(RUNS(found)) == {("answered",): 7, ("silent",): 2}
+    assert dict(BINDINGS(found)) == {("answered",): 5, ("refused",): 1}
+    assert list(sections.number_of("stun", "changes")(found)) == [((), 3)]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"stun": [SOURCE]},
+        {"stun": {"sources": SOURCE, "runs": 3, "bindings": {"answered": "many"}}},
+        {"stun": {"sources": ["*", {**SOURCE, "nat": ""}, {**SOURCE, "mapping": None}]}},
+    ],
+)
+def test_what_does_not_look_like_stun_has_no_samples(shown):
+    found = status(**shown)
+    for read in (sections.nat_kinds, RUNS, BINDINGS, sections.number_of("stun", "changes")):
+        assert list(read(found)) == []
+
+
+def test_an_interface_shows_what_it_is_advertised_as():
+    def one(name, advertised, state="listening"):
+        return SimpleNamespace(name=name, advertised=advertised, state=state)
+
+    public = "203.0.113.5:5061"
+    told = SimpleNamespace(
+        interfaces=(one("wan", public), one("lan", ""), one("wan", "192.0.2.1:5061", "draining"))
+    )
+    assert list(sections.public_addresses(told)) == [(("wan", public), 1)]
