@@ -12,6 +12,7 @@ from sipx.cli.completion import interface_names
 from sipx.cli.editing import config_file_of, edit, edit_options, running_status
 from sipx.cli.exits import ExitCode, Failed
 from sipx.cli.live import live_options
+from sipx.cli.status_text import advertised
 from sipx.config.errors import ConfigError, did_you_mean
 from sipx.config.model import InterfaceConfig, Protocol
 from sipx.config.notation import dotted, toml_value
@@ -25,7 +26,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 TABLE: Final = "interface"
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
-_HEADS: Final = ("interface", "active", "protocol", "bind", "port", "role", "certificate")
+_HEADS: Final = (
+    "interface", "active", "protocol", "bind", "port", "role", "certificate", "advertised",
+)  # fmt: skip
 
 
 @click.group()
@@ -50,7 +53,7 @@ def list_(line: CommandLine, available: bool) -> None:
         return
     document = _document(line)
     live = _live(line, document)
-    rows = [_row(name, table, live) for name, table in _tables(document).items()]
+    rows = [_row(name, document, live) for name in _tables(document)]
     line.result({"interfaces": rows}, _list_lines(rows, live))
 
 
@@ -70,6 +73,7 @@ def _list_lines(
             _cell(row["port"]),
             _cell(row["role"]),
             ", ".join(row["certificate"]) or "-",
+            row["advertised"] or "-",
             _now(row["live"]),
         )
         for row in rows
@@ -89,8 +93,9 @@ def _now(live: dict[str, Any] | None) -> str:
     return f"{live['state']}: {live['reason']}" if live["reason"] else str(live["state"])
 
 
-def _row(name: str, table: Any, live: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
-    """One table as it counts: what is not in it with its default."""
+def _row(name: str, document: Document, live: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
+    """One table as it counts: what is not in it with its default, and what it is advertised as."""
+    table = _tables(document)[name]
     values = table if isinstance(table, dict) else {}
     row: dict[str, Any] = {"name": name}
     for key, field in InterfaceConfig.model_fields.items():
@@ -99,7 +104,29 @@ def _row(name: str, table: Any, live: dict[str, dict[str, Any]] | None) -> dict[
     certificate = row["certificate"]
     row["certificate"] = [certificate] if isinstance(certificate, str) else list(certificate or ())
     row["live"] = None if live is None else live.get(name)
+    row["advertised"] = _advertised(row, document)
     return row
+
+
+def _advertised(row: dict[str, Any], document: Document) -> str:
+    """What stands in messages in place of its own address; "" where its own does.
+
+    Of an interface that does not run, what the file says: "auto" stands for what is found.
+    """
+    if row["live"] is not None:
+        return advertised(row["live"]["advertised"], row["live"]["advertises"], own="")
+    said = row["advertise"]
+    if isinstance(said, str):
+        return said
+    wan = document.values().get("wan")
+    wan = wan if isinstance(wan, dict) else {}
+    if not (said and row["role"] == "wan" and wan.get("use_public_address")):
+        return ""
+    address = str(wan.get("public_address", "auto"))
+    if address == "auto":
+        return address
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{wan.get('public_port', row['port'])}"
 
 
 def _list_available(line: CommandLine) -> None:
@@ -135,7 +162,7 @@ def show(line: CommandLine, name: str) -> None:
     tables = _tables(document)
     _known(name, document)
     live = _live(line, document)
-    row = _row(name, tables[name], live)
+    row = _row(name, document, live)
     line.result(row, _show_lines(row, tables[name], known=live is not None))
 
 
@@ -148,6 +175,7 @@ def _show_lines(row: dict[str, Any], table: Any, *, known: bool) -> Iterator[str
         else:
             shown = table[key] if written else value
             yield f"{key} = {toml_value(shown)}" + ("" if written else "  # default")
+    yield f"advertised: {row['advertised'] or 'its own address'}"
     if known:
         yield f"now: {_now(row['live'])}"
 
@@ -158,6 +186,17 @@ def _show_lines(row: dict[str, Any], table: Any, *, known: bool) -> Iterator[str
 def _properties(function: F) -> F:
     """The options that stand for the keys of a table."""
     for option in (
+        click.option(
+            "--no-advertise", is_flag=True, help="Its own address stands in messages, always."
+        ),
+        click.option(
+            "--advertise",
+            is_flag=False,
+            flag_value="true",
+            metavar="[HOST[:PORT]]",
+            help="The address that stands in messages in place of its own; without HOST as [wan] "
+            "says.",
+        ),
         click.option("--role", type=click.Choice(["wan", "lan"]), help="Which side it is on."),
         click.option(
             "--certificate",
@@ -179,13 +218,21 @@ def _given(
     protocol: str | None,
     certificate: tuple[str, ...],
     role: str | None,
+    advertise: str | None,
+    no_advertise: bool,
 ) -> dict[str, Any]:
     """The keys that were named; "" stands for one that is to be taken out."""
+    if advertise is not None and no_advertise:
+        raise click.UsageError("--advertise and --no-advertise exclude each other")
+    shown: bool | str | None = False if no_advertise else advertise
+    if advertise in ("true", "false"):
+        shown = advertise == "true"
     names: Any = None
     if certificate:
         names = certificate[0] if len(certificate) == 1 else list(certificate)
     values = {
         "bind": bind, "port": port, "protocol": protocol, "certificate": names, "role": role,
+        "advertise": shown,
     }  # fmt: skip
     return {key: value for key, value in values.items() if value is not None}
 
@@ -205,6 +252,8 @@ def add(
     protocol: str | None,
     certificate: tuple[str, ...],
     role: str | None,
+    advertise: str | None,
+    no_advertise: bool,
     disabled: bool,
     dry_run: bool,
     apply: bool,
@@ -212,7 +261,8 @@ def add(
     """Add an interface: a table [interface.NAME]. It needs at least --port and --protocol."""
     if port is None or protocol is None:
         raise click.UsageError("a new interface needs --port and --protocol")
-    values = {k: v for k, v in _given(bind, port, protocol, certificate, role).items() if v != ""}
+    given = _given(bind, port, protocol, certificate, role, advertise, no_advertise)
+    values = {key: value for key, value in given.items() if value != ""}
     if disabled:
         values = {"enabled": False, **values}
 
@@ -240,14 +290,16 @@ def set_(
     protocol: str | None,
     certificate: tuple[str, ...],
     role: str | None,
+    advertise: str | None,
+    no_advertise: bool,
     dry_run: bool,
     apply: bool,
 ) -> None:
     """Change properties of an interface.
 
-    What is not named stays. "" for --bind or --certificate takes the key out.
+    What is not named stays. "" for --bind, --certificate or --advertise takes the key out.
     """
-    values = _given(bind, port, protocol, certificate, role)
+    values = _given(bind, port, protocol, certificate, role, advertise, no_advertise)
     if not values:
         raise click.UsageError("name at least one property to change, such as --port")
 

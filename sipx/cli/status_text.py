@@ -27,6 +27,7 @@ def status_lines(found: ProxyStatus, width: int | None = None) -> list[str]:
     return [
         *_service(found),
         *_headed("interfaces", _interfaces(found, width)),
+        *_headed("public address", _public(found)),
         *_headed("traffic", _traffic(found)),
         *_headed("plugins", _plugins(found, width)),
         *_headed("certificates", _certificates(found, width)),
@@ -75,29 +76,57 @@ def _service(found: ProxyStatus) -> Iterator[str]:
 
 
 def _interfaces(found: ProxyStatus, width: int | None) -> list[str]:
-    lines = table(
-        ("name", "state", "protocol", "address", "flows", "in", "out"),
+    heads = ["name", "state", "protocol", "address", "flows", "in", "out"]
+    rows: list[list[object]] = [
         [
-            (
-                i.name,
-                i.state,
-                i.protocol,
-                f"{i.address or i.bind} port {i.port or i.configured_port}",
-                i.flows,
-                i.messages_in,
-                i.messages_out,
-            )
-            for i in found.interfaces
-        ],
-        None if width is None else width - 2,
-        right=("flows", "in", "out"),
-    )
+            i.name,
+            i.state,
+            i.protocol,
+            f"{i.address or i.bind} port {i.port or i.configured_port}",
+            i.flows,
+            i.messages_in,
+            i.messages_out,
+        ]
+        for i in found.interfaces
+    ]
+    if any(i.advertises for i in found.interfaces):
+        heads.insert(4, "advertised")
+        for row, i in zip(rows, found.interfaces, strict=True):
+            row.insert(4, advertised(i.advertised, i.advertises))
+    cut = None if width is None else width - 2
+    lines = table(heads, rows, cut, right=("flows", "in", "out"))
     told = [lines[0]]
     for interface, line in zip(found.interfaces, lines[1:], strict=True):
         told.append(line)
         if interface.reason:
             told.append(click.style(f"  {escaped(interface.reason)}", fg="red"))
     return told
+
+
+def advertised(shown: str, wanted: bool, own: str = "-") -> str:
+    """What stands in messages in place of an interface's own address; ``own`` where that does."""
+    return shown or ("not known yet" if wanted else own)
+
+
+def _public(found: ProxyStatus) -> list[str]:
+    """What [wan] says of it, and what that stands for now; nothing where it plays no part."""
+    public = found.public
+    places: dict[str, list[str]] = {}
+    for bind, address in public.found.items():
+        places.setdefault(address, []).append(bind)
+    behind = len(places) > 1
+    told = ", ".join(
+        f"{address} (from {', '.join(binds)})" if behind else address
+        for address, binds in places.items()
+    )
+    if not public.used:
+        return [escaped(f"{told}, and not used: wan.use_public_address is off")] if told else []
+    if public.setting == "auto":
+        return [escaped(told) or "not found yet: interfaces show their own addresses"]
+    if public.addresses == (public.setting,):
+        return [f"{escaped(public.setting)}, as the configuration says"]
+    known = ", ".join(public.addresses) or "not known yet"
+    return [escaped(f"{public.setting}, as the configuration says: {known}")]
 
 
 def _traffic(found: ProxyStatus) -> list[str]:

@@ -85,6 +85,7 @@ _EXAMPLES: Final[dict[str, object]] = {
     "open-federation.interface": "federation",
     "open-federation.providers": ["online.lync.com"],
     "rfc3263.interface": "federation",
+    "stun.servers": ["stun.example.net", "stun.example.org:3478"],
     "partner.ca": ["tls/partner-ca.crt"],
     "partner.eku_policy": "federation",
     "partner.sni": "sip.partner.example",

@@ -107,3 +107,80 @@ def test_several_certificates_are_a_list(line, two_domains):
             file.write(f'\n[certificate.{name}]\ncert_file = "x"\nkey_file = "y"\n')
     result = line("interfaces", "add", "far2", *words, *two, "--dry-run")
     assert '+certificate = ["a", "b"]' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        (("--advertise", "203.0.113.5:15061"), '"203.0.113.5:15061"'),
+        (("--advertise", "[2001:db8::5]:5061"), '"[2001:db8::5]:5061"'),
+        (("--advertise", "sip.example.com"), '"sip.example.com"'),
+        (("--no-advertise",), "false"),
+        (("--advertise",), "true"),
+    ],
+)
+def test_what_is_advertised_is_set_and_taken_back(line, two_domains, words, written):
+    before = two_domains.read_text()
+    assert line("interfaces", "set", "far", *words).exit_code == 0
+    assert f"\nadvertise = {written}\n" in two_domains.read_text()
+    assert line("interfaces", "set", "far", "--advertise", "").exit_code == 0
+    assert two_domains.read_text() == before
+
+
+def test_an_interface_is_added_with_what_it_is_advertised_as(line, two_domains):
+    words = ("--port", "0", "--protocol", "tcp", "--bind", "127.0.0.9")
+    assert line("interfaces", "add", "third", *words, "--advertise", "203.0.113.5").exit_code == 0
+    assert interfaces(line)["third"]["advertise"] == "203.0.113.5"
+    assert line("interfaces", "add", "fourth", *words, "--no-advertise").exit_code == 0
+    assert interfaces(line)["fourth"]["advertise"] is False
+
+
+@pytest.mark.parametrize(
+    ("wan", "near", "far"),
+    [
+        ("", "", ""),
+        ("use_public_address = true", "auto", "auto"),
+        ('use_public_address = true\npublic_address = "192.0.2.7"', "192.0.2.7:0", "192.0.2.7:0"),
+        (
+            'use_public_address = true\npublic_address = "2001:db8::7"\npublic_port = 5061',
+            "[2001:db8::7]:5061",
+            "[2001:db8::7]:5061",
+        ),
+    ],
+)
+def test_list_and_show_tell_what_an_interface_is_advertised_as(line, two_domains, wan, near, far):
+    with two_domains.open("a") as file:
+        file.write(f"\n[wan]\n{wan}\n")
+    rows = interfaces(line)
+    assert (rows["near"]["advertised"], rows["far"]["advertised"]) == (near, far)
+    text = line("interfaces", "list").stdout.splitlines()
+    assert text[0].split()[-1] == "advertised"
+    assert text[1].split()[-1] == (near or "-")
+    assert f"advertised: {near or 'its own address'}\n" in line("interfaces", "show", "near").stdout
+    line("interfaces", "set", "near", "--no-advertise")
+    line("interfaces", "set", "far", "--advertise", "sip.example.com:5061")
+    rows = interfaces(line)
+    assert (rows["near"]["advertised"], rows["far"]["advertised"]) == ("", "sip.example.com:5061")
+
+
+def test_advertise_and_no_advertise_exclude_each_other(line, two_domains):
+    result = line("interfaces", "set", "far", "--advertise", "192.0.2.1", "--no-advertise")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("advertised", "advertises", "shown"),
+    [("203.0.113.5:5061", True, "203.0.113.5:5061"), ("", True, "not known yet"), ("", False, "")],
+)
+def test_what_runs_tells_what_is_advertised_now(
+    line, two_domains, monkeypatch, advertised, advertises, shown
+):
+    live = {"state": "listening", "reason": "", "address": "127.0.0.1", "port": 5060, "flows": 0}
+    near = {**live, "name": "near", "advertised": advertised, "advertises": advertises}
+    monkeypatch.setattr("sipx.cli.interfaces.running_status", lambda *_: {"interfaces": [near]})
+    rows = interfaces(line)
+    assert (rows["near"]["advertised"], rows["far"]["advertised"]) == (shown, "")
+    assert (
+        f"advertised: {shown or 'its own address'}\n" in line("interfaces", "show", "near").stdout
+    )

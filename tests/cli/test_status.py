@@ -8,8 +8,12 @@ import signal
 import subprocess
 import sys
 
+import click
 import pytest
 import trio
+
+from sipx.cli.status_text import status_lines
+from sipx.status import PublicSummary
 
 
 async def test_a_healthy_service_is_shown_and_is_0(service):
@@ -105,6 +109,60 @@ async def test_a_failed_reload_is_told_line_by_line(service):
     assert found.exit_code == 0
     assert "the configuration before it runs on: a.toml:1:1: one\n" in found.stdout
     assert found.stdout.splitlines()[-1] == "healthy, with 1 warning"
+
+
+# ---------------------------------------------------------------- the public address
+
+FOUND = {"127.0.0.1": "203.0.113.5", "*": "203.0.113.5"}
+LINES = {"127.0.0.1": "203.0.113.5", "127.0.0.2": "198.51.100.5"}
+
+
+@pytest.mark.parametrize(
+    ("public", "told"),
+    [
+        ({}, []),
+        ({"used": True}, ["not found yet: interfaces show their own addresses"]),
+        ({"used": True, "found": FOUND}, ["203.0.113.5"]),
+        (
+            {"used": True, "found": LINES},
+            ["203.0.113.5 (from 127.0.0.1), 198.51.100.5 (from 127.0.0.2)"],
+        ),
+        ({"found": FOUND}, ["203.0.113.5, and not used: wan.use_public_address is off"]),
+        (
+            {"used": True, "setting": "192.0.2.7", "addresses": ("192.0.2.7",)},
+            ["192.0.2.7, as the configuration says"],
+        ),
+        (
+            {"used": True, "setting": "sip.example.com", "addresses": ("192.0.2.7", "2001:db8::7")},
+            ["sip.example.com, as the configuration says: 192.0.2.7, 2001:db8::7"],
+        ),
+        (
+            {"used": True, "setting": "sip.example.com"},
+            ["sip.example.com, as the configuration says: not known yet"],
+        ),
+    ],
+)
+async def test_the_public_address_is_told_where_it_plays_a_part(service, public, told):
+    run = await service()
+    status = run.kernel.handle("udp").status()
+    status = status.model_copy(update={"public": PublicSummary(**public)})
+    lines = [click.unstyle(line) for line in status_lines(status)]
+    assert ("public address" in lines) is bool(told)
+    at = lines.index("public address") if told else len(lines)
+    assert [line.strip() for line in lines[at + 1 :][: len(told)]] == told
+
+
+async def test_interfaces_show_what_they_are_advertised_as(service):
+    run = await service(wan={"use_public_address": True})
+    found = (await run("status")).stdout.splitlines()
+    head = next(line for line in found if "advertised" in line)
+    assert head.split()[:5] == ["name", "state", "protocol", "address", "advertised"]
+    assert all("not known yet" in line for line in found[found.index(head) + 1 :][:2])
+    run.kernel.handle("udp").note_public_addresses({"127.0.0.1": "203.0.113.5"})
+    found = (await run("status")).stdout.splitlines()
+    assert "  203.0.113.5" in found
+    assert found[found.index("interfaces") + 2].split()[6] == "203.0.113.5:5060"
+    assert (await run.json("status"))["public"]["addresses"] == ["203.0.113.5"]
 
 
 # ---------------------------------------------------------------- --watch
