@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 10
 """Reasons that are listed of each kind, the most frequent first."""
-MOMENTS: Final = ("since", "until")
+MOMENTS: Final = ("since", "until", "when")
 """Fields of plugins' models that are moments."""
 _COLORS: Final = {"failure": "red", "warning": "yellow"}
 
@@ -183,10 +183,25 @@ def _sections(found: ProxyStatus, width: int | None) -> Iterator[str]:
     """What plugins show: a list as a table with the fields as columns, an object line by line."""
     for title, shown in found.sections.items():
         if isinstance(shown, dict):
-            yield from _headed(escaped(title), [f"{k}: {_field(k, v)}" for k, v in shown.items()])
+            lines = [line for k, v in shown.items() for line in _of_object(k, v)]
+            yield from _headed(escaped(title), lines)
         elif isinstance(shown, list) and shown:
             objects = [one for one in shown if isinstance(one, dict)]
             yield from _headed(escaped(title), _listed(objects, width))
+
+
+def _of_object(name: str, value: object) -> Iterator[str]:
+    """A field of an object: one line, and what is known of each below it where it is a list of
+    objects.
+    """
+    if isinstance(value, dict):
+        yield f"{name}: {', '.join(f'{k} {_field(k, v)}' for k, v in value.items())}"
+        return
+    objects = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    yield f"{name}: {_field(name, value)}".rstrip() if not objects else f"{name}:"
+    for one in objects:
+        told = [f"{k}: {text}" for k, v in one.items() if (text := _field(k, v))]
+        yield from (f"  {'  ' if number else ''}{text}" for number, text in enumerate(told))
 
 
 def _listed(objects: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:

@@ -111,6 +111,27 @@ async def test_a_failed_reload_is_told_line_by_line(service):
     assert found.stdout.splitlines()[-1] == "healthy, with 1 warning"
 
 
+async def test_objects_in_an_object_of_a_plugin_are_told_line_by_line(service):
+    run = await service()
+    source = {"bind": "*", "family": 4, "nat": "", "when": 0.0, "error": "no answer\x1b"}
+    shown = {"servers": ["a", "b"], "sources": [source, {"bind": "::"}], "runs": {"silent": 3}}
+    status = run.kernel.handle("udp").status().model_copy(update={"sections": {"stun": shown}})
+    lines = [click.unstyle(line) for line in status_lines(status)]
+    at = lines.index("stun")
+    assert lines[at + 1 :][:4] == [
+        "  servers: a, b",
+        "  sources:",
+        "    bind: *",
+        "      family: 4",
+    ]
+    assert lines[at + 5].startswith("      when: 19")
+    assert lines[at + 6 :][:3] == [
+        r"      error: no answer\x1b",
+        "    bind: ::",
+        "  runs: silent 3",
+    ]
+
+
 # ---------------------------------------------------------------- the public address
 
 FOUND = {"127.0.0.1": "203.0.113.5", "*": "203.0.113.5"}
