@@ -232,7 +232,7 @@ class Forwarder:
         if copy.method in RECORD_ROUTED:
             head[2:2] = self.record_routes(context, target, flow, copy)
         elif copy.method == b"REGISTER" and supports_path(copy):
-            head[2:2] = [self._path(context, target)]
+            head[2:2] = [self._path(context, target, flow)]
         # Item 5: what plugins add. Item 6: the Route set.
         if target.route:
             for value in reversed(target.route):
@@ -313,13 +313,13 @@ class Forwarder:
             (contact_port(copy), flow.port if flow.outbound or not flow.reliable else 0),
         )
 
-    def _path(self, context: ResponseContext | AckContext, target: Target) -> bytes:
-        """RFC 3327 §5.2: "the edge proxy MUST insert" itself; the token leads back to the flow.
+    def _path(self, context: ResponseContext | AckContext, target: Target, flow: Flow) -> bytes:
+        """RFC 3327 §5.2: "the edge proxy MUST insert" itself, as whoever it goes to reaches it;
+        the token leads back to the flow that it came on.
 
         RFC 5626 §5.1: with "ob" where the client itself is at the other end of that flow.
         """
-        near = context.flow
-        uri = near.interface.uri(self.cookies.flow_token(near.id, target.name))
+        uri = flow.interface.uri(self.cookies.flow_token(context.flow.id, target.name))
         first = len(context.request.vias) == 1
         return b"Path: <" + uri + (b";ob>" if first else b">")
 

@@ -330,6 +330,25 @@ async def test_n02_a_register_that_is_forwarded_gets_a_path_that_leads_back_to_i
     assert phone.heard() == []
 
 
+async def test_n02_a_path_names_the_interface_that_the_registrar_is_reached_from(
+    scene, autojump_clock
+):
+    made = await scene(
+        interface={
+            "udp": {"bind": "127.0.0.1", "port": 5060, "protocol": "udp", "role": "lan"},
+            "far": {"bind": "127.0.0.9", "port": 5070, "protocol": "udp"},
+        }
+    )
+    phone, registrar = made.raw("home.example"), made.raw("away.example", routed=False)
+    hop = NextHop(*registrar.place, "udp", bind="far")
+    made.lab.targets[b"away.example"] = Targets(((Target(hops=(hop,), trusted=True),),))
+    phone.ask("REGISTER", "sip:away.example", "Supported: path")
+    register = await registrar.next("REGISTER")
+    assert b"@127.0.0.9:5070;lr" in register.get_all(b"Path")[0]
+    registrar.answer(register, 200)
+    await phone.next(200)
+
+
 async def test_n02_without_support_there_is_no_path_and_at_the_edge_for_users_421(
     scene, autojump_clock
 ):
