@@ -113,8 +113,9 @@ def _advertised(row: dict[str, Any], document: Document) -> str:
 
     Of an interface that does not run, what the file says: "auto" stands for what is found.
     """
-    if row["live"] is not None:
-        return advertised(row["live"]["advertised"], row["live"]["advertises"], own="")
+    live = row["live"]
+    if live is not None and "advertised" in live:
+        return advertised(live["advertised"], live["advertises"], own="")
     said = row["advertise"]
     if isinstance(said, str):
         return said
