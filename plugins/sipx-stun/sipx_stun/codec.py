@@ -175,7 +175,7 @@ def _attributes(data: bytes, *, classic: bool) -> dict[int, bytes]:
         if following > len(data):
             raise StunError(f"attribute 0x{kind:04x} is longer than the message")
         if kind == Attr.FINGERPRINT and not classic:
-            _verify_fingerprint(data, at, last=following == len(data))
+            _verify_fingerprint(data, at)
         # RFC 8489 §14.5: "agents MUST ignore all other attributes that follow MESSAGE-INTEGRITY";
         # nobody can vouch for those.
         elif Attr.MESSAGE_INTEGRITY in found or Attr.MESSAGE_INTEGRITY_SHA256 in found:
@@ -186,10 +186,10 @@ def _attributes(data: bytes, *, classic: bool) -> dict[int, bytes]:
     return found
 
 
-def _verify_fingerprint(data: bytes, at: int, *, last: bool) -> None:
-    # RFC 8489 §14.7: "the FINGERPRINT attribute MUST be the last attribute in the message"
-    value = data[at + _ATTRIBUTE.size :]
-    if not last or value != _fingerprint(data[:at]):
+def _verify_fingerprint(data: bytes, at: int) -> None:
+    # RFC 8489 §14.7: "the FINGERPRINT attribute MUST be the last attribute in the message", so
+    # that its value is all the rest.
+    if data[at + _ATTRIBUTE.size :] != _fingerprint(data[:at]):
         raise StunError("its FINGERPRINT is wrong")
 
 

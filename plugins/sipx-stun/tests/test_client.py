@@ -103,6 +103,9 @@ async def test_nat_1_mapping_comes_first_and_filtering_has_fresh_sockets(autojum
         assert world.spoken_to(sock) == {(SERVER, 3478)}
         assert sock.sent[0][0] >= mapping.sent[-1][0]
     assert len({sock.local for sock in world.sockets}) == 4
+    # RFC 5780 §5: the two are not to send in step.
+    one, two = ({at for at, _ in sock.sent} for sock in filtering)
+    assert not one & two
 
 
 async def test_filtering_is_named_right_whatever_the_mapping_tests_left_in_the_nat(autojump_clock):
@@ -110,6 +113,19 @@ async def test_filtering_is_named_right_whatever_the_mapping_tests_left_in_the_n
     world = World(Nat(*USUAL), [server_at()])
     for _ in range(3):
         assert (await found_by(world)).nat is NatType.PORT_RESTRICTED_CONE
+
+
+async def test_who_lets_in_everybody_is_told_at_once_whatever_the_other_test_waits_for(
+    autojump_clock,
+):
+    world = World(Nat(*OPEN), [server_at()])
+
+    def lost(source, to):
+        return source == (SERVER, 3479) or (source[0] == OTHER and trio.current_time() < 0.2)
+
+    world.lost = lost
+    assert (await found_by(world)).nat is NatType.OPEN_INTERNET
+    assert trio.current_time() == pytest.approx(0.3)
 
 
 async def test_the_kind_need_not_be_asked_for(autojump_clock):
@@ -259,9 +275,11 @@ async def test_who_has_no_second_address_tells_ours_and_the_next_one_the_kind(au
 async def test_nat_3_without_any_second_address_the_kind_is_unknown_and_ours_is_told(
     autojump_clock,
 ):
-    world = World(Nat(*USUAL), [server_at(SERVER, None), server_at(SECOND, None)])
-    found = await found_by(world, SERVER, SECOND)
+    servers = [server_at(SERVER, None), server_at(SECOND, None)]
+    found = await found_by(World(Nat(*USUAL), servers), SERVER, SECOND)
     assert (found.public[0], found.nat) == (PUBLIC, NatType.UNKNOWN)
+    # For the address, and for the mapping; the other one for its second address only.
+    assert [len(server.requests) for server in servers] == [2, 1]
     assert found.error.startswith("203.0.113.10 port 3478 has no second address")
 
 
@@ -285,6 +303,13 @@ async def test_a_name_without_a_port_is_looked_up_by_its_srv_records(autojump_cl
     assert (found.server, found.server_address) == ("stun.example", (SERVER, 3478))
     # "one.example" has been silent for two seconds before.
     assert trio.current_time() == pytest.approx(HEAD_START, abs=0.1)
+
+
+async def test_a_name_of_many_addresses_does_not_make_us_ask_all_of_them(autojump_clock):
+    names = Names(stun_dot_example=[f"192.0.2.{n}" for n in range(1, 100)])
+    world = World(Nat(*OPEN))
+    found = await found_by(world, "stun.example:3478", names=names)
+    assert len(world.sockets) == found.error.count("no answer") == 4
 
 
 async def test_without_srv_records_it_is_the_name_at_port_3478(autojump_clock):
