@@ -183,6 +183,7 @@ if TYPE_CHECKING:
     )
     from sipx.resolver import (
         FEDERATION_SERVICE,
+        DnsSettings,
         Hop,
         ResolveError,
         Resolver,
@@ -283,7 +284,7 @@ _PLACES: Final = {
         "Refuse SendError Sender Service Severity Target Targets "
         "Verdict hookimpl"
     ),
-    "sipx.resolver": "FEDERATION_SERVICE Hop ResolveError Resolver SrvAnswer SrvRecord",
+    "sipx.resolver": "FEDERATION_SERVICE DnsSettings Hop ResolveError Resolver SrvAnswer SrvRecord",
     "sipx.srv_match": (
         "DomainAnswer DomainMatch Here NameMatch SrvMatch SrvMatches domain_answer here_of "
         "match_srv srv_matches"
@@ -344,6 +345,7 @@ __all__ = [
     "DirectoryPath",
     "Discovered",
     "Discovery",
+    "DnsSettings",
     "Document",
     "DomainAnswer",
     "DomainMatch",

@@ -1,0 +1,71 @@
+"""The file of what was found: the address that was in use survives a restart."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sipx import parse_address
+from sipx_stun.state import SourceShown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILE: Final = "found.json"
+VERSION: Final = 1
+LARGEST: Final = 100_000
+"""Bytes; a file that is larger was not written here."""
+
+
+class Kept(BaseModel):
+    """What the file says. ``servers`` are those that were asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = VERSION
+    servers: tuple[str, ...] = ()
+    sources: tuple[SourceShown, ...] = ()
+
+
+def read(directory: Path) -> Kept:
+    """What was kept; nothing where there is no file yet. Raises OSError, and ValueError for a file
+    that is damaged or of another version.
+    """
+    path = directory / FILE
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        return Kept()
+    try:
+        if len(data) > LARGEST:
+            raise ValueError("it is too long")
+        kept = Kept.model_validate_json(data)
+    except ValidationError as error:
+        raise ValueError(f"{path} is damaged: {error.errors()[0]['msg']}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if kept.version != VERSION:
+        raise ValueError(f"{path} is of version {kept.version}, this sipx writes {VERSION}")
+    if any(one.public and parse_address(one.public) is None for one in kept.sources):
+        raise ValueError(f"{path} is damaged: what it keeps is no address")
+    return kept
+
+
+def write(directory: Path, servers: Iterable[str], sources: Iterable[SourceShown]) -> None:
+    """Put it in the place of what was there, whole or not at all. Raises OSError."""
+    kept = Kept(servers=tuple(servers), sources=tuple(sources))
+    handle, name = tempfile.mkstemp(dir=directory, prefix=f".{FILE}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(kept.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(directory / FILE)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
