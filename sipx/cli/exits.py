@@ -52,7 +52,7 @@ MEANINGS: Final = {
         "could not start: no interface can listen, or no plugin brings the protocol of one"
     ),
     ExitCode.INTERNAL: "internal error; the path of the report is printed",
-    ExitCode.TRY_LATER: "try again later: a name server failed",
+    ExitCode.TRY_LATER: "try again later: a name server failed, or no STUN server answered in time",
     ExitCode.INTERRUPTED: "ended by a second INT before everything was finished",
     ExitCode.TERMINATED: "ended by a second TERM before everything was finished",
 }

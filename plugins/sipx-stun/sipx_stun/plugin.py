@@ -13,6 +13,7 @@ from sipx_stun.state import Bindings, StunState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import click
     from pydantic import BaseModel
 
     from sipx import Flow, Proxy, Service
@@ -85,3 +86,10 @@ class Stun:
         from sipx_stun.control import StunMethods
 
         return StunMethods(self.detector, self.state).methods()
+
+    @hookimpl
+    def commands(self) -> Iterable[click.Command]:
+        """``sipx stun``."""
+        from sipx_stun.commands import stun
+
+        return [stun]
