@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from sipx.plugin import Check, Finding
 
 OWN_AREAS: Final = ("config", "ports", "plugins", "certs", "dns", "clock")
+_FOLLOWS: Final = "addresses_changed"
+"""The hook of plugins that find out the public address."""
 _CALLED: Final = "sipx.check.called"
 _MARKS: Final = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow")}
 
@@ -102,8 +104,9 @@ def check(
 
     Areas, as in `sipx check certs dns`, are config, ports, plugins, certs, dns, clock and those of
     the plugins, such as routes and federation; without AREA all of them. Nothing is changed, and
-    nothing is sent but questions to the DNS, where a plugin finds partners by it. The exit code is
-    0 when nothing failed, 1 when something did, and 3 when the configuration file is not valid.
+    nothing is sent but questions to the DNS, where a plugin finds partners by it, and to the STUN
+    servers that are named. The exit code is 0 when nothing failed, 1 when something did, and 3
+    when the configuration file is not valid.
     """
     from sipx.config import ConfigError, load
 
@@ -142,6 +145,25 @@ def _valid(settings: Settings) -> Found:
     from sipx.plugin import Finding, Severity
 
     return Found("config", Finding("SIPX-C001", Severity.OK, f"{settings.path} is valid"))
+
+
+def _public_address(dry: DryRun) -> Iterator[Finding]:
+    """That nothing finds out what "auto" stands for; what does has a check of its own."""
+    from sipx.plugin import Finding, Severity
+    from sipx.public_address import AUTO
+    from sipx.registry import hooks_of
+
+    told = [i.name for i in dry.interfaces if i.public is not None and i.public.host == AUTO]
+    plugins = map(type, dry.hooks.plugins().values())
+    if told and not any(one.hook == _FOLLOWS for cls in plugins for one in hooks_of(cls)):
+        yield Finding(
+            "SIPX-C005",
+            Severity.WARNING,
+            f'the public address is to be "auto", and no plugin finds it: {", ".join(told)} '
+            f"tell{'s' if len(told) == 1 else ''} peers the address of this machine",
+            "write the address itself into wan.public_address, or list a plugin that finds it: "
+            "`sipx plugins list`",
+        )
 
 
 class _Wanted:
@@ -194,6 +216,8 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
             running = dry.hooks.plugins()
             off = (one.name for one in line.registry.installed() if one.name not in running)
             wanted.known((check.item.area for check in checks), off)
+            if "config" in wanted:
+                found += [Found("config", f) for f in _public_address(dry)]
             if "ports" in wanted:
                 found += [Found("ports", f) for f in port_findings(dry.interfaces)]
             if "plugins" in wanted:

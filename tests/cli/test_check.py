@@ -165,3 +165,12 @@ def test_accounts_without_a_registrar_are_a_finding(line, tmp_path):
         config.write_text(text.format(more))
         found = line.json("check", "plugins", "--config", str(config))
         assert (("SIPX-P006", "warning") in _codes(found, "plugins")) is wanted
+
+
+def test_a_public_address_that_nothing_finds_is_told(line, two_domains):
+    two_domains.write_text(two_domains.read_text() + "\n[wan]\nuse_public_address = true\n")
+    assert ("SIPX-C005", "warning") in _codes(line.json("check", "config"), "config")
+    text = two_domains.read_text().replace('"udp"', '"udp", "stun"', 1)
+    two_domains.write_text(text)
+    assert _codes(line.json("check", "config"), "config") == [("SIPX-C001", "ok")]
+    assert _codes(line.json("check", "stun"), "stun") == [("SIPX-N002", "warning")]

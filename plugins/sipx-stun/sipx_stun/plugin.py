@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sipx import hookimpl
+from sipx import Check, hookimpl
+from sipx_stun.checks import findings
 from sipx_stun.codec import binding_answer
 from sipx_stun.config import NAME, StunConfig
 from sipx_stun.detection import Detector
@@ -79,6 +80,11 @@ class Stun:
     def status_sections(self) -> Mapping[str, BaseModel | Sequence[BaseModel]]:
         """``sipx status`` shows the public address and the kind of the NAT."""
         return {NAME: self.state()}
+
+    @hookimpl
+    def checks(self) -> Iterable[Check]:
+        """For ``sipx check stun``."""
+        return [Check(NAME, lambda: findings(self._config, self._proxy))]
 
     @hookimpl
     def control_methods(self) -> Mapping[str, Callable[..., object]]:
