@@ -298,7 +298,8 @@ def _rows(one: Detection, *, nat: bool) -> Iterator[tuple[str, str]]:
     """Titles and texts below the address."""
     if one.server_address is not None:
         shown = host_port(*one.server_address).decode()
-        yield "asked", one.server if one.server == shown else f"{one.server} ({shown})"
+        by_name = not shown.startswith((one.server, f"[{one.server}"))
+        yield "asked", f"{one.server} ({shown})" if by_name else shown
     elif one.server:
         yield "asked", one.server
     if one.local is not None:

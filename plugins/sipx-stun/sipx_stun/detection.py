@@ -216,9 +216,8 @@ class Detector:
     async def _run(self) -> bool:
         self._begun += 1
         sources = self.sources()
-        for gone in [source for source in self._known if source not in sources]:
-            del self._known[gone]
-            self._proxy.note_trouble(ADDRESS, gone.bind, None)
+        self._fit(sources)
+        self._publish()
         good = True
 
         async def look(source: Source) -> None:
@@ -233,6 +232,17 @@ class Detector:
         await self._keep()
         return good
 
+    def _fit(self, sources: list[Source]) -> None:
+        """Forget what is not asked from any more."""
+        gone = {one: self._known.pop(one) for one in [*self._known] if one not in sources}
+        for source in gone:
+            self._proxy.note_trouble(ADDRESS, source.bind, None)
+        for source in sources:
+            # Asked from any address, it was asked from this one: that is known, and goes on.
+            before = [known for known in gone.values() if _local(known) == source.bind]
+            if before and source not in self._known:
+                self._known[source] = before[0]
+
     async def _look(self, source: Source) -> bool:
         known = self._known.setdefault(source, Known())
         found = await self._ask(source, known)
@@ -241,6 +251,7 @@ class Detector:
                 break
             await trio.sleep(CONFIRM_AFTER)
             found = await self._ask(source, known, after=found)
+        kind = known.nat
         if found.public is None:
             known.nat = found
         elif self._config.detect_nat_type:
@@ -249,6 +260,8 @@ class Detector:
         else:
             known.nat = None
         known.when = self._proxy.wall()
+        if known.nat is not None and (kind is None or kind.nat is not known.nat.nat):
+            self._proxy.log.info("the NAT of %s: %s", source.bind, known.nat.nat)
         self._tell(source, known, found)
         return found.public is not None
 
@@ -344,12 +357,12 @@ class Detector:
         except (OSError, ValueError) as error:
             self._proxy.log.warning("what was found before is not known: %s", error)
             return
-        there = self.sources()
         for one in found.sources:
-            source = Source(one.bind, one.family)
-            if source in there and source not in self._known:
-                agreement = Agreement(used=one.public)
-                self._known[source] = Known(agreement, since=one.since, when=one.when, shown=one)
+            agreement = Agreement(used=one.public)
+            self._known[Source(one.bind, one.family)] = Known(
+                agreement, since=one.since, when=one.when, shown=one
+            )
+        self._fit(self.sources())
 
     async def _keep(self) -> None:
         state = self.state()
@@ -373,6 +386,13 @@ class Detector:
             runs=Runs(answered=self.answered, silent=self.silent),
             changes=self.changes,
         )
+
+
+def _local(known: Known) -> str:
+    """The address that was asked from, "" if that is not known."""
+    if known.last is not None and known.last.local is not None:
+        return known.last.local[0]
+    return "" if known.shown is None else known.shown.local
 
 
 def _shown(source: Source, known: Known) -> SourceShown:

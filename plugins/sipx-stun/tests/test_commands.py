@@ -123,6 +123,13 @@ def test_the_kind_of_the_nat_and_what_it_means(asked):
     assert (asked.last["nat"], asked.last["timeout"]) == (True, 3)
 
 
+def test_an_address_is_not_told_twice(asked):
+    asked.gives = [replace(FOUND, server="192.0.2.53")]
+    assert "  asked        192.0.2.53:3478\n" in run("192.0.2.53").stdout
+    asked.gives = [replace(FOUND, server="2001:db8::1", server_address=("2001:db8::1", 3478))]
+    assert "  asked        [2001:db8::1]:3478\n" in run("2001:db8::1").stdout
+
+
 def test_the_reason_why_the_kind_is_unknown(asked):
     asked.gives = [replace(FOUND, error="192.0.2.53 port 3478 has no second address")]
     result = run("192.0.2.53", "--nat")

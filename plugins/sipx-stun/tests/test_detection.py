@@ -328,6 +328,33 @@ async def test_after_a_reload_with_other_interfaces_it_is_looked_at_once(
     assert kernel.noted[-1] == {"10.0.0.5": ONE}
 
 
+async def test_what_was_asked_from_anywhere_holds_for_the_address_it_was_asked_from(
+    kernel, serving, autojump_clock
+):
+    kernel.interfaces = [interface("a", INSIDE, advertises=False)]
+    detector = await serving(made(kernel, World(ONE)))
+    await trio.sleep(20)
+    assert kernel.noted[-1] == {"*": ONE}
+    kernel.interfaces = [interface("a", INSIDE)]
+    detector.reloaded()
+    await trio.sleep(0.1)
+    assert kernel.noted[-1] == {INSIDE: ONE}
+    assert len(kernel.events) == 1
+    later = await serving(made(kernel, World("")))
+    assert later.addresses() == {INSIDE: ONE}
+
+
+async def test_the_kind_of_the_nat_is_in_the_log_once(kernel, serving, autojump_clock, caplog):
+    with caplog.at_level(logging.INFO):
+        await serving(made(kernel, World(ONE), interval="1m"))
+        await trio.sleep(200)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"the public address of * is {ONE}, says 192.0.2.53",
+        "the NAT of *: Port Restricted Cone",
+    ]
+
+
 # ---------------------------------------------------------------- the records of our domains
 
 
