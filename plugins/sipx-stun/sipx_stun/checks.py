@@ -198,7 +198,7 @@ def _silent(seen: Seen, source: Source, found: Detection) -> Finding:
     who = ", ".join(seen.config.servers)
     text = f"{_from(source)}no STUN server gave an address: {found.error or f'{who} is silent'}"
     if found.nat is NatType.FIREWALL_BLOCKING_UDP:
-        text = f"{text} ({found.nat.value}: {MEANING[found.nat]})"
+        text = f"{text} ({found.nat.value}, which says nothing of TCP)"
     remedy = f"let UDP out to {who}, or name others in [{NAME}] servers"
     if not seen.auto:
         return Finding("SIPX-N005", _WARNING, text, remedy)
@@ -236,6 +236,13 @@ def _answered(seen: Seen, source: Source, found: Detection, public: str) -> Iter
         yield _symmetric(seen, source, nat)
     if behind:
         yield from _unused(seen, source, local, public)
+    told = [
+        one.name
+        for one in towards_partners(seen.status, seen.kernel)
+        if one.advertises and not one.advertised and one.bind == source.bind
+    ]
+    if seen.auto and told and _unreachable(public) and not _on_loopback(source.bind):
+        yield _within(f"{', '.join(told)} {_are(told)} to be advertised as {public}")
     yield from _other(seen, source, public)
     used = seen.in_use.get(source)
     if seen.auto and used and used != public:
@@ -252,7 +259,8 @@ def _symmetric(seen: Seen, source: Source, nat: NatType) -> Finding:
     datagrams = any(one.protocol == "udp" for one in towards_partners(seen.status, seen.kernel))
     remedy = "let partners come over TCP or TLS, with a forwarded port" if datagrams else ""
     severity = _WARNING if datagrams else _OK
-    return Finding("SIPX-N007", severity, f"{_from(source)}{nat.value}: {MEANING[nat]}", remedy)
+    text = f"{_from(source)}{nat.value}: {MEANING[nat].rstrip('.')}"
+    return Finding("SIPX-N007", severity, text, remedy)
 
 
 def _unused(seen: Seen, source: Source, local: str, public: str) -> Iterator[Finding]:
@@ -274,6 +282,10 @@ def _unused(seen: Seen, source: Source, local: str, public: str) -> Iterator[Fin
             "`sipx config set wan.use_public_address true`, and forward the ports of the "
             "interfaces",
         )
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _may_advertise(seen: Seen, name: str) -> bool:
@@ -320,14 +332,17 @@ def _private(seen: Seen) -> Iterator[Finding]:
         else:
             continue
         if _unreachable(host) and not _on_loopback(one.bind):
-            yield Finding(
-                "SIPX-N008",
-                _WARNING,
-                f"interface {one.name} {what} {host}, which is private: partners on the internet "
-                "cannot reach it",
-                "if its partners are in the same network, that is right; else correct "
-                "wan.public_address or advertise",
-            )
+            yield _within(f"interface {one.name} {what} {host}")
+
+
+def _within(text: str) -> Finding:
+    return Finding(
+        "SIPX-N008",
+        _WARNING,
+        f"{text}, which is private: partners on the internet cannot reach it",
+        "if its partners are in the same network, that is right; else correct "
+        "wan.public_address or advertise",
+    )
 
 
 def _unreachable(host: str) -> bool:

@@ -118,7 +118,9 @@ def test_no_server_answers(look, kernel):
     look.world.sees = [""]
     severity, text = look()["SIPX-N005"]
     assert severity == "failure"
-    assert "192.0.2.53: no answer in 39.5 s (Firewall blocking UDP: No UDP comes back" in text
+    assert (
+        "192.0.2.53: no answer in 39.5 s (Firewall blocking UDP, which says nothing of TCP)" in text
+    )
     assert "partners are told the addresses of this machine" in text
     kept.write(kernel.state_dir, ["192.0.2.53"], [SourceShown(bind="*", family=4, public=TWO)])
     severity, text = look()["SIPX-N005"]
@@ -156,6 +158,7 @@ def test_a_symmetric_nat_is_bad_for_datagrams(look, kernel, protocol, severity):
     ],
 )  # fmt: skip
 def test_a_private_address_that_is_advertised(look, kernel, shown, told):
+    kernel.wan.public_address = ONE
     kernel.interfaces = [interface(advertised=shown)]
     assert ("SIPX-N008" in look()) is told
 
@@ -183,7 +186,9 @@ def test_what_is_used_is_not_what_is_found_now(look, kernel):
 
 def test_an_address_found_in_a_private_network_is_told_to_be_one(look):
     look.world.sees = ["10.0.0.1"]
-    assert "but that is a private network" in look()["SIPX-N001"][1]
+    found = look()
+    assert "but that is a private network" in found["SIPX-N001"][1]
+    assert "federation is to be advertised as 10.0.0.1" in found["SIPX-N008"][1]
 
 
 def test_where_from_is_told_for_single_addresses(look, kernel):
