@@ -19,6 +19,7 @@ MOST: Final = 10
 """Reasons that are listed of each kind, the most frequent first."""
 MOMENTS: Final = ("since", "until", "when")
 """Fields of plugins' models that are moments."""
+_NOT_FOUND: Final = "not found yet: interfaces show their own addresses"
 _COLORS: Final = {"failure": "red", "warning": "yellow"}
 
 
@@ -122,7 +123,7 @@ def _public(found: ProxyStatus) -> list[str]:
     if not public.used:
         return [escaped(f"{told}, and not used: wan.use_public_address is off")] if told else []
     if public.setting == "auto":
-        return [escaped(told) or "not found yet: interfaces show their own addresses"]
+        return [f"{escaped(told)}, as found" if told else _NOT_FOUND]
     if public.addresses == (public.setting,):
         return [f"{escaped(public.setting)}, as the configuration says"]
     known = ", ".join(public.addresses) or "not known yet"

@@ -143,10 +143,10 @@ LINES = {"127.0.0.1": "203.0.113.5", "127.0.0.2": "198.51.100.5"}
     [
         ({}, []),
         ({"used": True}, ["not found yet: interfaces show their own addresses"]),
-        ({"used": True, "found": FOUND}, ["203.0.113.5"]),
+        ({"used": True, "found": FOUND}, ["203.0.113.5, as found"]),
         (
             {"used": True, "found": LINES},
-            ["203.0.113.5 (from 127.0.0.1), 198.51.100.5 (from 127.0.0.2)"],
+            ["203.0.113.5 (from 127.0.0.1), 198.51.100.5 (from 127.0.0.2), as found"],
         ),
         ({"found": FOUND}, ["203.0.113.5, and not used: wan.use_public_address is off"]),
         (
@@ -181,7 +181,7 @@ async def test_interfaces_show_what_they_are_advertised_as(service):
     assert all("not known yet" in line for line in found[found.index(head) + 1 :][:2])
     run.kernel.handle("udp").note_public_addresses({"127.0.0.1": "203.0.113.5"})
     found = (await run("status")).stdout.splitlines()
-    assert "  203.0.113.5" in found
+    assert "  203.0.113.5, as found" in found
     assert found[found.index("interfaces") + 2].split()[6] == "203.0.113.5:5060"
     assert (await run.json("status"))["public"]["addresses"] == ["203.0.113.5"]
 
