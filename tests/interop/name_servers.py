@@ -62,7 +62,7 @@ _UNBOUND = """\
 server:
     interface: {address}
     port: {port}
-    access-control: 127.0.0.0/8 allow
+    access-control: 0.0.0.0/0 allow
     do-daemonize: no
     do-not-query-localhost: no
     do-ip6: no
@@ -175,10 +175,12 @@ class Zones:
 class Recursor:
     """unbound. It asks ``zones`` for ``domains`` and for all else that ends in their top."""
 
-    def __init__(self, folder: Path, zones: Zones, domains: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, zones: Zones, domains: Sequence[str], address: str = RECURSIVE
+    ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        self.place = (RECURSIVE, free_port(RECURSIVE))
+        self.place = (address, free_port(address))
         self._file = folder / "unbound.conf"
         address, port = self.place
         text = _UNBOUND.format(address=address, port=port, folder=folder)
@@ -227,11 +229,13 @@ class Recursor:
 
 
 class NameServers:
-    """Both. ``zones`` are the lines of each domain's zone."""
+    """Both. ``zones`` are the lines of each domain's zone; unbound listens on ``address``."""
 
-    def __init__(self, folder: Path, zones: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, folder: Path, zones: Mapping[str, Sequence[str]], address: str = RECURSIVE
+    ) -> None:
         self.zones = Zones(folder / "nsd", zones)
-        self.recursor = Recursor(folder / "unbound", self.zones, list(zones))
+        self.recursor = Recursor(folder / "unbound", self.zones, list(zones), address)
 
     @property
     def server(self) -> str:

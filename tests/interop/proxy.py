@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADDRESS = "127.0.0.1"
-HEAD = """\
-config_version = 1
-domains = {domains}
-plugins = {plugins}
-
+INTERFACES = """
 [interface.udp]
 bind = "127.0.0.1"
 port = {udp_port}
@@ -28,6 +24,11 @@ protocol = "udp"
 bind = "127.0.0.1"
 port = 0
 protocol = "tcp"
+"""
+HEAD = """\
+config_version = 1
+domains = {domains}
+plugins = {plugins}
 
 [log]
 level = "{level}"
@@ -52,7 +53,7 @@ def route(domain: str, server: str, port: int, protocol: str = "udp") -> str:
 
 
 class RunningProxy:
-    """A proxy that listens on free ports of 127.0.0.1."""
+    """A proxy that listens on free ports of 127.0.0.1, or on ``interfaces``."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class RunningProxy:
         plugins: tuple[str, ...] = ("udp", "tcp", "static-routes"),
         environment: dict[str, str] | None = None,
         level: str = "warning",
+        interfaces: str = INTERFACES,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "sipx.toml"
@@ -72,9 +74,8 @@ class RunningProxy:
             plugins=list(plugins),
             folder=folder,
             level=level,
-            udp_port=udp_port,
         )
-        file.write_text(head + tables)
+        file.write_text(head + interfaces.format(udp_port=udp_port) + tables)
         self.file = file
         self.folder = folder
         self.environment = environment
