@@ -100,10 +100,15 @@ class Find(Protocol):
         ...
 
 
-def towards_partners(status: ProxyStatus, config: KernelConfig) -> list[InterfaceSummary]:
-    """The interfaces towards partners that are switched on, whether they are up yet or not."""
+def switched_on(status: ProxyStatus, config: KernelConfig) -> list[InterfaceSummary]:
+    """The interfaces that are switched on, whether they are up yet or not."""
     off = {name for name, table in config.interface.items() if not table.enabled}
-    return [one for one in status.interfaces if one.role == "wan" and one.name not in off]
+    return [one for one in status.interfaces if one.name not in off]
+
+
+def towards_partners(status: ProxyStatus, config: KernelConfig) -> list[InterfaceSummary]:
+    """Those of them on the WAN side."""
+    return [one for one in switched_on(status, config) if one.role == "wan"]
 
 
 def sources_of(
@@ -111,10 +116,22 @@ def sources_of(
 ) -> list[Source]:
     """Where servers are asked from: the binds of the interfaces that advertise another address,
     or just any where none does. From loopback only servers on loopback can be reached.
+
+    An address that an interface has of its own is none of [wan], and need not lead outside.
     """
-    binds = [one.bind for one in towards_partners(status, config) if one.advertises]
+    binds = [
+        one.bind
+        for one in switched_on(status, config)
+        if one.advertises and _as_wan_says(one.name, config)
+    ]
     sources = [_source(bind) for bind in dict.fromkeys(binds)] or [Source("*", 4)]
     return [source for source in sources if askable(source, servers)]
+
+
+def _as_wan_says(name: str, config: KernelConfig) -> bool:
+    table = config.interface.get(name)
+    advertise = True if table is None else table.advertise
+    return advertise if isinstance(advertise, bool) else advertise.host == "auto"
 
 
 def askable(source: Source, servers: Sequence[Server]) -> list[Server]:

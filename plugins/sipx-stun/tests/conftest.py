@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import trio
@@ -16,6 +17,13 @@ from sipx import ResolveError, SrvAnswer, SrvRecord
 ONE, TWO = "203.0.113.1", "203.0.113.2"
 INSIDE = "10.99.1.2"
 EPOCH = 1_800_000_000.0
+
+
+class PublicAddress(NamedTuple):
+    """What an interface is advertised as, as the kernel's configuration has it."""
+
+    host: str
+    port: int | None = None
 
 
 def interface(name="federation", bind="*", *, advertises=True, role="wan", **more):

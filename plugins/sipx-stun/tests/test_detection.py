@@ -14,7 +14,7 @@ from sipx_stun.detection import Detector, PublicAddressFound, Source, sources_of
 
 from sipx import ResolveError
 
-from .conftest import EPOCH, INSIDE, ONE, TWO, World, interface, settings
+from .conftest import EPOCH, INSIDE, ONE, TWO, PublicAddress, World, interface, settings
 
 ANYWHERE = Source("*", 4)
 
@@ -39,7 +39,13 @@ async def serving(nursery):
 
 def binds(*interfaces, servers=("192.0.2.53",)):
     status = SimpleNamespace(interfaces=interfaces)
-    config = SimpleNamespace(interface={"off": SimpleNamespace(enabled=False)})
+    config = SimpleNamespace(
+        interface={
+            "off": SimpleNamespace(enabled=False, advertise=True),
+            "fixed": SimpleNamespace(enabled=True, advertise=PublicAddress("198.51.100.7")),
+            "auto": SimpleNamespace(enabled=True, advertise=PublicAddress("auto", 5060)),
+        }
+    )
     return [tuple(source) for source in sources_of(status, config, settings(*servers).parsed)]
 
 
@@ -50,10 +56,12 @@ def test_servers_are_asked_from_the_addresses_of_interfaces_that_advertise():
         interface("c", "2001:db8::1"),
         interface("d", "::"),
         interface("own", "10.0.0.6", advertises=False),
-        interface("lan", "10.0.0.7", role="lan"),
+        interface("lan", "10.0.0.7", role="lan", advertises=False),
+        interface("fixed", "10.0.0.10"),
+        interface("auto", "10.0.0.11", role="lan"),
         interface("starting", "10.0.0.8", state="off", address=None, port=None),
         interface("off", "10.0.0.9", state="off"),
-    ) == [("10.0.0.5", 4), ("2001:db8::1", 6), ("::", 6), ("10.0.0.8", 4)]
+    ) == [("10.0.0.5", 4), ("2001:db8::1", 6), ("::", 6), ("10.0.0.11", 4), ("10.0.0.8", 4)]
 
 
 def test_where_none_advertises_it_is_still_found_out_for_people():
