@@ -353,4 +353,4 @@ def _unreachable(host: str) -> bool:
 
 
 def _from(source: Source) -> str:
-    return "" if source.bind == "*" else f"from {source.bind}: "
+    return "" if source.bind == "*" else f"{source}: "

@@ -123,7 +123,7 @@ class _Job:
         resolver = self.resolver()
 
         async def ask(source: Source) -> None:
-            label = f"from {source.bind}: " if len(self.sources) > 1 else ""
+            label = f"{source}: " if len(self.sources) > 1 else ""
             found[source] = await detect(
                 askable(source, self.servers),
                 bind=source.address,
@@ -279,8 +279,8 @@ def lines_of(found: Mapping[Source, Detection], *, nat: bool) -> Iterator[str]:
         if number:
             yield ""
         public = "none was found" if one.public is None else one.public[0]
-        of = f" of {source.bind}" if len(found) > 1 else ""
-        yield click.style(f"public address{of}: {public}", bold=True)
+        which = f" {source}" if len(found) > 1 else ""
+        yield click.style(f"public address{which}: {public}", bold=True)
         rows = list(_rows(one, nat=nat))
         width = max((len(title) for title, _ in rows), default=0)
         for title, text in rows:

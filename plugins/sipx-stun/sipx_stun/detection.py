@@ -62,6 +62,9 @@ class Source(NamedTuple):
         """What a socket is bound to, "" for all addresses."""
         return "" if self.bind in ANY else self.bind
 
+    def __str__(self) -> str:
+        return f"over IPv{self.family}" if self.bind in ANY else f"from {self.bind}"
+
     @property
     def loopback(self) -> bool:
         """Whether only this machine can be asked from there."""

@@ -167,7 +167,7 @@ def test_over_which_family(asked, words, families):
     result = run(*words)
     assert result.exit_code == 0
     assert sorted(more["family"] for _, more in asked.calls) == families
-    assert result.stdout.count("public address of") == (2 if len(families) > 1 else 0)
+    assert result.stdout.count("public address over IPv") == (2 if len(families) > 1 else 0)
 
 
 def test_silence_is_exit_code_75(asked):
