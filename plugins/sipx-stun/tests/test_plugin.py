@@ -13,7 +13,7 @@ from sipx_stun.detection import Detector, PublicAddressFound
 from sipx_stun.testing import stun_server
 
 from sipx import ControlError
-from sipx.testing import check_plugin
+from sipx.testing import check_plugin, dns_server
 
 from .conftest import ONE, World, settings
 
@@ -87,6 +87,24 @@ async def test_a_reload_that_advertises_on_other_interfaces(
         await eventually(lambda: detector.addresses() == {"*": HERE})
         await proxy.reload(wan={"use_public_address": True})
         await eventually(lambda: detector.addresses() == {HERE: HERE})
+
+
+async def test_a_record_that_leads_elsewhere_is_in_the_status(
+    sipx_on_loopback, eventually, monkeypatch
+):
+    monkeypatch.setattr("sipx_stun.detection.CONFIRM_AFTER", 0)
+    zone = (
+        "_sipfederationtls._tcp.home.example. 300 IN SRV 0 0 5061 sip.home.example.\n"
+        "sip.home.example. 300 IN A 198.51.100.9\n"
+    )
+    async with dns_server(zone) as dns, stun_server("127.0.0.1", "127.0.0.2") as server:
+        tables = wan(stun={"servers": [server.name]}, dns={"servers": [dns.server]})
+        proxy = await sipx_on_loopback(**tables)
+        await eventually(lambda: proxy.plugin("stun").state().records)
+    told = [(one.kind, one.name, one.text) for one in proxy.plugin("stun")._proxy.status().troubles]
+    [(kind, name, text)] = told
+    assert (kind, name) == ("SRV record", "home.example")
+    assert "leads to 198.51.100.9 (sip.home.example)" in text
 
 
 # ---------------------------------------------------------------- Binding requests of others
