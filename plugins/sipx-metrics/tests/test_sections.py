@@ -154,3 +154,21 @@ def test_an_interface_shows_what_it_is_advertised_as():
         interfaces=(one("wan", public), one("lan", ""), one("wan", "192.0.2.1:5061", "draining"))
     )
     assert list(sections.public_addresses(told)) == [(("wan", public), 1)]
+
+
+async def test_the_plugin_stun_shows_what_is_read(sipx_proxy, autojump_clock):
+    wan = {"use_public_address": True}
+    proxy = await sipx_proxy(wan=wan, stun={}, metrics={"port": 0})
+    proxy.kernel.handle("stun").note_public_addresses({"127.0.0.1": "203.0.113.5"})
+    text, _ = Exposition(proxy.plugin("metrics")._proxy.status, trio.current_time).text()
+    found = [
+        (sample.name, sample.labels, sample.value)
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    ]
+    for name in ("sipx_stun_runs_total", "sipx_stun_bindings_total"):
+        assert sum(one == name and value == 0 for one, _, value in found) == 2, name
+    assert ("sipx_public_address_changes_total", {}, 0) in found
+    shown = [labels for name, labels, _ in found if name == "sipx_public_address_info"]
+    assert [labels["interface"] for labels in shown] == ["udp", "tcp"]
+    assert {labels["address"].partition(":")[0] for labels in shown} == {"203.0.113.5"}
