@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from sipx.testing import (
     Authority,
@@ -212,6 +213,25 @@ async def test_after_a_cut_it_is_480_until_it_logs_on_again(tmp_path: Path, prot
         await dialogs.go_on()
         await dialogs.end()
         assert [flow["outbound"] for flow in net.of_inside()] == [False]
+        net.check_untouched()
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+async def test_it_moves_to_another_address_and_is_reached_there_at_once(
+    tmp_path: Path, protocol: str
+) -> None:
+    """The router gets another public address. sipx still believes in the old connection."""
+    async with outside(tmp_path) as net, uc_server(net, protocol) as ada:
+        dialogs = await Dialogs.begin(net)
+        net.lab.change_public(ANOTHER)
+        net.lab.outside.call(["ip", "route", "replace", NETWORK, "via", ANOTHER])
+        if protocol == "tcp":
+            net.lab.inside.call(["ss", "-KtnH", "state", "connected", "dst", OUTSIDE])
+            await wait_all_tasks_blocked(0.001)
+        await register(ada, ada.uri)
+        assert (await net.bob.message(ada.uri, "where are you?")).status == 200
+        await dialogs.go_on()
+        await dialogs.end()
         net.check_untouched()
 
 

@@ -41,13 +41,15 @@ class Bindings:
         self._order: list[int] = []
         """The seconds of all slots, as a heap; one that has become empty waits until it is due."""
         self._flows: dict[Flow, dict[str, _Live]] = {}
+        self._left: set[Flow] = set()
         self._owned: dict[str, int] = {}
         self._logons: set[bytes] = set()
 
     def take_over(self, old: Bindings) -> None:
         """Be what ``old`` is. Both then see the same, for a reload may yet be undone."""
         self._places, self._slots, self._order = old._places, old._slots, old._order
-        self._flows, self._owned, self._logons = old._flows, old._owned, old._logons
+        self._flows, self._left = old._flows, old._left
+        self._owned, self._logons = old._owned, old._logons
 
     # ------------------------------------------------------------ questions
 
@@ -65,6 +67,14 @@ class Bindings:
     def on_flow(self, flow: Flow) -> Sequence[Binding]:
         """The bindings that were registered over this open flow, logons of servers too."""
         return [each for live in self._flows.get(flow, {}).values() for each in live.bindings]
+
+    def has_left(self, flow: Flow) -> bool:
+        """Whether all that was registered over a flow was registered anew over others.
+
+        Who did that behind a NAT that gave it another address, or has forgotten the old flow, can
+        be reached over the new one only; and nobody tells us that the old one is dead.
+        """
+        return flow in self._left
 
     def owned_by(self, owner: str) -> int:
         """How many addresses-of-record an account has bindings of, its own logon left out."""
@@ -113,6 +123,7 @@ class Bindings:
 
     def flow_closed(self, flow: Flow) -> None:
         """The flow is no more: its bindings stay without one."""
+        self._left.discard(flow)
         for live in self._flows.pop(flow, {}).values():
             for binding in live.bindings:
                 binding.flow = None
@@ -126,6 +137,10 @@ class Bindings:
         for binding in after:
             if binding not in before:
                 self._in(binding)
+        for binding in before:
+            old = binding.flow
+            if old is not None and old not in self._flows and _moved(binding, after):
+                self._left.add(old)
         if after:
             self._places[aor] = after
         elif before:
@@ -160,6 +175,7 @@ class Bindings:
         if flow.closed:
             binding.flow = None
             return
+        self._left.discard(flow)
         by_owner = self._flows.setdefault(flow, {})
         live = by_owner.get(binding.owner)
         if live is None:
@@ -190,6 +206,14 @@ class Bindings:
         """Say on a flow until when a registration made there authorises its account's requests."""
         live = self._flows.get(flow, {}).get(flow.account)
         flow.account_until = 0.0 if live is None else self._now() + live.until() - self._wall()
+
+
+def _moved(binding: Binding, after: Iterable[Binding]) -> bool:
+    """Whether the same place was bound anew over another flow."""
+    return any(
+        each.flow is not binding.flow and each.flow is not None and each.key == binding.key
+        for each in after
+    )
 
 
 class _Live:

@@ -7,7 +7,7 @@ side cleans up and begins anew with the server that has the user now.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from sipx import Refuse, SenderKind, Target
 from sipx_registrar.states import Health, Order
@@ -38,7 +38,7 @@ class Dialogs:
         server = known.servers.get(account.name)
         if server is not None:
             return self._to_server(server, flow)
-        if flow is not None and not flow.closed:
+        if self._leads_there(flow):
             return self._over(flow, account)
         return self._to_user(account)
 
@@ -46,11 +46,15 @@ class Dialogs:
         """It leads nowhere any more."""
         self._targets.pop(flow, None)
 
+    def _leads_there(self, flow: Flow | None) -> TypeGuard[Flow]:
+        """Whether the flow that a dialog was made on is still that of its end."""
+        return flow is not None and not flow.closed and not self._servers.bindings.has_left(flow)
+
     def _to_server(self, server: Server, flow: Flow | None) -> Target | Refuse:
         if server.order is Order.MAINTENANCE or server.health is Health.DOWN:
             # Also BYE and NOTIFY: who sends them learns that the dialog is over.
             return self._servers.unreachable
-        if flow is not None and not flow.closed:
+        if self._leads_there(flow):
             return self._over(flow, server.account)
         way = server.way()
         return self._servers.unreachable if way is None else way

@@ -44,6 +44,28 @@ def test_a_place_has_its_bindings(table):
     assert (table.of(ALICE), len(table)) == ((), 1)
 
 
+def test_a_flow_is_left_when_all_of_it_is_bound_over_another(table):
+    old, new, third = FakeFlow(), FakeFlow(), FakeFlow()
+    put(table, a_binding(flow=old), a_binding(BOB, flow=old))
+    put(table, a_binding(flow=new))
+    assert not table.has_left(old)
+    put(table, a_binding(BOB, flow=new))
+    assert table.has_left(old)
+    assert not table.has_left(new)
+    # Another place, and what is taken back, are no move.
+    put(table, a_binding(contact=b"sip:two", flow=third))
+    drop(table, a_binding(contact=b"sip:two"))
+    assert not table.has_left(third)
+    again = Bindings(table._now, table._wall)
+    again.take_over(table)
+    assert again.has_left(old)
+    put(table, a_binding(flow=old))
+    assert not table.has_left(old)
+    put(table, a_binding(flow=new))
+    table.flow_closed(old)
+    assert not again.has_left(old)
+
+
 def test_what_has_expired_is_not_there_even_before_it_is_swept(table, proxy):
     one, two = put(table, a_binding(expires=EPOCH + 10.5), a_binding(contact=b"sip:two"))
     proxy.time = 10.4

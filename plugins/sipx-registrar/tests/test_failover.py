@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
+from sipx.testing import register
+
 from .uc import HOME, Site, settle
 
 
@@ -312,6 +314,26 @@ async def test_a_dialog_goes_on_over_the_next_connection(site, autojump_clock):
     await berlin.log_on()
     await subscription.refresh()
     assert berlin.got("SUBSCRIBE") == 2
+
+
+async def test_a_dialog_follows_its_server_when_that_registers_the_same_places_from_elsewhere(
+    site, autojump_clock
+):
+    """As behind a NAT that has forgotten the connection: to sipx the old one looks alive."""
+    berlin = site.server("berlin")
+    own = await berlin.log_on()
+    alice = await berlin.binds("alice")
+    subscription = await site.partner.subscribe(f"sip:alice@{HOME}")
+    first = berlin.agent
+    await berlin.start(port=5066)
+    await register(berlin.agent, own.aor, contact=own.contact.decode())
+    await subscription.refresh()
+    assert (first.received["SUBSCRIBE"], berlin.got("SUBSCRIBE")) == (2, 0), "alice is there yet"
+    await berlin.binds("alice", contact=alice.contact.decode())
+    request = subscription.dialog.request(b"SUBSCRIBE", ((b"Event", b"presence"),))
+    await site.partner.send(request)
+    assert (first.received["SUBSCRIBE"], berlin.got("SUBSCRIBE")) == (2, 1)
+    await settle()
 
 
 async def test_a_stop_of_the_proxy_service_is_no_loss_of_servers(site, autojump_clock, caplog):
