@@ -152,7 +152,7 @@ class Space:
         """Wait until somebody here, presumably ``process``, has the port of UDP or TCP."""
         ask = ["ss", "-Hln", f"--{protocol}", f"sport = :{port}"]
         what = f"{process.name} on port {port}"
-        wait_until(lambda: bool(self.call(ask)) or not process.alive, what)
+        wait_until(lambda: bool(self.call(ask)) or not process.alive, what, seconds=60)
         assert process.alive, process.tail()
 
     def end(self) -> None:

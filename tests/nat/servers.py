@@ -21,21 +21,24 @@ PORT, SECOND_PORT = 3478, 3479
 
 
 def start_own(
-    lab: Lab, folder: Path, second: str | None = OUTSIDE_2, *, first: str = OUTSIDE
+    lab: Lab, folder: Path, first: str = OUTSIDE, second: str | None = OUTSIDE_2
 ) -> Process:
     """The server of ``sipx_stun.testing``."""
     places = [first, *([second] if second else []), str(PORT), str(SECOND_PORT)]
-    argv = [sys.executable, "-m", "sipx_stun.testing", *places]
-    return _started(lab, argv, folder)
+    return _started(lab, [sys.executable, "-m", "sipx_stun.testing", *places], folder)
 
 
-def start_stund(lab: Lab, folder: Path) -> Process:
-    """Vovida's server, which knows RFC 3489 only."""
-    places = ["-h", OUTSIDE, "-a", OUTSIDE_2, "-p", str(PORT), "-o", str(SECOND_PORT)]
+def start_stund(
+    lab: Lab, folder: Path, first: str = OUTSIDE, second: str | None = OUTSIDE_2
+) -> Process:
+    """Vovida's server, which knows RFC 3489 only, and always has a second address."""
+    places = ["-h", first, "-a", second or "", "-p", str(PORT), "-o", str(SECOND_PORT)]
     return _started(lab, [program("stund"), *places], folder)
 
 
-def start_coturn(lab: Lab, folder: Path, second: str | None = OUTSIDE_2) -> Process:
+def start_coturn(
+    lab: Lab, folder: Path, first: str = OUTSIDE, second: str | None = OUTSIDE_2
+) -> Process:
     """coturn as a STUN server, which takes the next port as its second one."""
     turnserver = program("turnserver")
     argv = [turnserver, "--stun-only", "-n", "--no-tls", "--no-dtls", "--no-tcp", "--no-cli"]
@@ -44,7 +47,7 @@ def start_coturn(lab: Lab, folder: Path, second: str | None = OUTSIDE_2) -> Proc
         argv.append("--rfc5780")  # since 4.7 it has to be asked for
     argv += ["--pidfile", str(folder / "coturn.pid"), "--db", str(folder / "coturn.db")]
     argv += ["--log-file", "stdout", "--listening-port", str(PORT)]
-    for address in (OUTSIDE, second):
+    for address in (first, second):
         argv += ["--listening-ip", address] if address else []
     return _started(lab, argv, folder)
 

@@ -9,14 +9,27 @@ import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .lab import INSIDE, INSIDE_6, KINDS, OUTSIDE, OUTSIDE_2_6, OUTSIDE_6, PUBLIC, PUBLIC_6, Lab
-from .servers import PORT, SERVERS, start_coturn, start_own, wait_ready
+from .lab import (
+    INSIDE,
+    INSIDE_6,
+    KINDS,
+    OUTSIDE,
+    OUTSIDE_2,
+    OUTSIDE_2_6,
+    OUTSIDE_6,
+    PUBLIC,
+    PUBLIC_6,
+    Lab,
+)
+from .servers import PORT, SERVERS, wait_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.interop.programs import Process
@@ -42,89 +55,94 @@ EXPECTED = {
     "linux-masquerade-input-drop": ("Port Restricted Cone", INDEPENDENT, BY_PORT, PUBLIC),
 }
 """The word, the mapping, the filtering and the public address, by kind of router."""
-
-TRY_LATER = 75
-
-
-@dataclass
-class Asked:
-    """One run of `sipx stun`."""
-
-    process: Process
-
-    @classmethod
-    def start(cls, lab: Lab, folder: Path, *options: str, server: str = OUTSIDE) -> Asked:
-        """Ask a server from the inside."""
-        server = f"[{server}]:{PORT}" if ":" in server else f"{server}:{PORT}"
-        argv = [sys.executable, "-m", "sipx", "stun", server, "--nat", "--json", *options]
-        return cls(lab.inside.start(argv, log=folder / "asked.log"))
-
-    def ended(self) -> tuple[int, dict[str, Any]]:
-        """The exit status, and the one thing that was found."""
-        status = self.process.wait(90)
-        text = self.process.log.read_text()
-        begin = text.find("{\n")
-        assert begin >= 0, self.process.tail()
-        (found,) = json.JSONDecoder().raw_decode(text[begin:])[0]["detections"]
-        return status, found
-
-
-def gist(found: dict[str, Any]) -> tuple[str, ...]:
-    """What has to be right of it."""
-    return (found["nat"], found["mapping"], found["filtering"], found["public"])
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def found(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, tuple[int, dict[str, Any]]]:
-    """The exit status and what was found behind each kind of router, with one server."""
-    folder = tmp_path_factory.mktemp(request.param)
-    with ExitStack() as stack:
-        labs = {kind: stack.enter_context(Lab(kind)) for kind in KINDS}
-        start = SERVERS[request.param]
-        servers = {kind: start(lab, folder / kind) for kind, lab in labs.items()}
-        asked = {}
-        for kind, lab in labs.items():
-            wait_ready(lab, servers[kind])
-            # Where nothing comes at all it is not waited as long as on a slow line.
-            options = ["--timeout", "3"] if EXPECTED[kind] is BLOCKED else []
-            asked[kind] = Asked.start(lab, folder / kind, *options)
-        return {kind: one.ended() for kind, one in asked.items()}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_kind_and_the_public_address_are_found(kind: str, found: Any) -> None:
-    status, told = found[kind]
-    assert gist(told) == EXPECTED[kind], told
-    assert status == (TRY_LATER if EXPECTED[kind] is BLOCKED else 0), told
-    assert told["local"] in {INSIDE, ""}
-
-
-def test_without_a_second_address_there_is_an_address_and_no_kind(tmp_path: Path) -> None:
-    with Lab("restricted-cone") as one, Lab("restricted-cone") as other:
-        wait_ready(one, start_own(one, tmp_path / "sipx", second=None))
-        wait_ready(other, start_coturn(other, tmp_path / "coturn", second=None))
-        both = [Asked.start(one, tmp_path / "sipx"), Asked.start(other, tmp_path / "coturn")]
-        for status, told in [asked.ended() for asked in both]:
-            assert status == 0
-            assert told["nat"] == "Unknown"
-            assert told["public"] == PUBLIC
-            assert "second address" in told["error"]
-
-
-KINDS_6 = {
+EXPECTED_6 = {
     "open": ("Open Internet", "no NAT", INDEPENDENT, INSIDE_6),
     "symmetric-firewall": ("Symmetric UDP Firewall", "no NAT", BY_PORT, INSIDE_6),
     "linux-masquerade": ("Port Restricted Cone", INDEPENDENT, BY_PORT, PUBLIC_6),
 }
+WITHOUT_SECOND = ("Unknown", "unknown", "unknown", PUBLIC)
+TRY_LATER = 75
 
 
-def test_ipv6(tmp_path: Path) -> None:
-    asked = {}
-    with ExitStack() as labs:
-        for kind in KINDS_6:
-            lab = labs.enter_context(Lab(kind, ipv6=True))
-            wait_ready(lab, start_own(lab, tmp_path / kind, OUTSIDE_2_6, first=OUTSIDE_6))
-            asked[kind] = Asked.start(lab, tmp_path / kind, server=OUTSIDE_6)
-        assert {kind: gist(one.ended()[1]) for kind, one in asked.items()} == KINDS_6
+@dataclass(frozen=True)
+class Case:
+    """A server, where it is, and the router that it is asked through."""
+
+    server: str
+    kind: str
+    expected: tuple[str, ...]
+    first: str = OUTSIDE
+    second: str | None = OUTSIDE_2
+
+    def __str__(self) -> str:
+        more = "-one-address" if self.second is None else "-ipv6" if ":" in self.first else ""
+        return f"{self.server}-{self.kind}{more}"
+
+    def lab(self) -> Lab:
+        return Lab(self.kind, ipv6=":" in self.first)
+
+    def start(self, lab: Lab, folder: Path) -> Process:
+        """Start the server."""
+        return SERVERS[self.server](lab, folder, self.first, self.second)
+
+    def ask(self, lab: Lab, folder: Path) -> Process:
+        """Ask it from the inside."""
+        server = f"[{self.first}]:{PORT}" if ":" in self.first else f"{self.first}:{PORT}"
+        argv = [sys.executable, "-m", "sipx", "stun", server, "--nat", "--json"]
+        # Where nothing comes at all it is not waited as long as on a slow line.
+        argv += ["--timeout", "3"] if self.expected is BLOCKED else []
+        return lab.inside.start(argv, log=folder / "asked.log")
+
+
+CASES = [
+    *(Case(server, kind, EXPECTED[kind]) for server in SERVERS for kind in KINDS),
+    *(
+        Case("sipx", kind, expected, OUTSIDE_6, OUTSIDE_2_6)
+        for kind, expected in EXPECTED_6.items()
+    ),
+    Case("sipx", "restricted-cone", WITHOUT_SECOND, second=None),
+    Case("coturn", "restricted-cone", WITHOUT_SECOND, second=None),
+]
+
+Told = tuple[int, dict[str, Any]]
+"""The exit status, and the one thing that was found."""
+
+
+def told(asked: Process) -> Told:
+    """What a run of `sipx stun` came to."""
+    status = asked.wait(90)
+    text = asked.log.read_text()
+    begin = text.find("{\n")
+    assert begin >= 0, asked.tail()
+    (found,) = json.JSONDecoder().raw_decode(text[begin:])[0]["detections"]
+    return status, found
+
+
+def all_told(server: str, folder: Path) -> dict[Case, Told]:
+    """What one server brings to light behind each kind of router."""
+    cases = {case: folder / str(case) for case in CASES if case.server == server}
+    with ExitStack() as stack:
+        labs = {case: stack.enter_context(case.lab()) for case in cases}
+        servers = {case: case.start(labs[case], place) for case, place in cases.items()}
+        asked: dict[Case, Process] = {}
+        for case, place in cases.items():
+            wait_ready(labs[case], servers[case])
+            asked[case] = case.ask(labs[case], place)
+        return {case: told(process) for case, process in asked.items()}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[Case, Told]]:
+    """By server, each asked once."""
+    return cache(lambda server: all_told(server, tmp_path_factory.mktemp(server)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_kind_and_the_public_address_are_found(
+    answers: Callable[[str], dict[Case, Told]], case: Case
+) -> None:
+    status, found = answers(case.server)[case]
+    gist = (found["nat"], found["mapping"], found["filtering"], found["public"])
+    assert gist == case.expected, found
+    assert status == (TRY_LATER if case.expected is BLOCKED else 0), found
+    assert ("second address" in found["error"]) is (case.expected is WITHOUT_SECOND), found

@@ -90,11 +90,6 @@ class Proxy:
         with Client(self.folder / "control.sock") as client:
             return client.call_json(method)
 
-    def settled(self) -> None:
-        """Until it knows where it is, and no run is under way."""
-        self.wait_for(public=PUBLIC, nat="Full Cone", candidate="")
-        self.call("stun.detect")
-
     def source(self) -> dict[str, Any]:
         """What STUN has found so far."""
         sources = self.call("stun.status")["sources"]
@@ -172,7 +167,7 @@ def test_the_public_address_is_found_and_a_change_is_taken_up(tmp_path: Path) ->
         wait_ready(lab, start_stund(lab, tmp_path / "stund"))
         dialog = Dialog(lab, stack)
         home = Proxy(lab.inside, tmp_path / "home", INSIDE, (OUTSIDE, OUTSIDE_2))
-        home.settled()
+        home.wait_for(public=PUBLIC, nat="Full Cone", candidate="")
         assert home.advertised() == {f"{PUBLIC}:{SIP}"}
         shown = lab.inside.sipx("status", "--config", str(home.file)).stdout
         assert PUBLIC in shown
@@ -205,7 +200,7 @@ def test_an_address_that_only_one_run_finds_is_not_used(tmp_path: Path) -> None:
     with Lab("full-cone", forward=(SIP,)) as lab:
         wait_ready(lab, start_coturn(lab, tmp_path / "coturn"))
         home = Proxy(lab.inside, tmp_path / "home", INSIDE, (OUTSIDE,))
-        home.settled()
+        home.wait_for(public=PUBLIC, nat="Full Cone", candidate="")
         lab.change_public(MOVED)
         with ThreadPoolExecutor() as threads:
             looking = threads.submit(home.call, "stun.detect")
@@ -220,7 +215,7 @@ def test_another_address_of_the_machine_is_a_reason_to_look_again(tmp_path: Path
     with Lab("full-cone", forward=(SIP,)) as lab:
         wait_ready(lab, start_stund(lab, tmp_path / "stund"))
         home = Proxy(lab.inside, tmp_path / "home", INSIDE, (OUTSIDE,))
-        home.settled()
+        home.wait_for(public=PUBLIC, nat="Full Cone", candidate="")
         lab.change_public(MOVED)
         lab.inside.call(["ip", "addr", "add", f"{UC}/24", "dev", "lan0"])
         home.wait_for(public=MOVED, candidate="")
@@ -235,7 +230,7 @@ def test_an_address_stays_when_the_servers_fall_silent(tmp_path: Path) -> None:
         text = home.file.read_text().replace('"1h"', '"1h"\ntimeout = "2s"')
         home.file.write_text(text)
         home.call("reload")
-        home.settled()
+        home.wait_for(public=PUBLIC, nat="Full Cone", candidate="")
         server.end()
         (source,) = home.call("stun.detect")["sources"]
         assert source["public"] == PUBLIC
