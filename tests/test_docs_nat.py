@@ -87,6 +87,6 @@ def test_names_follow_from_mapping_and_filtering_as_the_table_says() -> None:
 def test_every_code_of_the_check_is_on_both_pages() -> None:
     plugin = Path(__file__).parent.parent / "plugins/sipx-stun"
     source = (plugin / "sipx_stun/checks.py").read_text(encoding="utf-8")
-    codes = set(re.findall(r"SIPX-N\d{3}", source))
+    codes = set(re.findall(r"SIPX-S\d{3}", source))
     for page in (section("## Checks and metrics"), (plugin / "README.md").read_text("utf-8")):
-        assert set(re.findall(r"^\| (SIPX-N\d{3}) \|", page, re.M)) == codes
+        assert set(re.findall(r"^\| (SIPX-S\d{3}) \|", page, re.M)) == codes

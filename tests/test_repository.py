@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,6 +178,18 @@ def test_kernel_and_shipped_plugins_have_one_version() -> None:
         line for p in projects for line in p.read_text().splitlines() if line.startswith("version")
     }
     assert len(versions) == 1
+
+
+def test_a_code_of_a_check_means_one_thing() -> None:
+    """Within a distribution several places may find the same; two distributions never do."""
+    told: dict[str, set[str]] = defaultdict(set)
+    for path in files(".py"):
+        if not is_test(path):
+            place = shown(path).split("/")
+            owner = "/".join(place[: 2 if place[0] == "plugins" else 1])
+            for code in re.findall(r'"(SIPX-[A-Z]\d{3})"', path.read_text(encoding="utf-8")):
+                told[code].add(owner)
+    assert {code: by for code, by in told.items() if len(by) > 1} == {}
 
 
 def mirrored(source: Path) -> bool:

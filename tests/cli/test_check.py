@@ -173,4 +173,4 @@ def test_a_public_address_that_nothing_finds_is_told(line, two_domains):
     text = two_domains.read_text().replace('"udp"', '"udp", "stun"', 1)
     two_domains.write_text(text)
     assert _codes(line.json("check", "config"), "config") == [("SIPX-C001", "ok")]
-    assert _codes(line.json("check", "stun"), "stun") == [("SIPX-N002", "warning")]
+    assert _codes(line.json("check", "stun"), "stun") == [("SIPX-S002", "warning")]

@@ -77,7 +77,7 @@ def findings_of(seen: Seen) -> Iterator[Finding]:
     yield from _private(seen)
     for one in seen.elsewhere:
         if one.text:
-            yield Finding("SIPX-N009", _WARNING, one.text, one.remedy)
+            yield Finding("SIPX-S009", _WARNING, one.text, one.remedy)
 
 
 # ---------------------------------------------------------------- looking
@@ -184,9 +184,9 @@ def _pair(mapping: str, filtering: str) -> str:
 def _nobody(seen: Seen) -> Finding:
     if not seen.auto:
         text = "no STUN server is named, so that nobody was asked for the public address"
-        return Finding("SIPX-N002", _OK, text)
+        return Finding("SIPX-S002", _OK, text)
     return Finding(
-        "SIPX-N002",
+        "SIPX-S002",
         _WARNING,
         'wan.use_public_address is on and wan.public_address is "auto", and there is no STUN '
         "server to ask: partners are told the addresses of this machine",
@@ -201,12 +201,12 @@ def _silent(seen: Seen, source: Source, found: Detection) -> Finding:
         text = f"{text} ({found.nat.value}, which says nothing of TCP)"
     remedy = f"let UDP out to {who}, or name others in [{NAME}] servers"
     if not seen.auto:
-        return Finding("SIPX-N005", _WARNING, text, remedy)
+        return Finding("SIPX-S005", _WARNING, text, remedy)
     used = seen.in_use.get(source)
     if used:
-        return Finding("SIPX-N005", _WARNING, f"{text}; {used}, found before, is used", remedy)
+        return Finding("SIPX-S005", _WARNING, f"{text}; {used}, found before, is used", remedy)
     return Finding(
-        "SIPX-N005",
+        "SIPX-S005",
         _FAILURE,
         f"{text}; partners are told the addresses of this machine",
         f"{remedy}; or write the address itself into wan.public_address",
@@ -222,10 +222,10 @@ def _answered(seen: Seen, source: Source, found: Detection, public: str) -> Iter
     nat = seen.nat.get(source)
     if nat is not None and nat is not NatType.UNKNOWN:
         text += f": {nat.value} ({seen.words[source]})"
-    yield Finding("SIPX-N001", _OK, text)
+    yield Finding("SIPX-S001", _OK, text)
     if nat is NatType.UNKNOWN:
         yield Finding(
-            "SIPX-N006",
+            "SIPX-S006",
             _OK,
             f"{_from(source)}the kind of the NAT is not known: "
             f"{seen.words[source] or 'it could not be measured'}",
@@ -247,7 +247,7 @@ def _answered(seen: Seen, source: Source, found: Detection, public: str) -> Iter
     used = seen.in_use.get(source)
     if seen.auto and used and used != public:
         yield Finding(
-            "SIPX-N010",
+            "SIPX-S010",
             _WARNING,
             f"{_from(source)}{used} is in use, and now {public} was found",
             "sipx changes over by itself once two runs agree; `sipx status` tells",
@@ -260,7 +260,7 @@ def _symmetric(seen: Seen, source: Source, nat: NatType) -> Finding:
     remedy = "let partners come over TCP or TLS, with a forwarded port" if datagrams else ""
     severity = _WARNING if datagrams else _OK
     text = f"{_from(source)}{nat.value}: {MEANING[nat].rstrip('.')}"
-    return Finding("SIPX-N007", severity, text, remedy)
+    return Finding("SIPX-S007", severity, text, remedy)
 
 
 def _unused(seen: Seen, source: Source, local: str, public: str) -> Iterator[Finding]:
@@ -274,7 +274,7 @@ def _unused(seen: Seen, source: Source, local: str, public: str) -> Iterator[Fin
     ]
     if told:
         yield Finding(
-            "SIPX-N003",
+            "SIPX-S003",
             _WARNING,
             f"{_from(source)}this machine is behind NAT and wan.use_public_address is off: "
             f"{', '.join(told)} tell{'s' if len(told) == 1 else ''} partners {local}, where they "
@@ -306,7 +306,7 @@ def _other(seen: Seen, source: Source, public: str) -> Iterator[Finding]:
     same = [address for address in seen.named if (":" in address) == (source.family == 6)]
     if not seen.named:
         yield Finding(
-            "SIPX-N004",
+            "SIPX-S004",
             _WARNING,
             f"wan.public_address is {setting}, and that name has no address",
             "correct the name, or its records in the DNS",
@@ -314,7 +314,7 @@ def _other(seen: Seen, source: Source, public: str) -> Iterator[Finding]:
     elif same and public not in same:
         shown = setting if setting in same else f"{setting} ({', '.join(same)})"
         yield Finding(
-            "SIPX-N004",
+            "SIPX-S004",
             _WARNING,
             f"{_from(source)}wan.public_address is {shown}, and servers see {public}",
             "if partners come in at another address than this machine goes out from, that is "
@@ -337,7 +337,7 @@ def _private(seen: Seen) -> Iterator[Finding]:
 
 def _within(text: str) -> Finding:
     return Finding(
-        "SIPX-N008",
+        "SIPX-S008",
         _WARNING,
         f"{text}, which is private: partners on the internet cannot reach it",
         "if its partners are in the same network, that is right; else correct "
