@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sipx.testing import register
+from sipx.testing import TcpCarrier, register
 
 from .dialogs import (
     LAN_SIDE,
@@ -19,8 +19,9 @@ from .dialogs import (
     recorded,
     sent_by,
 )
-from .lab import INSIDE, OUTSIDE, PUBLIC
-from .two_networks import cut, new_connections, two_networks
+from .inside import At
+from .lab import INSIDE, OUTSIDE, OUTSIDE_2, PUBLIC
+from .two_networks import PASSWORD, cut, forward, logged_on, new_connections, two_networks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +115,42 @@ async def test_what_is_seen_inside_is_the_address_of_the_lan(tmp_path: Path) -> 
         assert again.response is not None
         assert places(again.response, b"Service-Route") == [LAN_SIDE]
         assert lines_with(again.response, PUBLIC) == set()
+
+
+# ---------------------------------------------------------------- the other way round
+
+BRANCH_PORT = 5062
+BRANCH = f"""
+[interface.branch]
+bind = "{INSIDE}"
+port = {BRANCH_PORT}
+protocol = "tcp"
+role = "lan"
+advertise = "{PUBLIC}:{BRANCH_PORT}"
+
+[lan.server.branch]
+password = "{PASSWORD}"
+users = "carol"
+"""
+
+
+async def test_a_uc_server_logs_on_from_outside(tmp_path: Path) -> None:
+    """Its interface shows the public address; that of the servers inside does not."""
+    side = f"{PUBLIC}:{BRANCH_PORT}"
+    async with two_networks(tmp_path, "wire", public(PUBLIC) + BRANCH) as net:
+        forward(net.lab, PUBLIC, BRANCH_PORT, to=BRANCH_PORT)
+        carrier = At(net.lab.outside, TcpCarrier(OUTSIDE_2))
+        place = (PUBLIC, BRANCH_PORT)
+        async with logged_on(net.home, "carol", carrier, place=place, account="branch") as carol:
+            again = await register(carol, carol.uri)
+            assert again.response is not None
+            assert places(again.response, b"Service-Route") == [side]
+            # bob is she now.
+            net.bob = carol
+            dialogs = await Dialogs.begin(net)
+            await dialogs.go_on()
+            for agent, seen in ((carol, [side, LAN_SIDE]), (net.ada, [LAN_SIDE, side])):
+                request = await agent.receive("INVITE")
+                assert sent_by(request)[0] == seen[0]
+                assert recorded(request) == seen
+            await dialogs.end()

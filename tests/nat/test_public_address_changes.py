@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from sipx.testing import register
 
-from .dialogs import LAN_SIDE, Dialogs, both_ways, public, recorded, sent_by
-from .lab import PUBLIC
+from .dialogs import LAN_SIDE, WAN_SIDE, Dialogs, both_ways, public, recorded, sent_by
+from .lab import OUTSIDE, PUBLIC
 from .two_networks import (
     HOME,
     INTERFACES,
+    PLUGINS,
     WAN,
     cut,
     forward,
@@ -75,7 +77,7 @@ async def test_the_port_of_the_router_is_another_one(
 async def test_another_address_by_a_reload_and_dialogs_of_before_go_on(tmp_path: Path) -> None:
     """Both addresses lead here; so do they when sipx has been started again."""
     async with two_networks(tmp_path, "wire", public(PUBLIC)) as net:
-        forward(net.lab, ANOTHER, WAN, address_is_new=True)
+        forward(net.lab, ANOTHER, WAN, is_new=True)
         dialogs = await Dialogs.begin(net)
         net.home.reload((f'"{PUBLIC}"', f'"{ANOTHER}"'))
         assert await seen_at(net) == [f"{ANOTHER}:{WAN}", LAN_SIDE]
@@ -115,4 +117,33 @@ async def test_a_name_is_looked_up_again_and_dialogs_follow_it(tmp_path: Path) -
             assert (await sender.message(receiver.uri, "hello again")).status == 200
         # A reload looks at once, else it would be half a minute.
         net.home.reload()
-        net.home.wait_for(lambda: net.home.public()["addresses"] == [ANOTHER], "the new address")
+        await net.home.wait_for(
+            lambda: net.home.public()["addresses"] == [ANOTHER], "the new address"
+        )
+
+
+async def test_what_stun_finds_is_used_and_another_address_is_taken_up(tmp_path: Path) -> None:
+    """Nobody outside can reach the old address any more: only the inside goes on in old dialogs."""
+    tables = public("auto") + f'[stun]\nservers = ["{OUTSIDE}"]\ndetect_nat_type = false\n'
+    plugins = (*PLUGINS, "stun")
+    async with two_networks(tmp_path, "sipx", tables, stun=True, plugins=plugins) as net:
+        await net.home.wait_for(lambda: net.home.advertised() == WAN_SIDE, "the public address")
+        dialogs = await Dialogs.begin(net)
+        await cut(net.lab)
+        await dialogs.go_on()
+        net.lab.change_public(ANOTHER)
+        net.move(HOME, ANOTHER)
+        await trio.to_thread.run_sync(net.home.call, "stun.detect")
+        assert net.home.advertised() == f"{ANOTHER}:{WAN}"
+        await cut(net.lab)
+        [(subscription, _), _] = dialogs.subscriptions
+        assert (await subscription.refresh()).status == 200
+        counters = new_connections(net.lab, ANOTHER)
+        await cut(net.lab)
+        for sender, receiver in reversed(both_ways(net)):
+            assert (await sender.message(receiver.uri, "hello again")).status == 200
+        assert counters["opened"] == 1
+        again = await Dialogs.begin(net)
+        await cut(net.lab)
+        await again.go_on()
+        await again.end()

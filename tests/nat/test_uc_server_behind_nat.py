@@ -6,11 +6,13 @@ outside there is a route to that network: whoever wants to send there can, and w
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from sipx_stun.codec import COOKIE, Address, binding_request, decode
 from trio.testing import wait_all_tasks_blocked
 
 from sipx.testing import (
@@ -110,7 +112,7 @@ class Net:
                 domain=HOME,
                 interfaces=interfaces,
                 tables=tables + route(AWAY, OUTSIDE_2, 5061, "mtls"),
-                plugins=("udp", "tcp", "tls", "lan", "registrar", "static-routes"),
+                plugins=("udp", "tcp", "tls", "lan", "registrar", "static-routes", "stun"),
                 level="info",
             )
         self.sipx = Running(proxy, lab.outside)
@@ -134,6 +136,11 @@ class Net:
             own = self.authority.leaf(dns=[name]).write(self.folder, name)
             carrier = TlsCarrier(address, port, cert_file=own[0], key_file=own[1], ca=self.ca)
         return UserAgent(uri, At(space, carrier))
+
+    def router_moves(self) -> None:
+        """The NAT gets another public address, and has forgotten all it knew."""
+        self.lab.change_public(ANOTHER)
+        self.lab.outside.call(["ip", "route", "replace", NETWORK, "via", ANOTHER])
 
     def check_untouched(self) -> None:
         """Nothing was ever sent where the Contacts lead to."""
@@ -198,9 +205,7 @@ async def test_after_a_cut_it_is_480_until_it_logs_on_again(tmp_path: Path, prot
         dialogs = await Dialogs.begin(net)
         [(_, notifier), (subscription, _)] = dialogs.subscriptions
         await cut(net.lab)
-        with trio.fail_after(10):
-            while net.of_inside():
-                await trio.sleep(0.02)
+        await net.sipx.wait_for(lambda: not net.of_inside(), "the end of the connection")
         refused = await net.bob.message(ada.uri, "are you there?")
         assert refused.status == 480
         assert refused.get(b"Retry-After") is not None
@@ -216,23 +221,54 @@ async def test_after_a_cut_it_is_480_until_it_logs_on_again(tmp_path: Path, prot
         net.check_untouched()
 
 
-@pytest.mark.parametrize("protocol", ["tcp", "udp"])
-async def test_it_moves_to_another_address_and_is_reached_there_at_once(
-    tmp_path: Path, protocol: str
-) -> None:
+async def test_over_tcp_it_moves_and_is_reached_there_at_once(tmp_path: Path) -> None:
     """The router gets another public address. sipx still believes in the old connection."""
-    async with outside(tmp_path) as net, uc_server(net, protocol) as ada:
+    async with outside(tmp_path) as net, uc_server(net, "tcp") as ada:
         dialogs = await Dialogs.begin(net)
-        net.lab.change_public(ANOTHER)
-        net.lab.outside.call(["ip", "route", "replace", NETWORK, "via", ANOTHER])
-        if protocol == "tcp":
-            net.lab.inside.call(["ss", "-KtnH", "state", "connected", "dst", OUTSIDE])
-            await wait_all_tasks_blocked(0.001)
+        net.router_moves()
+        net.lab.inside.call(["ss", "-KtnH", "state", "connected", "dst", OUTSIDE])
+        await wait_all_tasks_blocked(0.001)
         await register(ada, ada.uri)
+        assert {flow["address"] for flow in net.of_inside()} == {PUBLIC, ANOTHER}
         assert (await net.bob.message(ada.uri, "where are you?")).status == 200
         await dialogs.go_on()
         await dialogs.end()
         net.check_untouched()
+
+
+async def test_over_udp_a_keepalive_tells_it_that_it_has_moved(tmp_path: Path) -> None:
+    """RFC 5626 §4.4.2 and §8: a STUN Binding request, from its SIP port to that of sipx."""
+    async with outside(tmp_path) as net, uc_server(net, "udp") as ada:
+        [flow] = net.of_inside()
+        before = await keepalive(ada)
+        assert before == (flow["address"], flow["port"])
+        assert await keepalive(ada) == before
+        dialogs = await Dialogs.begin(net)
+        net.router_moves()
+        now = await keepalive(ada)
+        assert now[0] == ANOTHER
+        await register(ada, ada.uri)
+        assert now in {(flow["address"], flow["port"]) for flow in net.of_inside()}
+        assert (await net.bob.message(ada.uri, "where are you?")).status == 200
+        await dialogs.go_on()
+        await dialogs.end()
+        assert await keepalive(ada) == now
+        net.check_untouched()
+
+
+async def keepalive(agent: UserAgent) -> Address:
+    """What the other end of its flow says where it is seen."""
+    wire = await agent.carrier.wire_to((OUTSIDE, PORTS["udp"]))
+    asked = secrets.token_bytes(12)
+    wire.send(binding_request(COOKIE + asked))
+    with trio.fail_after(10):
+        while True:
+            while agent.malformed:
+                answer = decode(agent.malformed.pop())
+                if answer.transaction == COOKIE + asked:
+                    assert answer.mapped is not None
+                    return answer.mapped
+            await trio.sleep(0.01)
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
@@ -262,7 +298,7 @@ async def test_a_kamailio_behind_a_nat_goes_and_comes(tmp_path: Path, protocol: 
             await dialogs.go_on()
             await dialogs.end()
             server.kill()
-            net.sipx.wait_for(lambda: not net.of_inside(), "the end of the connection")
+            await net.sipx.wait_for(lambda: not net.of_inside(), "the end of the connection")
             refused = await net.bob.message(net.ada.uri, "are you there?")
             assert refused.status == 480
             with at(net.lab.inside):

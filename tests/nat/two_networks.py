@@ -28,15 +28,17 @@ from sipx.testing import (
 )
 from tests.interop.kamailio import TlsKamailio
 from tests.interop.name_servers import NameServers, host, srv
-from tests.interop.programs import wait_until
 from tests.interop.proxy import RunningProxy
 
 from .inside import At, at, namespaces
 from .lab import INSIDE, OUTSIDE, OUTSIDE_2, PUBLIC, Lab
+from .servers import start_stund, wait_ready
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
+
+    from sipx.testing.carriers import Place
 
     from .lab import Space
 
@@ -108,16 +110,19 @@ def new_connections(lab: Lab, address: str = PUBLIC, port: int = WAN) -> Counter
     return Counters(lab.router, "prerouting", {"opened": match})
 
 
-def forward(lab: Lab, address: str, port: int, *, address_is_new: bool = False) -> None:
-    """One more public address, or a port of one, that leads to the federation interface."""
-    if address_is_new:
+def forward(lab: Lab, address: str, port: int, *, to: int = WAN, is_new: bool = False) -> None:
+    """One more port of a public address that leads to a port of sipx inside.
+
+    ``is_new``: the router does not have this address yet.
+    """
+    if is_new:
         lab.router.call(["ip", "addr", "add", f"{address}/24", "dev", "wan0"])
     lab.router.call(
         ["nft", "-f", "-"],
         f"""\
         add table ip more
         add chain ip more arriving {{ type nat hook prerouting priority -110; policy accept; }}
-        add rule ip more arriving ip daddr {address} tcp dport {port} dnat to {INSIDE}:{WAN}
+        add rule ip more arriving ip daddr {address} tcp dport {port} dnat to {INSIDE}:{to}
         """,
     )
 
@@ -159,6 +164,11 @@ class Running:
         found: dict[str, Any] = self.call("status")["public"]
         return found
 
+    def advertised(self, interface: str = "federation") -> str:
+        """What stands in messages in the place of an interface's own address."""
+        found = self.call("status")["interfaces"]
+        return next(str(one["advertised"]) for one in found if one["name"] == interface)
+
     async def restart(self) -> None:
         """Stop it, and start it again with what it has kept; its peers know it."""
         self.proxy.end()
@@ -180,12 +190,13 @@ class Running:
         found: list[dict[str, Any]] = self.call("flows.list", interface=interface)["flows"]
         return found
 
-    def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    async def wait_for(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
         """Until something is so; what sipx has said is in the message if it never is."""
-        try:
-            wait_until(true, what, seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.proxy.said}") from None
+        with trio.move_on_after(seconds):
+            while not true():
+                await trio.sleep(0.02)
+            return
+        raise AssertionError(f"{what}: not within {seconds} s\n{self.proxy.said}")
 
     def end(self) -> None:
         """End it."""
@@ -312,13 +323,19 @@ async def two_networks(
     tables: str,
     *,
     kind: str = "port-restricted-cone",
+    stun: bool = False,
     **how: Any,
 ) -> AsyncIterator[Net]:
-    """All of it; ``other`` is "sipx", "kamailio" or "wire", ``tables`` are more of home.example."""
+    """All of it; ``other`` is "sipx", "kamailio" or "wire", ``tables`` are more of home.example.
+
+    ``stun``: there is a STUN server outside.
+    """
     with Lab(kind, forward=(WAN,)) as lab:
         async with namespaces(), AsyncExitStack() as stack:
             net = Net(lab, folder)
             stack.callback(net.end)
+            if stun:
+                wait_ready(lab, start_stund(lab, folder / "stund"))
             net.home = net.start(HOME, tables=tables, **how)
             net.ada = await stack.enter_async_context(
                 logged_on(net.home, "ada", At(lab.inside, TcpCarrier(UC)))
@@ -338,10 +355,12 @@ async def two_networks(
 
 
 @asynccontextmanager
-async def logged_on(site: Site, name: str, carrier: At) -> AsyncIterator[UserAgent]:
-    """A UC server of a site that has registered one user."""
-    agent = UserAgent(f"sip:{name}@{site.domain}", carrier, proxy=site.lan)
-    agent.logon = Logon("uc", PASSWORD)
+async def logged_on(
+    site: Site, name: str, carrier: At, *, place: Place | None = None, account: str = "uc"
+) -> AsyncIterator[UserAgent]:
+    """A UC server of a site that has registered one user; it believes sipx at ``place``."""
+    agent = UserAgent(f"sip:{name}@{site.domain}", carrier, proxy=place or site.lan)
+    agent.logon = Logon(account, PASSWORD)
     async with running(agent):
         with trio.fail_after(30):
             await register(agent, agent.uri)
