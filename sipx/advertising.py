@@ -95,6 +95,8 @@ class Advertising:
             before = moved.get(flow.interface)
             if before:
                 flow.via_head = flow.via_head.replace(before, flow.interface.sent_by, 1)
+                # A router that has got another address has forgotten what went through the old one.
+                flow.doubt()
         self._changed()
         self._wake.set()
 

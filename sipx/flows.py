@@ -118,6 +118,9 @@ class Flow(ABC):
     def hold(self, seconds: float) -> None:  # noqa: B027  # a datagram socket has other peers
         """Read nothing more from its peer for so long: TCP then slows the peer down."""
 
+    def doubt(self) -> None:  # noqa: B027  # a datagram socket has no connection to lose
+        """Its peer may not be reached any more on it: find out."""
+
     def overdue(self, now: float) -> str | None:
         """Why this flow has to be closed now, or None (SEC-15)."""
         return None

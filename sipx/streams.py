@@ -28,6 +28,7 @@ class StreamFlow(Flow):
 
     __slots__ = (
         "_began",
+        "_doubted",
         "_ping_sent",
         "_pinged",
         "_queued",
@@ -55,6 +56,7 @@ class StreamFlow(Flow):
         self.waiting = False
         self._queued: list[bytes] = []
         self._size = 0
+        self._doubted = False
         self._began = 0.0
         """When the unfinished message began, 0 when there is none."""
         self._spoke = False
@@ -125,6 +127,12 @@ class StreamFlow(Flow):
             assert self.parser is not None
             self.parser.pong_taken()
 
+    def doubt(self) -> None:
+        """A NAT may have forgotten the connection: a keepalive, soon, and not only when it is due,
+        finds out before a request does. Only for those that we opened (RFC 5626 §4.4.1).
+        """
+        self._doubted = self.outbound
+
     def overdue(self, now: float) -> str | None:
         """SEC-15: what this peer owes us for too long. Sends keepalives on the way."""
         limits = self.receiver.stream_limits
@@ -141,7 +149,11 @@ class StreamFlow(Flow):
             return "no answer to a keepalive"
         if now - self.last_in > limits.idle and now > self.keep_until:
             return "idle"
-        if self.ping_every:
+        if self._doubted:
+            self._doubted = False
+            self._ping_sent = self._ping_sent or now
+            self.keep_alive(PING)
+        elif self.ping_every:
             if now - self._pinged >= self.ping_every:
                 self._pinged = now
                 self._ping_sent = self._ping_sent or now

@@ -347,6 +347,27 @@ async def test_sec15_who_never_answers_a_ping_may_not_know_it(sipx_proxy, autoju
     assert home.accepted == 1
 
 
+async def test_a_connection_is_tried_when_the_public_address_has_changed(
+    sipx_proxy, autojump_clock
+):
+    proxy, home, away = await two(
+        sipx_proxy, home="tcp", wan={"use_public_address": True}, limits={"keepalive": "100s"}
+    )
+    await away.send(away.request())
+    await home.send(answer(await home.receive()))
+    assert status(await away.receive()) == 200
+    home.raw = b""
+    for number, address in enumerate(("198.51.100.7", "198.51.100.8"), 1):
+        proxy.kernel.handle("stun").note_public_addresses({"127.0.0.1": address})
+        await trio.sleep(2)
+        assert home.raw == number * b"\r\n\r\n"
+        if number == 1:
+            await home.send(b"\r\n")
+    # It has answered one, and not the other.
+    with trio.fail_after(15):
+        await home.ended.wait()
+
+
 async def test_sec15_no_ping_goes_to_who_connected_to_us(sipx_proxy, autojump_clock):
     _, home, away = await two(sipx_proxy, away="tcp", limits={"keepalive": "5s"})
     await away.send(away.request())
