@@ -83,7 +83,7 @@ class LooseRouting:
         uri = cached_uri(request.uri)
         user = uri.user
         cookie: Cookie | Target | None = None
-        if user is not None and user.startswith(PREFIX) and self.leads_here(uri):
+        if user is not None and user.startswith(PREFIX) and self.leads_here(uri, request):
             # "If the Request-URI of the request contains a value this proxy previously placed into
             # a Record-Route header field, the proxy MUST replace the Request-URI in the request
             # with the last value from the Route header field, and remove that value".
@@ -98,7 +98,7 @@ class LooseRouting:
             # remove that value from the request."
             routes = request.get_list(b"Route")
             route = SipUri.parse(NameAddr.parse(routes[0]).uri)
-            if not self.leads_here(route):
+            if not self.leads_here(route, request):
                 break
             if route.user is not None and route.user.startswith(FLOW_PREFIX):
                 cookie = self._by_token(route.user, context.sender)
@@ -119,13 +119,19 @@ class LooseRouting:
         """Whether a URI names one of our listeners."""
         return (uri.host, port_of(uri)) in self.interfaces.own
 
-    def leads_here(self, route: SipUri) -> bool:
-        """Whether a Route names us, or with a cookie of ours an address that we had before."""
-        place = (route.host, port_of(route))
+    def leads_here(self, route: SipUri, request: Request) -> bool:
+        """Whether a Route names us, or an address that we had before, with a signature of ours.
+
+        Somebody else may have that address by now, another sipx even: its cookies look alike.
+        """
+        place, user = (route.host, port_of(route)), route.user
         if place in self.interfaces.own:
             return True
-        signed = route.user is not None and route.user.startswith((PREFIX, FLOW_PREFIX))
-        return signed and place in self.interfaces.own_routes
+        if user is None or place not in self.interfaces.own_routes:
+            return False
+        if user.startswith(FLOW_PREFIX):
+            return self.cookies.check_flow_token(user) is not None
+        return self.cookies.check(user, request.call_id) is not None
 
     def other_end(self, cookie: Cookie, sender: Sender, flow: Flow) -> Target:
         """The far end of a dialog of ours, for a request of ``sender`` on ``flow``.

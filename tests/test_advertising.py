@@ -150,6 +150,19 @@ async def test_a_former_address_is_ours_only_in_what_we_have_signed(sipx_proxy, 
     assert not start(await home.receive()).startswith("SIP/2.0 200")
 
 
+@pytest.mark.parametrize("user", [f"sipx-{'A' * 60}", f"sipx-flow.{'A' * 40}"])
+async def test_a_former_address_may_belong_to_another_sipx_by_now(sipx_proxy, autojump_clock, user):
+    proxy, home, away = await two(sipx_proxy, interface=BOTH, wan=AUTO)
+    held = proxy.kernel.handle("stun")
+    held.note_public_addresses({"127.0.0.9": "127.0.1.1"})
+    held.note_public_addresses({"127.0.0.9": "203.0.113.9"})
+    made = await call(home, away)
+    own = values(made.response, "Record-Route")[::-1]
+    theirs = f"<sip:{user}@127.0.1.1:5060;lr>"
+    await away.send(made.from_away("INFO", routes=[*own, theirs]), PLACE)
+    assert values(await home.receive(), "Route") == [theirs]
+
+
 async def test_a_dialog_outlives_a_restart_at_another_address(sipx_proxy, autojump_clock, tmp_path):
     service = {"state_dir": str(tmp_path / "kept")}
     wan = {"use_public_address": True, "public_address": "198.51.100.7"}
