@@ -36,6 +36,9 @@ _CLASS: Final = 0x0110
 _FINGERPRINT_XOR: Final = 0x5354554E
 _MOST_LISTED: Final = 16
 """Attributes that a 420 lists: an answer must not become much longer than what it answers."""
+_MOST_ATTRIBUTES: Final = 32
+"""Attributes of a message: three times as many as any use of STUN has, and what each of them costs
+is not to be had from us a hundred times for one datagram."""
 _MOST_REASON: Final = 127
 """Characters of a reason phrase (RFC 8489 §14.8)."""
 
@@ -167,7 +170,11 @@ def _attributes(data: bytes, *, classic: bool) -> dict[int, bytes]:
     """The values by type, the first of each. Raises StunError."""
     found: dict[int, bytes] = {}
     at = _HEADER.size
+    number = 0
     while at < len(data):
+        number += 1
+        if number > _MOST_ATTRIBUTES:
+            raise StunError(f"it has more than {_MOST_ATTRIBUTES} attributes")
         # Lengths are multiples of four, so that there is always room for these four bytes.
         kind, size = _ATTRIBUTE.unpack_from(data, at)
         end = at + _ATTRIBUTE.size + size

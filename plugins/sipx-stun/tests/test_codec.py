@@ -354,8 +354,15 @@ def test_a_change_request_that_asks_for_nothing_is_answered():
 
 
 def test_many_unknown_attributes_do_not_make_a_long_answer():
-    asked = encode(Kind.REQUEST, TRANSACTION, [(0x4000 + n, b"") for n in range(130)])
+    asked = encode(Kind.REQUEST, TRANSACTION, [(0x4000 + n, b"") for n in range(32)])
     assert len(binding_answer(asked, SOURCE)) == 20 + 28 + 4 + 32
+
+
+def test_far_too_many_attributes_are_not_worth_the_time():
+    with pytest.raises(StunError, match="more than 32 attributes"):
+        decode(message(*[(0x8022, b"")] * 33))
+    asked = encode(Kind.REQUEST, TRANSACTION, [(0x4000 + n, b"") for n in range(33)])
+    assert binding_answer(asked, SOURCE) is None
 
 
 def test_a_request_that_is_too_long_is_not_even_read():
