@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sipx import parse_address
 from sipx_stun.state import SourceShown
+from sipx_stun.transaction import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,9 +52,17 @@ def read(directory: Path) -> Kept:
         raise ValueError(f"{path} is damaged: {error}") from None
     if kept.version != VERSION:
         raise ValueError(f"{path} is of version {kept.version}, this sipx writes {VERSION}")
-    if any(one.public and parse_address(one.public) is None for one in kept.sources):
+    if not all(map(_usable, kept.sources)):
         raise ValueError(f"{path} is damaged: what it keeps is no address")
     return kept
+
+
+def _usable(source: SourceShown) -> bool:
+    """Whether its public address, if there is one, can be advertised."""
+    parsed = parse_address(source.public)
+    if parsed is None:
+        return not source.public
+    return not refusal_of((source.public, 1), (source.public, 1))
 
 
 def write(directory: Path, servers: Iterable[str], sources: Iterable[SourceShown]) -> None:

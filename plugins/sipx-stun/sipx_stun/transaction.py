@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sipx_stun.codec import (
@@ -26,6 +26,7 @@ from sipx_stun.codec import (
 if TYPE_CHECKING:
     from random import Random
 
+_THIS_NETWORK: Final = ip_network("0.0.0.0/8")
 MOST_REFUSALS: Final = 4
 """Requests that ICMP refuses, while nothing else comes, until that is believed."""
 
@@ -82,15 +83,18 @@ def place(address: Address) -> str:
 def refusal_of(mapped: Address, server: Address) -> str:
     """Why a mapped address cannot be what ``server`` sees us at; "" where it can.
 
-    A loopback address can where the server has one itself.
+    A loopback address can where the server has one itself. Addresses of no network, that of all
+    machines, and IPv4 in the guise of IPv6 are what only a broken server or a liar tells.
     """
     ours, theirs = ip_address(mapped[0]), ip_address(server[0])
     if ours.version != theirs.version:
         return f"{mapped[0]} is no IPv{theirs.version} address"
-    if ours.is_unspecified or ours.is_multicast or mapped[1] == 0:
+    if ours.is_loopback:
+        return "" if theirs.is_loopback else f"{mapped[0]} is a loopback address"
+    if ours.is_unspecified or ours.is_multicast or ours.is_reserved or mapped[1] == 0:
         return f"{place(mapped)} is nowhere"
-    if ours.is_loopback and not theirs.is_loopback:
-        return f"{mapped[0]} is a loopback address"
+    if ours.version == 4 and ours in _THIS_NETWORK:
+        return f"{place(mapped)} is nowhere"
     return ""
 
 

@@ -287,6 +287,11 @@ def test_what_this_machine_does_not_send_fails_at_once():
         ("::", "2001:db8::1", False),
         ("::1", "2001:db8::1", False),
         ("ff02::1", "2001:db8::1", False),
+        ("255.255.255.255", "203.0.113.10", False),
+        ("240.0.0.1", "203.0.113.10", False),
+        ("0.0.0.1", "203.0.113.10", False),
+        ("::ffff:7f00:1", "2001:db8::1", False),
+        ("::ffff:cb00:7101", "2001:db8::1", False),
     ],
 )
 def test_what_a_server_can_see_us_at(mapped, server, right):
