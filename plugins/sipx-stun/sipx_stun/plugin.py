@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from sipx import Check, hookimpl
@@ -33,6 +34,7 @@ class Stun:
         self._proxy = proxy
         self.detector = Detector(config, proxy)
         self._answered = self._refused = 0
+        self._addresses: frozenset[str] = frozenset()
 
     @hookimpl
     def services(self) -> Iterable[Service]:
@@ -44,6 +46,7 @@ class Stun:
         """What was found, and what was counted."""
         self.detector.take_over(old.detector)
         self._answered, self._refused = old._answered, old._refused
+        self._addresses = old._addresses
 
     @hookimpl
     def reloaded(self) -> None:
@@ -52,8 +55,13 @@ class Stun:
 
     @hookimpl
     def addresses_changed(self, addresses: frozenset[str]) -> None:
-        """Another address of this machine may have another public one."""
-        self.detector.look_again()
+        """Another address of this machine may have another public one. Not a link-local one:
+        those come and go with each container.
+        """
+        routed = frozenset(each for each in addresses if not ip_address(each).is_link_local)
+        if routed != self._addresses:
+            self._addresses = routed
+            self.detector.look_again()
 
     @hookimpl
     def serve_datagram(self, data: bytes, flow: Flow) -> bytes | None:
