@@ -34,5 +34,6 @@ class StunMethods:
         """
         if not self._detector.has_servers:
             raise ControlError("not now", "no server is named; set stun.servers")
-        await self._detector.look_now()
+        if not await self._detector.look_now():
+            raise ControlError("not now", "the configuration has changed meanwhile; ask again")
         return self._state()

@@ -172,11 +172,14 @@ class Detector:
         self._restored = False
         self._begun = 0
         """How many runs have begun."""
+        self._callers: set[trio.CancelScope] = set()
+        """Those who wait for a run that they wanted."""
         self.answered = self.silent = self.changes = 0
 
     def take_over(self, old: Detector) -> None:
         """Go on where another one was; its service has ended."""
-        self._known, self._elsewhere = old._known, old._elsewhere
+        # Copies: the reload may be undone, and then the other one goes on.
+        self._known, self._elsewhere = dict(old._known), dict(old._elsewhere)
         self._restored = old._restored
         self.answered, self.silent, self.changes = old.answered, old.silent, old.changes
 
@@ -192,7 +195,18 @@ class Detector:
     # ------------------------------------------------------------ the service
 
     async def service(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Run again and again. Without servers nothing is found, and nothing is asked."""
+        """Run again and again. Without servers nothing is found, and nothing is asked.
+
+        Nobody runs on when it has ended: what he finds might be noted in the place of what
+        another plugin of this name has found since, or after the last one has gone.
+        """
+        try:
+            await self._serve(task_status)
+        finally:
+            for caller in self._callers:
+                caller.cancel()
+
+    async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         if not self._servers:
             self._known.clear()
             self._proxy.note_public_addresses({})
@@ -221,12 +235,20 @@ class Detector:
         if self.has_servers and {*self.sources()} != self._known.keys():
             self.look_again()
 
-    async def look_now(self) -> None:
-        """A run that begins from now on; all who wait for the one under way share the next."""
+    async def look_now(self) -> bool:
+        """A run that begins from now on; all who wait for the one under way share the next. False
+        if the service has ended before it.
+        """
         begun = self._begun
-        async with self._one_at_a_time:
-            if self._begun == begun:
-                await self._run()
+        with trio.CancelScope() as caller:
+            self._callers.add(caller)
+            try:
+                async with self._one_at_a_time:
+                    if self._begun == begun:
+                        await self._run()
+            finally:
+                self._callers.discard(caller)
+        return not caller.cancelled_caught
 
     async def run(self) -> bool:
         """Ask from each source; True if each was answered."""

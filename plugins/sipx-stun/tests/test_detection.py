@@ -10,6 +10,7 @@ import pytest
 import trio
 from sipx_stun import kept
 from sipx_stun.behaviour import Filtering, Mapping, NatType
+from sipx_stun.config import StunConfig
 from sipx_stun.detection import Detector, PublicAddressFound, Source, sources_of
 
 from sipx import ResolveError
@@ -273,6 +274,7 @@ async def test_after_a_restart_another_address_needs_two_runs_as_well(
         ("{", "damaged"),
         ('{"version": 7}', "is of version 7, this sipx writes 1"),
         ('{"sources": [{"bind": "*", "family": 4, "public": "x\\u001b"}]}', "is no address"),
+        ('{"sources": [{"bind": "*", "family": 4, "public": "255.255.255.255"}]}', "is no address"),
         (" " * (kept.LARGEST + 1), "too long"),
     ],
 )
@@ -306,6 +308,36 @@ async def test_a_reload_goes_on_with_what_is_known(kernel, serving, autojump_clo
     await serving(new)
     assert new.addresses() == {"*": ONE}
     assert (new.answered, new.changes) == (2, 0)
+
+
+async def test_a_reload_that_is_undone_has_forgotten_nothing(kernel, serving, autojump_clock):
+    old = made(kernel, World(ONE))
+    await old.run()
+    new = Detector(StunConfig(), kernel, find=World())
+    new.take_over(old)
+    await serving(new)
+    assert (new.addresses(), old.addresses()) == ({}, {"*": ONE})
+
+
+async def test_who_wants_it_now_does_not_outlive_the_service(kernel, nursery, autojump_clock):
+    detector = made(kernel, World("", ONE))
+    scope, done = trio.CancelScope(), []
+
+    async def serve(*, task_status):
+        with scope:
+            await detector.service(task_status=task_status)
+
+    async def want():
+        done.append(await detector.look_now())
+
+    await nursery.start(serve)
+    await trio.sleep(1)
+    nursery.start_soon(want)
+    await trio.sleep(1)
+    scope.cancel()
+    await trio.sleep(60)
+    assert done == [False]
+    assert kernel.noted == [{}], "what it finds is nobody's any more"
 
 
 async def test_an_interface_that_is_gone_is_forgotten(kernel, autojump_clock):

@@ -164,6 +164,18 @@ async def test_the_methods_of_the_control_api(kernel, autojump_clock):
     assert methods["stun.status"]() == found
 
 
+async def test_a_run_that_a_reload_ends_is_told(kernel, monkeypatch):
+    detector = Detector(settings(), kernel)
+
+    async def look_now():
+        return False
+
+    monkeypatch.setattr(detector, "look_now", look_now)
+    methods = StunMethods(detector, detector.state).methods()
+    with pytest.raises(ControlError, match="has changed meanwhile"):
+        await methods["stun.detect"]()
+
+
 async def test_nobody_can_be_asked_without_servers(sipx_on_loopback):
     proxy = await sipx_on_loopback(stun={})
     plugin = proxy.plugin("stun")
@@ -175,6 +187,12 @@ async def test_other_addresses_of_the_machine_are_a_reason_to_look(sipx_on_loopb
     proxy = await sipx_on_loopback(stun={})
     plugin = proxy.plugin("stun")
     plugin.addresses_changed(frozenset({HERE}))
+    assert plugin.detector._wanted.is_set()
+    plugin.detector._wanted = trio.Event()
+    # As a container brings along with its pair of devices.
+    plugin.addresses_changed(frozenset({HERE, "fe80::5", "169.254.7.7"}))
+    assert not plugin.detector._wanted.is_set()
+    plugin.addresses_changed(frozenset({HERE, "fe80::5", "2001:db8::5"}))
     assert plugin.detector._wanted.is_set()
 
 
