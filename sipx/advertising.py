@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from sipx.addresses import parse_address
-from sipx.public_address import AUTO
+from sipx.public_address import AUTO, found_address
 from sipx.resolver import ResolveError
 
 if TYPE_CHECKING:
@@ -70,9 +70,13 @@ class Advertising:
         return {bind: at for noted in self._noted.values() for bind, at in noted.items()}
 
     def note(self, plugin: str, found: Mapping[str, str]) -> None:
-        """A plugin found the public addresses, by bind; what it found before is forgotten."""
-        if found != self._noted.get(plugin):
-            self._noted[plugin] = dict(found)
+        """A plugin found the public addresses, by bind; what it found before is forgotten.
+
+        Raises ValueError for what is no address that peers can send to: it would stand in messages.
+        """
+        noted = {bind: found_address(at) for bind, at in found.items()}
+        if noted != self._noted.get(plugin):
+            self._noted[plugin] = noted
             self.apply()
 
     def forget(self, kept: Collection[str]) -> None:

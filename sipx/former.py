@@ -26,6 +26,8 @@ LASTS: Final = 30 * 86_400.0
 """Seconds for which a former address is still recognised: longer than dialogs live."""
 MOST: Final = 256
 """Former addresses that are remembered at most; the oldest are forgotten first."""
+LARGEST: Final = 1 << 20
+"""Bytes; a file that is larger was not written here."""
 FILE: Final = "former-addresses.json"
 
 
@@ -93,7 +95,9 @@ class FormerFile:
         if self._path is None:
             return
         try:
-            kept = _File.model_validate_json(self._path.read_bytes())
+            with self._path.open("rb") as file:
+                data = file.read(LARGEST + 1)
+            kept = _File.model_validate_json(data if len(data) <= LARGEST else b"")
         except FileNotFoundError:
             return
         except (OSError, ValidationError) as error:

@@ -366,7 +366,8 @@ class Proxy(Protocol):
     def note_public_addresses(self, found: Mapping[str, str]) -> None:
         """What the world sees in the place of our addresses: an IP address for the bind of each
         interface ("10.0.0.5", "*"). It replaces what was noted before, and stands in messages
-        where the public address is to be "auto".
+        where the public address is to be "auto". Raises ValueError for what is no address that
+        peers can send to.
         """
         ...
 

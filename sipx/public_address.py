@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
+from sipx.addresses import parse_address
 from sipx.domains import canonical_domain
 
 AUTO: Final = "auto"
 """In the place of a public address: what a plugin finds."""
 
+_THIS_NETWORK: Final = ip_network("0.0.0.0/8")
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([^:\[\]]+):(\d{1,5})")
 
 
@@ -32,13 +34,21 @@ def public_host(text: str) -> str:
     if text == AUTO:
         return AUTO
     host = canonical_domain(text).decode()
-    try:
-        numeric = ip_address(host)
-    except ValueError:
+    numeric = parse_address(host)
+    if numeric is None:
         return host
-    if numeric.is_unspecified or numeric.is_multicast:
+    nowhere = numeric.is_unspecified or numeric.is_multicast or numeric in _THIS_NETWORK
+    if nowhere or (numeric.is_reserved and not numeric.is_loopback):
         raise ValueError(f"{host} is no address that peers can send to")
     return str(numeric)
+
+
+def found_address(text: str) -> str:
+    """An IP address that a plugin found, in canonical form. Raises ValueError."""
+    host = public_host(text)
+    if parse_address(host) is None:
+        raise ValueError(f"{text!r} is no IP address")
+    return host
 
 
 def public_address(text: str) -> PublicAddress:

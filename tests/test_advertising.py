@@ -111,6 +111,17 @@ async def test_what_a_plugin_found_goes_with_it(sipx_proxy, autojump_clock):
     assert proxy.kernel.interfaces.named("outside").sent_by == b"127.0.0.9:5060"
 
 
+async def test_what_a_plugin_found_is_an_address_in_canonical_form(sipx_proxy, autojump_clock):
+    proxy, _, _ = await two(sipx_proxy, interface=BOTH, wan=AUTO)
+    held = proxy.kernel.handle("stun")
+    held.note_public_addresses({"::": "2001:DB8:0::7", "127.0.0.9": "::ffff:198.51.100.7"})
+    assert proxy.kernel.advertising.found == {"::": "2001:db8::7", "127.0.0.9": "198.51.100.7"}
+    for wrong in ("sip.home.example", "198.51.100.7\r\nX: y", "255.255.255.255", "auto", ""):
+        with pytest.raises(ValueError, match=r"."):
+            held.note_public_addresses({"127.0.0.9": wrong})
+    assert proxy.kernel.interfaces.named("outside").sent_by == b"198.51.100.7:5060"
+
+
 async def test_an_address_of_the_other_family_leads_nobody_here(sipx_proxy, autojump_clock):
     wan = {"use_public_address": True, "public_address": "2001:db8::7"}
     proxy, home, away = await two(sipx_proxy, interface=BOTH, wan=wan)

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from sipx.former import FILE, LASTS, MOST, Former, FormerFile
+from sipx.former import FILE, LARGEST, LASTS, MOST, Former, FormerFile
 
 
 class Wall:
@@ -82,6 +82,7 @@ async def test_the_file_is_written_only_when_there_is_something_new(tmp_path, wa
         '{"former": 1}',
         '{"former": [{"interface": "one", "host": "x", "port": 0}]}',
         "\xff",
+        '{"former": []}' + " " * LARGEST,
     ],
 )
 def test_a_damaged_file_is_told_of_and_nothing_else_fails(tmp_path, wall, caplog, text):
