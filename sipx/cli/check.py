@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sipx.config.load import Settings
     from sipx.dry_run import DryRun
     from sipx.plugin import Check, Finding
+    from sipx.status import PublicSummary
 
 OWN_AREAS: Final = ("config", "ports", "plugins", "certs", "dns", "clock")
 _FOLLOWS: Final = "addresses_changed"
@@ -166,6 +167,18 @@ def _public_address(dry: DryRun) -> Iterator[Finding]:
         )
 
 
+def _known(line: CommandLine, settings: Settings, dry: DryRun) -> PublicSummary | None:
+    """The public address that a sipx which runs has found; None where that is not asked for."""
+    from sipx.cli.check_dns import advertises_auto
+    from sipx.cli.editing import running_status
+    from sipx.status import PublicSummary
+
+    if not advertises_auto(dry):
+        return None
+    status = running_status(line, settings.path)
+    return None if status is None else PublicSummary.model_validate(status.get("public", {}))
+
+
 class _Wanted:
     """Which areas were asked for; `known` refuses names that are none."""
 
@@ -227,7 +240,8 @@ def _findings(line: CommandLine, settings: Settings, wanted: _Wanted) -> list[Fo
                     found += [Found("certs", f) for f in dry.certificate_findings()]
                 found += [Found("certs", f) for f in inline_secrets(settings.kernel, settings.path)]
             if "dns" in wanted:
-                found += [Found("dns", f) for f in dns_findings(dry)]
+                known = _known(line, settings, dry)
+                found += [Found("dns", f) for f in dns_findings(dry, known)]
             if "clock" in wanted:
                 found += [Found("clock", f) for f in clock_findings(settings)]
             for given in checks:

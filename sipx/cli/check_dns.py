@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import dns.exception
@@ -13,6 +14,7 @@ from sipx.control.dns_check import own_matches
 from sipx.kernel import dns_settings
 from sipx.lookup import DnsSettings, ResolveError
 from sipx.plugin import Finding, Severity
+from sipx.public_address import AUTO
 from sipx.resolver import FEDERATION_SERVICE, Resolver
 from sipx.srv_findings import TEMPORARY
 
@@ -20,14 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sipx.dry_run import DryRun
+    from sipx.status import PublicSummary
 
 LONGEST: Final = 3.0
 """Seconds for which one name server is waited for."""
 SLOW: Final = 1.0
+ELSEWHERE: Final = "SIPX-D006"
+"""The finding that a record leads to an address which is not known as ours."""
 
 
-def dns_findings(dry: DryRun) -> Iterator[Finding]:
-    """What the DNS says of us. Nobody is asked where no plugin finds partners by it."""
+def dns_findings(dry: DryRun, known: PublicSummary | None = None) -> Iterator[Finding]:
+    """What the DNS says of us. Nobody is asked where no plugin finds partners by it.
+
+    ``known`` is what a sipx that runs knows of the public address, None where none does.
+    """
     if not dry.hooks.discoveries():
         yield Finding(
             "SIPX-D013",
@@ -36,16 +44,36 @@ def dns_findings(dry: DryRun) -> Iterator[Finding]:
             "`sipx dns check` looks all the same",
         )
         return
-    yield from trio.run(_findings, dry)
+    yield from trio.run(_findings, dry, known)
 
 
-async def _findings(dry: DryRun) -> list[Finding]:
+async def _findings(dry: DryRun, known: PublicSummary | None) -> list[Finding]:
     kernel = dry.kernel
     found = await _of_servers(dns_settings(kernel.config.dns), min(kernel.domains).decode())
     if any(one.severity is Severity.FAILURE for one in found):
         return found  # nothing else can be found out
-    _, matches = await own_matches(kernel, runs=False)
-    return [*found, *matches.findings]
+    _, matches = await own_matches(kernel, runs=False, known=known)
+    findings = matches.findings
+    if advertises_auto(dry) and not (known and known.found):
+        findings = tuple(map(_unknown, findings))
+    return [*found, *findings]
+
+
+def advertises_auto(dry: DryRun) -> bool:
+    """Whether peers are told what a plugin finds: that is known to a sipx that runs only."""
+    return any(i.public is not None and i.public.host == AUTO for i in dry.interfaces)
+
+
+def _unknown(finding: Finding) -> Finding:
+    """The public address is not known here, so a record with it cannot be told from a wrong one."""
+    if finding.code != ELSEWHERE:
+        return finding
+    return replace(
+        finding,
+        severity=Severity.OK,
+        remedy='the public address is "auto", and no sipx runs that could tell which it is; when '
+        "one does, check again",
+    )
 
 
 async def _of_servers(settings: DnsSettings, domain: str) -> list[Finding]:

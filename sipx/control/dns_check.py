@@ -16,6 +16,7 @@ from sipx.escaping import escaped
 from sipx.lookup import ResolveError
 from sipx.outward import fresh_resolver, outward_filter
 from sipx.plugin import Severity
+from sipx.public_address import AUTO
 from sipx.resolver import FEDERATION_SERVICE
 from sipx.srv_findings import TEMPORARY, inside, of_partner
 from sipx.srv_match import SrvMatches, domain_answer, here_of, srv_matches
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from sipx.kernel import Kernel
     from sipx.plugin import Finding
     from sipx.records import SrvRecord
+    from sipx.resolver import Resolver
     from sipx.srv_match import DomainAnswer
+    from sipx.status import PublicSummary
 
 
 class DnsCheckParams(BaseModel):
@@ -257,14 +260,21 @@ class CheckMethods:
 
 
 async def own_matches(
-    kernel: Kernel, domains: list[str] | None = None, *, runs: bool = True
+    kernel: Kernel,
+    domains: list[str] | None = None,
+    *,
+    runs: bool = True,
+    known: PublicSummary | None = None,
 ) -> tuple[str, SrvMatches]:
     """Our domains in the DNS, asked anew, beside each certificate that partners are shown; and the
     name of the certificate that fits best.
+
+    ``known`` is what a proxy that runs knows of the public address, where this one does not.
     """
     wanted = sorted(d.decode() for d in kernel.domains) if domains is None else domains
-    here = here_of(interfaces_of(kernel), kernel.config.wan, public_of(kernel))._replace(runs=runs)
     resolver = fresh_resolver(kernel)
+    public = await _looked_up(resolver, known or public_of(kernel))
+    here = here_of(interfaces_of(kernel), kernel.config.wan, public)._replace(runs=runs)
     met = meeting(kernel)
     if not met:
         return "", await srv_matches(resolver, wanted, None, here)
@@ -276,6 +286,17 @@ async def own_matches(
             best = (name, found)
     assert best is not None
     return best
+
+
+async def _looked_up(resolver: Resolver, public: PublicSummary) -> PublicSummary:
+    """With what the name of a public address leads to, where nobody has asked for it yet."""
+    if not public.used or public.addresses or public.setting == AUTO:
+        return public
+    try:
+        addresses = await resolver.addresses(public.setting)
+    except ResolveError:
+        return public  # what is said of the SRV record, or by the area of the name, tells
+    return public.model_copy(update={"addresses": addresses})
 
 
 def _goodness(found: SrvMatches) -> int:

@@ -7,7 +7,7 @@ import json
 import dns.resolver
 import pytest
 
-from sipx.cli import check_dns
+from sipx.cli import check_dns, editing
 
 A = "a.example"
 
@@ -33,6 +33,37 @@ async def test_our_records_are_compared(sites, federated, found):
     assert "interface open-federation is to listen" in texts[1]
     sites.say(A)
     assert ("SIPX-D002", "failure") in (await found())[0]
+
+
+@pytest.fixture
+def advertised(sites, federated, home):
+    """``advertised("auto")``: a public address that the record leads to; nobody here has it."""
+
+    def write(public):
+        federated(A, port=5061)
+        file = home / "sipx.toml"
+        told = f'[wan]\nuse_public_address = true\npublic_address = "{public}"\n'
+        file.write_text(file.read_text().replace("[wan]\n", told))
+        sites.publish(A, 5061, "198.51.100.7")
+
+    return write
+
+
+async def test_the_name_of_a_public_address_is_looked_up(advertised, found):
+    advertised(f"sip.{A}")
+    assert (await found())[0][1] == ("SIPX-D001", "ok")
+
+
+async def test_what_auto_stands_for_is_known_to_who_runs(advertised, found, monkeypatch):
+    advertised("auto")
+    codes, texts = await found()
+    assert codes[1] == ("SIPX-D006", "ok"), texts
+    known = {"used": True, "addresses": ["198.51.100.7"], "found": {"127.0.0.1": "198.51.100.7"}}
+    monkeypatch.setattr(editing, "running_status", lambda line, path: {"public": known})
+    assert (await found())[0][1] == ("SIPX-D001", "ok")
+    known["found"] = {"127.0.0.1": "198.51.100.8"}
+    known["addresses"] = ["198.51.100.8"]
+    assert (await found())[0][1] == ("SIPX-D006", "warning")
 
 
 async def test_name_servers_are_asked_one_by_one(sites, federated, found):

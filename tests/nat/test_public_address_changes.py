@@ -133,6 +133,7 @@ async def test_what_stun_finds_is_used_and_another_address_is_taken_up(tmp_path:
     plugins = (*PLUGINS, "stun")
     async with two_networks(tmp_path, "sipx", tables, stun=True, plugins=plugins) as net:
         await net.home.wait_for(lambda: net.home.advertised() == WAN_SIDE, "the public address")
+        assert "SIPX-D001" in await net.home.sipx("check", "dns")
         dialogs = await Dialogs.begin(net)
         before = opened(net.home)
         net.lab.change_public(ANOTHER)

@@ -178,7 +178,8 @@ class Running:
 
     async def sipx(self, *argv: str) -> str:
         """A command of sipx on its configuration that succeeds; what it wrote to stdout."""
-        command = [sys.executable, "-m", "sipx", *argv, "--config", str(self.proxy.file)]
+        command = ["ip", "netns", "exec", self.space.name, sys.executable, "-m", "sipx", *argv]
+        command += ["--config", str(self.proxy.file)]
         done = await trio.run_process(
             command, capture_stdout=True, capture_stderr=True, check=False
         )
