@@ -143,6 +143,7 @@ if TYPE_CHECKING:
         proves,
     )
     from sipx.interfaces import (
+        LAN_SIDE,
         Interface,
         Status,
         host_port,
@@ -275,7 +276,7 @@ _PLACES: Final = {
         "by_ms_suffix by_profile by_rfc5922 certificate_facts eku_refusal name_refusal "
         "proof_of proves"
     ),
-    "sipx.interfaces": "Interface Status host_port",
+    "sipx.interfaces": "Interface LAN_SIDE Status host_port",
     "sipx.locations": "Binding BindingChange LocationStore",
     "sipx.logs": "harmless log_formatter",
     "sipx.plugin": (
@@ -319,6 +320,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "FEDERATION_SERVICE",
+    "LAN_SIDE",
     "READ_SIZE",
     "Accept",
     "Account",

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from sipx.transport import Transport
 
 
+LAN_SIDE: Final = "(the LAN side)"
+"""In the place of an address or a name to send from; no interface can be called that."""
+
+
 class Status(Enum):
     """What an interface does now."""
 
@@ -357,11 +361,14 @@ class Interfaces:
     def towards(
         self, hop: Hop, bind: str | None = None, near: Interface | None = None
     ) -> Interface | None:
-        """The interface to send from: by transport, then ``bind``, else ``near``, else the first.
+        """The interface to send from: by transport, then ``bind``, else ``near``, else the first
+        on the side of the hop: towards partners, with LAN_SIDE as ``bind`` towards UC servers.
 
         ``bind`` is an address or an interface's name; one of a name that is not up is any.
         "mtls" serves a hop of "tls" too, and the other way round; the same protocol is preferred.
         """
+        side = "lan" if bind == LAN_SIDE else "wan"
+        bind = None if bind == LAN_SIDE else bind
         wanted = ("tls", "mtls") if hop.transport in ("tls", "mtls") else (hop.transport,)
         fit = [
             i
@@ -377,7 +384,7 @@ class Interfaces:
             ]
         if near is not None and near in fit:
             return near
-        fit.sort(key=lambda i: i.protocol != hop.transport)
+        fit.sort(key=lambda i: (i.protocol != hop.transport, i.role != side))
         return fit[0] if fit else None
 
     def transports(self) -> tuple[str, ...]:

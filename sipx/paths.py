@@ -10,6 +10,7 @@ import trio
 
 from sipx.addresses import AddressFilter, parse_address
 from sipx.identity import Partner, PeerCertificate
+from sipx.interfaces import LAN_SIDE
 from sipx.lookup import ResolveError
 from sipx.plugin import PeerRefusedError
 from sipx.resolver import Hop, Question, question_of
@@ -281,7 +282,7 @@ class Paths:
         """The interface to reach a hop from. Raises NoHop."""
         interface = self.interfaces.towards(hop, bind, near)
         if interface is None:
-            at = f" on {bind}" if bind else ""
+            at = f" on {bind}" if bind and bind != LAN_SIDE else ""
             raise NoHop(503, f"no interface for {hop.transport}{at} is listening")
         return interface
 

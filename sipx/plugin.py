@@ -147,7 +147,8 @@ class NextHop:
     """One place a target can be reached at.
 
     ``host`` is a numeric address or a name; without ``port`` and ``transport`` RFC 3263 decides.
-    ``bind`` chooses the interface by its address or its name.
+    ``bind`` chooses the interface by its address or its name. Without it one with role "wan" goes
+    before others that fit as well; with LAN_SIDE in its place one with role "lan" does.
     """
 
     host: str

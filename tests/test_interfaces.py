@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from sipx.interfaces import (
+    LAN_SIDE,
     Interface,
     Interfaces,
     host_port,
@@ -90,6 +91,20 @@ def test_bind_chooses_the_interface_and_near_breaks_the_tie():
     assert interfaces.towards(hop("198.51.100.1"), near=two) is two
     assert interfaces.towards(hop("198.51.100.1"), "192.0.2.1", two) is one
     assert interfaces.towards(hop("198.51.100.1"), "192.0.2.3") is None
+
+
+@pytest.mark.parametrize("first", ["lan", "wan"])
+def test_without_bind_the_side_breaks_the_tie_whatever_stands_first(first):
+    lan, wan = listening("lan", ("192.0.2.1", 5060)), listening("wan", ("192.0.2.2", 5060))
+    lan.role = "lan"
+    interfaces = Interfaces([lan, wan] if first == "lan" else [wan, lan])
+    there = hop("198.51.100.1")
+    assert interfaces.towards(there) is wan
+    assert interfaces.towards(there, LAN_SIDE) is lan
+    assert interfaces.towards(there, LAN_SIDE, wan) is wan
+    wan.ended()
+    assert interfaces.towards(there) is lan, "any that fits is better than none"
+    assert interfaces.towards(hop("198.51.100.1", "tcp"), LAN_SIDE) is None
 
 
 def test_a_name_chooses_the_interface_and_one_that_is_not_up_is_any():

@@ -15,6 +15,7 @@ import trio
 from sipx.config.load import load
 from sipx.config.model import KERNEL_KEYS
 from sipx.domains import DomainSet, canonical_domain
+from sipx.interfaces import LAN_SIDE
 from sipx.kernel import Kernel
 from sipx.plugin import Accept, Config, NextHop, Sender, Target, Targets, hookimpl
 from sipx.registry import GROUP, Registry
@@ -64,7 +65,8 @@ class Peers:
 
     def add(self, domain: bytes, transport: str, place: Place) -> None:
         """A peer that serves ``domain``."""
-        hop = NextHop(place[0], place[1], transport)
+        bind = LAN_SIDE if domain in self._own else None
+        hop = NextHop(place[0], place[1], transport, bind)
         target = Target(hops=(hop,), trusted=True, name=domain.decode())
         self._targets[domain] = Targets(((target,),))
         kind = SenderKind.UC_SERVER if domain in self._own else SenderKind.PARTNER

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, Literal
 
 from sipx import (
+    LAN_SIDE,
     Accept,
     Account,
     NextHop,
@@ -208,7 +209,7 @@ def _hop(server: ServerConfig, config: LanConfig) -> NextHop | None:
         return None
     protocol = config.protocol_to(server)
     port = server.port or (5061 if protocol in SECURED else 5060)
-    return NextHop(server.server, port, protocol)
+    return NextHop(server.server, port, protocol, LAN_SIDE)
 
 
 def _partner(name: str, server: ServerConfig, config: LanConfig) -> Partner:

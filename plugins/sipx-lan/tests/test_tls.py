@@ -10,7 +10,7 @@ import trio
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sipx_lan import LoggedOn
 
-from sipx import Config, NextHop, SenderKind, Target, hookimpl
+from sipx import LAN_SIDE, Config, NextHop, SenderKind, Target, hookimpl
 from sipx.sip import Request
 from sipx.testing import Authority, TlsCarrier, UserAgent
 
@@ -265,7 +265,7 @@ async def test_a_server_that_sipx_connects_to_is_known_by_its_certificate(lab, p
     server = {"server": host, "port": port, "certificate": "uc.berlin.example"}
     await lab.run(protocol, server={"berlin": server})
     [account] = lab.proxy.plugin("lan").accounts()
-    assert account.hop == NextHop(host, port, protocol)
+    assert account.hop == NextHop(host, port, protocol, LAN_SIDE)
     handle = lab.proxy.plugin("lan")._proxy
     target = Target(hops=(account.hop,), partner=account.partner, name=account.name)
     with trio.fail_after(10):

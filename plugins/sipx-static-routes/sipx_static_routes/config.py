@@ -101,7 +101,8 @@ class RouteConfig(Config):
     protocol: Literal["udp", "tcp", "tls", "mtls"] = "udp"
     """How the access server is spoken to: udp, tcp, tls or mtls."""
     bind: IPAddress | None = None
-    """"Bind to IP address": the local address to send from; the system's choice without it."""
+    """"Bind to IP address": the local address to send from; without it that of an interface on the
+    side of the server, "lan" for your own domains."""
     insecure_trust: Annotated[str, BeforeValidator(_reason)] | None = None
     """``"yes, REASON"`` lets a server on a public address be trusted by its address alone."""
     certificate: str | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipx import (
+    LAN_SIDE,
     DomainSet,
     DomainTable,
     EkuPolicy,
@@ -110,21 +111,21 @@ class RouteTable:
 
 
 def _row(domain: str, route: RouteConfig, own: frozenset[bytes]) -> Row:
-    hops = tuple(
-        NextHop(server, route.peer_port, route.protocol, route.bind) for server in route.server
-    )
+    own_one = domain.encode() in own
+    bind = route.bind or (LAN_SIDE if own_one else None)
+    hops = tuple(NextHop(server, route.peer_port, route.protocol, bind) for server in route.server)
     partner = _partner(domain, route) if route.protocol in SECURED else None
     trusted = route.trusted or route.protocol == "mtls"
     decision = decide_outgoing(
         Outgoing(sender=SenderKind.UC_SERVER, route=OutgoingRoute(domain, route.protocol))
     )
     # A route for one of our own domains leads to whoever serves its users: row 1.
-    row = 1 if domain.encode() in own else decision.row
+    row = 1 if own_one else decision.row
     target = Target(hops=hops, trusted=trusted, name=domain, partner=partner, row=row)
     return Row(
         domain,
         route,
-        domain.encode() in own,
+        own_one,
         Targets(((target,),)),
         DomainSet([domain]),
         partner,

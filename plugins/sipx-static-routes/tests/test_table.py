@@ -5,6 +5,8 @@ from __future__ import annotations
 from sipx_static_routes.config import RouteConfig
 from sipx_static_routes.table import RouteTable
 
+from sipx import LAN_SIDE
+
 
 def table(**routes):
     """A table of routes to these servers; home.example is our own."""
@@ -37,6 +39,20 @@ def test_a_route_leads_to_its_servers_in_their_order():
 
 def test_a_route_to_one_of_our_domains_is_local():
     assert table(home_example="10.0.0.1").towards(b"home.example").local
+
+
+def test_a_route_to_one_of_our_domains_goes_out_on_the_lan_side():
+    """The public address is not told there; another bind goes before that."""
+
+    def bind(domain, **route):
+        row = table(**{domain: {"server": "10.0.0.1", **route}}).towards(
+            domain.replace("_", ".").encode()
+        )
+        return row.targets.groups[0][0].hops[0].bind
+
+    assert bind("home_example") == LAN_SIDE
+    assert bind("a_example") is None
+    assert str(bind("home_example", bind="10.0.0.9")) == "10.0.0.9"
 
 
 def test_mtls_is_trusted_whatever_the_flag_says():
