@@ -7,7 +7,7 @@ which takes longer, is what a sipx that runs has found, where that is not old.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -90,7 +90,7 @@ async def _looked(config: StunConfig, proxy: Proxy, find: Find) -> Seen:
         named = await _addresses(proxy, wan.public_address)
     seen = Seen(config, proxy.config, status, named=named)
     if not config.servers:
-        return seen
+        return replace(seen, elsewhere=tuple(await compared(proxy, named))) if named else seen
     before = _kept(config, proxy)
     found: dict[Source, Detection] = {}
     nat: dict[Source, NatType] = {}
@@ -250,7 +250,9 @@ def _answered(seen: Seen, source: Source, found: Detection, public: str) -> Iter
             "SIPX-S010",
             _WARNING,
             f"{_from(source)}{used} is in use, and now {public} was found",
-            "sipx changes over by itself once two runs agree; `sipx status` tells",
+            "sipx changes over by itself at its next look, in "
+            f"{seen.config.interval / 60:.0f} min at most; `sipx control call stun.detect` looks "
+            "now",
         )
 
 

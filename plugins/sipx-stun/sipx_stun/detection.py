@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
 import trio
 
@@ -211,7 +211,7 @@ class Detector:
             self._known.clear()
             self._proxy.note_public_addresses({})
             task_status.started()
-            await trio.sleep_forever()
+            await self._go_on_comparing()
         await self._restore()
         self._publish()
         task_status.started()
@@ -226,13 +226,21 @@ class Detector:
             with trio.move_on_after(pause):
                 await self._wanted.wait()
 
+    async def _go_on_comparing(self) -> NoReturn:
+        """An address that is written down is one that records may lead past, too."""
+        while True:
+            self._wanted = trio.Event()
+            await self._compare()
+            with trio.move_on_after(self._config.interval):
+                await self._wanted.wait()
+
     def look_again(self) -> None:
         """The machine has other addresses: the next run begins now."""
         self._wanted.set()
 
     def reloaded(self) -> None:
         """Interfaces may be others now, and bound elsewhere."""
-        if self.has_servers and {*self.sources()} != self._known.keys():
+        if not self.has_servers or {*self.sources()} != self._known.keys():
             self.look_again()
 
     async def look_now(self) -> bool:
@@ -312,7 +320,7 @@ class Detector:
     ) -> Detection:
         servers = askable(source, self._servers)
         if after is not None:
-            servers = _others_first(servers, after.server)
+            servers = others_first(servers, after.server)
         found = await self._detect(source, servers, nat=False)
         known.last, known.when = found, self._proxy.wall()
         if found.public is None:
@@ -374,7 +382,9 @@ class Detector:
 
     async def _compare(self) -> None:
         """The SRV records of our domains, beside what is in use."""
-        found = self.addresses().values()
+        public = self._proxy.status().public
+        written = public.addresses if public.used else ()
+        found = tuple(dict.fromkeys((*written, *self.addresses().values())))
         told = {one.domain: one for one in await compared(self._proxy, found)} if found else {}
         for domain in [domain for domain in self._elsewhere if domain not in told]:
             del self._elsewhere[domain]
@@ -459,7 +469,7 @@ def _shown(source: Source, known: Known) -> SourceShown:
     )
 
 
-def _others_first(servers: Sequence[Server], asked: str) -> list[Server]:
+def others_first(servers: Sequence[Server], asked: str) -> list[Server]:
     """Begin behind the one that has answered: one that is wrong must not confirm itself."""
     at = next((n + 1 for n, server in enumerate(servers) if str(server) == asked), 0)
     return [*servers[at:], *servers[:at]]

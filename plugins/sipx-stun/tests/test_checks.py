@@ -69,6 +69,10 @@ def test_no_server_matters_where_its_answer_would_be_used(kernel):
     assert nobody(kernel) == {"SIPX-S002": "warning"}
     kernel.wan.public_address = ONE
     assert nobody(kernel) == {"SIPX-S002": "ok"}
+    kernel.resolver.srv["a.example"] = "sip.a.example"
+    kernel.resolver.hosts["sip.a.example"] = [TWO]
+    kernel.public = (ONE,)
+    assert nobody(kernel) == {"SIPX-S002": "ok", "SIPX-S009": "warning"}
     kernel.wan.public_address, kernel.wan.use_public_address = "auto", False
     assert nobody(kernel) == {"SIPX-S002": "ok"}
 

@@ -420,6 +420,32 @@ async def test_a_record_that_leads_elsewhere_is_told_until_it_is_right(
     assert detector.state().records == ()
 
 
+async def test_an_address_that_is_written_down_is_compared_without_any_server(
+    kernel, serving, autojump_clock
+):
+    kernel.resolver.srv["a.example"] = "sip.a.example"
+    kernel.resolver.hosts["sip.a.example"] = ["198.51.100.9"]
+    kernel.wan.public_address, kernel.public = ONE, (ONE,)
+    world = World(TWO)
+    config = settings().model_copy(update={"servers": ()})
+    detector = await serving(Detector(config, kernel, find=world))
+    await trio.sleep(1)
+    assert "leads to 198.51.100.9" in kernel.troubles["SRV record", "a.example"]
+    assert ONE in kernel.troubles["SRV record", "a.example"]
+    kernel.resolver.hosts["sip.a.example"] = [ONE]
+    detector.reloaded()
+    await trio.sleep(1)
+    assert not kernel.troubles
+    kernel.resolver.hosts["sip.a.example"] = ["198.51.100.9"]
+    await trio.sleep(config.interval)
+    assert kernel.troubles
+    kernel.wan.use_public_address = False
+    detector.reloaded()
+    await trio.sleep(1)
+    assert not kernel.troubles
+    assert world.asked == []
+
+
 async def test_a_domain_without_a_record_is_not_told_of(kernel, serving, autojump_clock):
     detector = await serving(made(kernel, World(ONE)))
     await trio.sleep(20)
