@@ -199,10 +199,11 @@ def _of_object(name: str, value: object) -> Iterator[str]:
         yield f"{name}: {', '.join(f'{k} {_field(k, v)}' for k, v in value.items())}"
         return
     objects = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    yield f"{name}: {_field(name, value)}".rstrip() if not objects else f"{name}:"
+    told = "" if objects else "none" if value == [] else _field(name, value)
+    yield f"{name}: {told}".rstrip()
     for one in objects:
-        told = [f"{k}: {text}" for k, v in one.items() if (text := _field(k, v))]
-        yield from (f"  {'  ' if number else ''}{text}" for number, text in enumerate(told))
+        fields = [f"{k}: {text}" for k, v in one.items() if (text := _field(k, v))]
+        yield from (f"  {'  ' if number else ''}{text}" for number, text in enumerate(fields))
 
 
 def _listed(objects: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:

@@ -114,7 +114,12 @@ async def test_a_failed_reload_is_told_line_by_line(service):
 async def test_objects_in_an_object_of_a_plugin_are_told_line_by_line(service):
     run = await service()
     source = {"bind": "*", "family": 4, "nat": "", "when": 0.0, "error": "no answer\x1b"}
-    shown = {"servers": ["a", "b"], "sources": [source, {"bind": "::"}], "runs": {"silent": 3}}
+    shown = {
+        "servers": ["a", "b"],
+        "sources": [source, {"bind": "::"}],
+        "records": [],
+        "runs": {"silent": 3},
+    }
     status = run.kernel.handle("udp").status().model_copy(update={"sections": {"stun": shown}})
     lines = [click.unstyle(line) for line in status_lines(status)]
     at = lines.index("stun")
@@ -125,9 +130,10 @@ async def test_objects_in_an_object_of_a_plugin_are_told_line_by_line(service):
         "      family: 4",
     ]
     assert lines[at + 5].startswith("      when: 19")
-    assert lines[at + 6 :][:3] == [
+    assert lines[at + 6 :][:4] == [
         r"      error: no answer\x1b",
         "    bind: ::",
+        "  records: none",
         "  runs: silent 3",
     ]
 

@@ -28,7 +28,7 @@ from sipx_stun.agreement import CONFIRM_AFTER
 from sipx_stun.behaviour import MEANING
 from sipx_stun.client import Detection, Server, detect, server_of
 from sipx_stun.config import LONGEST, NAME, StunConfig
-from sipx_stun.detection import Source, askable
+from sipx_stun.detection import Source, askable, others_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,7 @@ TRY_LATER: Final = 75
 WIDTH: Final = 80
 _KEY: Final = ("wan", "public_address")
 _SWITCH: Final = "use_public_address"
+_AUTO: Final = "auto"
 _TICK: Final = 5.0
 """Seconds after which it is said again that it is waited."""
 
@@ -47,7 +48,7 @@ _TICK: Final = 5.0
 @click.argument("server", required=False, default="")
 @click.option("--nat", is_flag=True, help="Find out of which kind the NAT is: 10 s more at most.")
 @click.option("--apply", is_flag=True, help="Write the address into wan.public_address.")
-@click.option("-4", "ipv4", is_flag=True, help="Over IPv4; as without -6, where SERVER is a name.")
+@click.option("-4", "ipv4", is_flag=True, help="Over IPv4; the default unless SERVER is of IPv6.")
 @click.option("-6", "ipv6", is_flag=True, help="Over IPv6.")
 @click.option(
     "--timeout",
@@ -170,9 +171,10 @@ def _of_configuration(line: CommandLine, families: list[int]) -> _Job:
 
     try:
         settings = line.settings()
-    except click.ClickException:
+    except click.ClickException as error:
+        error.show()
         line.say("`sipx stun SERVER` asks a server without any configuration")
-        raise
+        raise click.exceptions.Exit(error.exit_code) from None
     config = settings.plugins.get(NAME)
     if not isinstance(config, StunConfig):
         raise line.failed(
@@ -223,17 +225,23 @@ def _apply(line: CommandLine, job: _Job, found: Mapping[Source, Detection]) -> A
     [address] = addresses
     line.say(f"asking once more in {CONFIRM_AFTER:.0f} s: an address counts when two runs agree")
     trio.run(trio.sleep, CONFIRM_AFTER)
+    first = next(one.server for one in found.values() if one.public is not None)
+    job.servers = others_first(job.servers, first)
     second = _publics(job.run(line, nat=False))
     if second != {address}:
         said = ", ".join(sorted(second)) or "no answer"
         raise line.failed(
             f"nothing is written: the first run found {address}, the second {said}; try again"
         )
-    used = True
+    used = followed = True
 
     def change(document: Document) -> str:
-        nonlocal used
-        used = (document.values().get("wan") or {}).get(_SWITCH) is True
+        nonlocal used, followed
+        wan = document.values().get("wan") or {}
+        used = wan.get(_SWITCH) is True
+        followed = wan.get("public_address", _AUTO) == _AUTO and bool(
+            (document.values().get(NAME) or {}).get("servers")
+        )
         document.set(_KEY, address)
         return f"wan.public_address is {address}"
 
@@ -243,6 +251,11 @@ def _apply(line: CommandLine, job: _Job, found: Mapping[Source, Detection]) -> A
         line.say(
             f"wan.{_SWITCH} is off, so that it stands in no message yet; "
             f"`sipx config set wan.{_SWITCH} true` switches it on"
+        )
+    elif followed:
+        line.say(
+            "sipx does not follow changes of it any more; "
+            f"`sipx config set wan.public_address {_AUTO}` lets it do so again"
         )
     return {**target.told, _SWITCH: used} if isinstance(target, _Quiet) else None
 
@@ -314,3 +327,5 @@ def _rows(one: Detection, *, nat: bool) -> Iterator[tuple[str, str]]:
         yield "meaning", MEANING[one.nat]
     if one.error:
         yield "why" if one.public is None or nat else "note", one.error
+    if one.public is None and one.temporary:
+        yield "try", "another server; or, if a firewall keeps UDP back, let it out to this one"

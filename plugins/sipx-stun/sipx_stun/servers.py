@@ -81,7 +81,9 @@ async def addresses_of(server: Server, family: int, resolver: Resolver) -> list[
         return list(dict.fromkeys(found))[:MOST_ADDRESSES]
     if failure is None:
         raise ServerError(f"it has no IPv{family} address", temporary=False)
-    raise ServerError(failure.text, temporary=failure.kind in {"servfail", "timeout"})
+    # Who asked says the name already.
+    text = re.sub(rf"^(A|AAAA) {re.escape(server.host)}: ", "", failure.text)
+    raise ServerError(text, temporary=failure.kind in {"servfail", "timeout"})
 
 
 async def _targets(server: Server, resolver: Resolver) -> list[tuple[str, int]]:

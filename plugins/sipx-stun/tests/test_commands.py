@@ -177,11 +177,14 @@ def test_silence_is_exit_code_75(asked):
     assert result.stdout.startswith("public address: none was found\n")
     assert "Firewall blocking UDP" in result.stdout
     assert "  why        192.0.2.53: no answer in 2 s" in result.stdout
+    assert "  try        another server; or, if a firewall keeps UDP back, let it out to" in result.stdout
 
 
 def test_a_name_that_does_not_exist_is_exit_code_1(asked):
     asked.gives = [replace(SILENT, temporary=False)]
-    assert run("nosuch.invalid").exit_code == 1
+    result = run("nosuch.invalid")
+    assert result.exit_code == 1
+    assert "  try" not in result.stdout
 
 
 def test_an_address_of_a_private_network_is_told_to_be_one(asked):
@@ -235,7 +238,8 @@ def test_also_where_the_plugin_is_switched_off(asked, file):
 def test_without_a_configuration_and_without_a_server(asked):
     result = run()
     assert result.exit_code == 3
-    assert "`sipx stun SERVER` asks a server without any configuration" in result.stderr
+    *_, last = result.stderr.splitlines()
+    assert last == "sipx: `sipx stun SERVER` asks a server without any configuration"
 
 
 def test_without_servers_in_the_configuration(asked, file):
@@ -249,9 +253,13 @@ def test_without_servers_in_the_configuration(asked, file):
 
 
 def test_apply_writes_what_two_runs_agree_on_and_keeps_comments(asked, file):
+    asked.gives = [replace(FOUND, server="192.0.2.53")]
     result = run("--apply")
     assert result.exit_code == 0
-    assert len(asked.calls) == 2
+    assert [servers for servers, _ in asked.calls] == [
+        ["192.0.2.53", "192.0.2.54:3479"],
+        ["192.0.2.54:3479", "192.0.2.53"],
+    ], "who answered does not confirm himself where there is another"
     assert file.read_text() == FILE.replace(
         'public_address = "auto"       #', f'public_address = "{ONE}"       #'
     )
@@ -265,6 +273,8 @@ def test_apply_says_nothing_of_a_switch_that_is_on(asked, file):
     result = run("--apply")
     assert result.exit_code == 0
     assert "use_public_address" not in result.stderr
+    assert "`sipx config set wan.public_address auto` lets it do so again" in result.stderr
+    assert "follow" not in run("--apply").stderr, "it was not followed before"
 
 
 def test_apply_in_json_is_one_document_as_well(asked, file):
