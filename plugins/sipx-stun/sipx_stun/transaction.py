@@ -89,12 +89,11 @@ def refusal_of(mapped: Address, server: Address) -> str:
     ours, theirs = ip_address(mapped[0]), ip_address(server[0])
     if ours.version != theirs.version:
         return f"{mapped[0]} is no IPv{theirs.version} address"
-    if ours.is_loopback:
-        return "" if theirs.is_loopback else f"{mapped[0]} is a loopback address"
-    if ours.is_unspecified or ours.is_multicast or ours.is_reserved or mapped[1] == 0:
+    nowhere = ours.is_unspecified or ours.is_multicast or ours in _THIS_NETWORK or mapped[1] == 0
+    if nowhere or (ours.is_reserved and not ours.is_loopback):
         return f"{place(mapped)} is nowhere"
-    if ours.version == 4 and ours in _THIS_NETWORK:
-        return f"{place(mapped)} is nowhere"
+    if ours.is_loopback and not theirs.is_loopback:
+        return f"{mapped[0]} is a loopback address"
     return ""
 
 

@@ -275,6 +275,11 @@ def test_what_this_machine_does_not_send_fails_at_once():
 # ---------------------------------------------------------------- addresses
 
 
+def test_nobody_is_seen_at_port_0():
+    for mapped in ("203.0.113.1", "127.0.0.1"):
+        assert refusal_of((mapped, 0), (mapped, 3478)) == f"{mapped} port 0 is nowhere"
+
+
 @pytest.mark.parametrize(
     ("mapped", "server", "right"),
     [
