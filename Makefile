@@ -24,7 +24,7 @@ help:
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
 	@echo "make docs         write docs/cli.md, the man pages and the methods of docs/control.md from the code"
 	@echo "make interop      the tests with sipp, sipsak, Kamailio, baresip, nsd and unbound (skipped where missing)"
-	@echo "make nat          the tests behind every kind of NAT, with stund and coturn (as root: network namespaces)"
+	@echo "make nat          the tests behind routers of every kind, with stund, coturn, Kamailio, nsd and unbound (as root)"
 	@echo "make bench        CPU per transaction beside Kamailio; ARGS=\"--rounds 5\""
 	@echo "make compiled     compile the hot path (mypyc, needs a C compiler); all targets then use it"
 	@echo "make pure         back to plain Python"

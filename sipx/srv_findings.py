@@ -106,12 +106,20 @@ def of_addresses(
     away = [found.address for found in addresses if not found.ours]
     if away:
         mine = ", ".join(sorted(_shown(here))) or "none but loopback"
+        remedy = (
+            "if a NAT or a balancer stands there, write its address into wan.public_address and "
+            f"set wan.use_public_address; else correct the address of {record.target}"
+        )
+        if here.public:
+            remedy = (
+                f"correct the address of {record.target}; if partners come in there, write it into "
+                "wan.public_address"
+            )
         yield Finding(
             "SIPX-D006",
             _WARNING,
             f"{head}: {', '.join(away)} is no address of this machine (it has {mine})",
-            "if a NAT or a balancer stands there, write its address into wan.public_address and "
-            f"set wan.use_public_address; else correct the address of {record.target}",
+            remedy,
         )
     deaf = [found.address for found in addresses if found.ours and not found.interface]
     if deaf and len(deaf) + len(away) == len(addresses):

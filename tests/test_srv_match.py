@@ -210,7 +210,11 @@ def test_an_address_of_another_machine(named):
     assert bad(found)[0] == "SIPX-D006"
     assert "192.0.2.10" in found.findings[0].text
     assert "127.0.0.1" not in found.findings[0].text
-    assert "wan.public_address" in found.findings[0].remedy
+    assert "set wan.use_public_address" in found.findings[0].remedy
+    behind = HERE._replace(public=frozenset({"198.51.100.7"}))
+    found = match_srv([answer("sip.a.example", 5061, "198.51.100.1")], named("a.example"), behind)
+    assert "it has 192.0.2.10, 192.0.2.11, 198.51.100.7" in found.findings[0].text
+    assert "correct the address of sip.a.example; if partners" in found.findings[0].remedy
     both = answer("sip.a.example", 5061, "198.51.100.1", "192.0.2.10")
     found = match_srv([both], named("a.example", "sip.a.example"), HERE)
     assert found.good
