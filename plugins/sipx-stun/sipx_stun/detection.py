@@ -311,7 +311,7 @@ class Detector:
             known.nat = None
         known.when = self._proxy.wall()
         if known.nat is not None and (kind is None or kind.nat is not known.nat.nat):
-            self._proxy.log.info("the NAT of %s: %s", source.bind, known.nat.nat)
+            self._proxy.log.info("the kind of NAT of %s is %s", source.bind, known.nat.nat)
         self._tell(source, known, found)
         return found.public is not None
 

@@ -391,7 +391,7 @@ async def test_the_kind_of_the_nat_is_in_the_log_once(kernel, serving, autojump_
     told = [record.getMessage() for record in caplog.records]
     assert told == [
         f"the public address of * is {ONE}, says 192.0.2.53",
-        "the NAT of *: Port Restricted Cone",
+        "the kind of NAT of * is Port Restricted Cone",
     ]
 
 
