@@ -467,10 +467,10 @@ def _interface_problems(interfaces: Sequence[InterfaceSummary]) -> list[Problem]
     ] + [
         Problem(
             severity="warning",
-            text=f"interface {i.name}: its public address is not known, so that peers are told "
-            f"{i.address} port {i.port}",
+            text=f"interface {i.name}: no public address of its IP family is known, so that peers "
+            f"are told its own, {i.address} port {i.port}",
             remedy="`sipx check` says why nothing has found it; or name it: `sipx config set "
-            "wan.public_address ADDRESS`",
+            "wan.public_address ADDRESS`; or where it has none: advertise = false",
         )
         for i in interfaces
         if i.advertises and not i.advertised and i.state == InterfaceState.LISTENING.value

@@ -127,7 +127,7 @@ async def test_an_address_of_the_other_family_leads_nobody_here(sipx_proxy, auto
     proxy, home, away = await two(sipx_proxy, interface=BOTH, wan=wan)
     assert hosts((await call(home, away)).request)[1] == "127.0.0.9:5060"
     (problem,) = [p for p in proxy.kernel.handle("x").status().problems if "public" in p.text]
-    assert "peers are told 127.0.0.9 port 5060" in problem.text
+    assert "peers are told its own, 127.0.0.9 port 5060" in problem.text
 
 
 async def test_dialogs_of_before_go_on_when_the_address_has_changed(sipx_proxy, autojump_clock):
