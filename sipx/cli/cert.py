@@ -13,7 +13,7 @@ from sipx.cli.cert_show import show
 
 @click.group()
 def cert() -> None:
-    """Certificates: list, show, request, make, import."""
+    """Certificates: list, show, request, import, an authority."""
 
 
 for command in (list_, show, request, self_signed, import_, ca):

@@ -44,7 +44,7 @@ COMMANDS: Final = {
     "plugins": Place(
         "sipx.cli.plugins", "What is installed, what is switched on, who has which hook."
     ),
-    "cert": Place("sipx.cli.cert", "Certificates: list, show, request, make, import."),
+    "cert": Place("sipx.cli.cert", "Certificates: list, show, request, import, an authority."),
     "dns": Place(
         "sipx.cli.dns", "The records that partners find us by, and how the proxy resolves."
     ),

@@ -58,10 +58,10 @@ def _public_address(value: object) -> str:
     if isinstance(value, str):
         with suppress(ValueError):
             return public_host(value)
-    raise refuse(
-        f"{show(value)} is no address that peers can send to",
-        'an IP address, a host name, or "auto"',
-    )
+    allowed = 'an IP address, a host name, or "auto"'
+    if isinstance(value, str) and value.rpartition(":")[2].isdecimal() and value.count(":") == 1:
+        allowed += "; the port has a key of its own, public_port"
+    raise refuse(f"{show(value)} is no address that peers can send to", allowed)
 
 
 def _advertise(value: object) -> bool | PublicAddress:

@@ -473,6 +473,11 @@ def test_what_an_interface_advertises_is_checked(value, wrong):
     assert wrong in said
 
 
+def test_the_public_port_has_a_key_of_its_own():
+    (said,) = problems("[wan]\npublic_address = '198.51.100.7:5061'")
+    assert said.endswith('or "auto"; the port has a key of its own, public_port')
+
+
 @pytest.mark.parametrize("value", ["0.0.0.0", "::", "239.1.2.3", "a b"])
 def test_the_public_address_is_one_that_peers_can_send_to(value):
     (said,) = problems(f"[wan]\npublic_address = '{value}'")

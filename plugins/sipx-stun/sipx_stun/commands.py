@@ -66,7 +66,7 @@ def stun(
     ipv6: bool,
     timeout: float | None,
 ) -> None:
-    """Ask STUN servers at which address the world sees this machine.
+    """Ask STUN servers for the public address and the kind of NAT.
 
     SERVER is NAME, NAME:PORT or an address; no configuration is needed for it. Without SERVER
     those of [stun] servers are asked, from the addresses of the interfaces that advertise another
