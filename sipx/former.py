@@ -37,7 +37,7 @@ class _Kept(BaseModel):
     interface: str
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
-    until: float
+    until: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _File(BaseModel):
@@ -77,9 +77,10 @@ class Former:
                 yield name, host.decode(), port, until
 
     def remember(self, interface: str, host: str, port: int, until: float) -> None:
-        """What was read from the file. It cannot last longer than if it were noted now."""
-        key = (interface, host.encode(), port)
-        self._until[key] = min(until, self._wall() + LASTS)
+        """What was read from the file. A clock that is not right yet, as that of a machine which
+        begins in 1970, does not make it shorter.
+        """
+        self._until[interface, host.encode(), port] = until
 
 
 class FormerFile:

@@ -1,6 +1,5 @@
 """Addresses of before, and the file that keeps them."""
 
-import json
 import logging
 
 import pytest
@@ -94,13 +93,18 @@ def test_a_damaged_file_is_told_of_and_nothing_else_fails(tmp_path, wall, caplog
     assert list(former) == []
 
 
-def test_a_file_cannot_make_an_address_last_for_ever(tmp_path, wall):
-    one = {"interface": "one", "host": "198.51.100.7", "port": 5061, "until": 1e12}
-    (tmp_path / FILE).write_text(json.dumps({"former": [one]}))
-    former = Former(wall)
-    FormerFile(tmp_path / FILE).read(former)
-    wall.now += LASTS
-    assert former.of("one") == frozenset()
+async def test_a_clock_that_begins_in_1970_forgets_nothing(tmp_path, wall):
+    file, former = FormerFile(tmp_path / FILE), Former(wall)
+    former.add("one", "198.51.100.7", 5061)
+    await file.write(former)
+    after = Former(wall)
+    wall.now, right = 0.0, wall.now
+    FormerFile(tmp_path / FILE).read(after)
+    assert after.of("one") == {(b"198.51.100.7", 5061)}
+    wall.now = right + LASTS - 1
+    assert after.of("one") == {(b"198.51.100.7", 5061)}
+    wall.now = right + LASTS
+    assert after.of("one") == frozenset()
 
 
 async def test_a_directory_that_cannot_be_written_is_told_of_once(tmp_path, wall, caplog):

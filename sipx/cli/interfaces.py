@@ -46,14 +46,16 @@ def interfaces() -> None:
 def list_(line: CommandLine, available: bool) -> None:
     """All interfaces, and what they do now.
 
-    The latter only while a sipx runs on this file.
+    The latter only while a sipx runs on this file; then those that plugins add are listed, too.
     """
     if available:
         _list_available(line)
         return
     document = _document(line)
     live = _live(line, document)
-    rows = [_row(name, document, live) for name in _tables(document)]
+    tables = _tables(document)
+    rows = [_row(name, document, live) for name in tables]
+    rows += [_of_a_plugin(found) for name, found in (live or {}).items() if name not in tables]
     line.result({"interfaces": rows}, _list_lines(rows, live))
 
 
@@ -79,6 +81,9 @@ def _list_lines(
         for row in rows
     ]
     yield from CommandLine.table(heads, [each[: len(heads)] for each in cells])
+    added = [row["name"] for row in rows if row["of_plugin"]]
+    if added:
+        yield f"added by plugins, whose own tables say how: {', '.join(added)}"
 
 
 def _cell(value: object) -> str:
@@ -105,7 +110,25 @@ def _row(name: str, document: Document, live: dict[str, dict[str, Any]] | None) 
     row["certificate"] = [certificate] if isinstance(certificate, str) else list(certificate or ())
     row["live"] = None if live is None else live.get(name)
     row["advertised"] = _advertised(row, document)
+    row["of_plugin"] = False
     return row
+
+
+def _of_a_plugin(live: dict[str, Any]) -> dict[str, Any]:
+    """One that no table of the file makes, as the running sipx has it."""
+    return {
+        "name": live["name"],
+        **dict.fromkeys(InterfaceConfig.model_fields),
+        "enabled": True,
+        "bind": live["bind"],
+        "port": live["configured_port"],
+        "protocol": live["protocol"],
+        "role": live["role"],
+        "certificate": [],
+        "live": live,
+        "advertised": advertised(live.get("advertised", ""), live.get("advertises", False), own=""),
+        "of_plugin": True,
+    }
 
 
 def _advertised(row: dict[str, Any], document: Document) -> str:
@@ -161,8 +184,12 @@ def show(line: CommandLine, name: str) -> None:
     """
     document = _document(line)
     tables = _tables(document)
-    _known(name, document)
     live = _live(line, document)
+    if live is not None and name in live and name not in tables:
+        row = _of_a_plugin(live[name])
+        line.result(row, _show_lines_of_a_plugin(row))
+        return
+    _known(name, document)
     row = _row(name, document, live)
     line.result(row, _show_lines(row, tables[name], known=live is not None))
 
@@ -179,6 +206,15 @@ def _show_lines(row: dict[str, Any], table: Any, *, known: bool) -> Iterator[str
     yield f"advertised: {row['advertised'] or 'its own address'}"
     if known:
         yield f"now: {_now(row['live'])}"
+
+
+def _show_lines_of_a_plugin(row: dict[str, Any]) -> Iterator[str]:
+    yield click.style(str(row["name"]), bold=True)
+    yield "added by a plugin, whose own table says how"
+    for key in ("bind", "port", "protocol", "role"):
+        yield f"{key}: {row[key]}"
+    yield f"advertised: {row['advertised'] or 'its own address'}"
+    yield f"now: {_now(row['live'])}"
 
 
 # ---------------------------------------------------------------- changing

@@ -26,6 +26,7 @@ class Running:
         self.answer = answer
         self.text = ""
         self.calls: list[str] = []
+        self.more: list[dict[str, Any]] = []
 
     def __enter__(self) -> Running:
         return self
@@ -36,7 +37,7 @@ class Running:
     def call_json(self, name: str, *_: Any, **__: Any) -> Any:
         self.calls.append(name)
         live = {"name": "near", "state": "failed", "reason": "in use", "address": None, "flows": 0}
-        return {"service": {"config": self.config}, "interfaces": [live]}
+        return {"service": {"config": self.config}, "interfaces": [live, *self.more]}
 
     def call(self, name: str, *_: Any, **__: Any) -> Any:
         self.calls.append(name)
@@ -142,6 +143,24 @@ def test_what_an_interface_does_is_shown_beside_it(line, two_domains, runs):
     assert "failed: in use" in text
     assert "not taken up" in text
     assert "now: failed: in use" in line("interfaces", "show", "near").stdout
+
+
+def test_the_interfaces_of_plugins_are_listed_while_they_run(line, two_domains, runs):
+    assert "added by plugins" not in line("interfaces", "list").stdout
+    place = {"bind": "192.0.2.1", "configured_port": 5061, "address": "192.0.2.1", "port": 5061}
+    seen = {"advertises": True, "advertised": "198.51.100.7:5061", "flows": 0}
+    added = {"name": "federation", "protocol": "mtls", "role": "wan", "state": "listening"}
+    runs(Plan()).more = [{**added, **place, **seen, "reason": ""}]
+    rows = {row["name"]: row for row in line.json("interfaces", "list")["interfaces"]}
+    assert rows["federation"]["of_plugin"]
+    assert not rows["near"]["of_plugin"]
+    assert rows["federation"].keys() == rows["near"].keys()
+    text = line("interfaces", "list").stdout
+    assert "198.51.100.7:5061" in text
+    assert "added by plugins, whose own tables say how: federation" in text
+    shown = line("interfaces", "show", "federation").stdout
+    assert "advertised: 198.51.100.7:5061" in shown
+    assert "now: listening on 192.0.2.1 port 5061, 0 flows" in shown
 
 
 def test_a_file_that_may_not_be_written_is_exit_code_5(line, two_domains, monkeypatch):
