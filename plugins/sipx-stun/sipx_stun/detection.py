@@ -239,9 +239,16 @@ class Detector:
         self._wanted.set()
 
     def reloaded(self) -> None:
-        """Interfaces may be others now, and bound elsewhere."""
-        if not self.has_servers or {*self.sources()} != self._known.keys():
-            self.look_again()
+        """Interfaces may be others now, and bound elsewhere: what is known of them holds at once,
+        also while a run lasts.
+        """
+        sources = self.sources()
+        if self.has_servers and {*sources} == self._known.keys():
+            return
+        if self.has_servers:
+            self._fit(sources)
+            self._publish()
+        self.look_again()
 
     async def look_now(self) -> bool:
         """A run that begins from now on; all who wait for the one under way share the next. False
@@ -312,7 +319,8 @@ class Detector:
         known.when = self._proxy.wall()
         if known.nat is not None and (kind is None or kind.nat is not known.nat.nat):
             self._proxy.log.info("the kind of NAT of %s is %s", source.bind, known.nat.nat)
-        self._tell(source, known, found)
+        if self._known.get(source) is known:  # else another source goes on with it
+            self._tell(source, known, found)
         return found.public is not None
 
     async def _ask(

@@ -384,6 +384,21 @@ async def test_what_was_asked_from_anywhere_holds_for_the_address_it_was_asked_f
     assert later.addresses() == {INSIDE: ONE}
 
 
+@pytest.mark.parametrize("seconds", [1, 4])
+async def test_a_reload_during_a_run_takes_what_it_finds(kernel, serving, autojump_clock, seconds):
+    kernel.interfaces = [interface("a", INSIDE, advertises=False)]
+    detector = await serving(made(kernel, World(ONE)))
+    await trio.sleep(seconds)  # between the two runs, and while the kind is measured
+    kernel.interfaces = [interface("a", INSIDE)]
+    detector.reloaded()
+    await trio.sleep(4.5 - seconds)
+    assert kernel.noted[-1] == {INSIDE: ONE}
+    await trio.sleep(30)
+    assert kernel.noted[-1] == {INSIDE: ONE}
+    assert [one.bind for one in detector.state().sources] == [INSIDE]
+    assert not kernel.troubles
+
+
 async def test_the_kind_of_the_nat_is_in_the_log_once(kernel, serving, autojump_clock, caplog):
     with caplog.at_level(logging.INFO):
         await serving(made(kernel, World(ONE), interval="1m"))
