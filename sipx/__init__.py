@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from sipx.forking import (
         Branch,
     )
+    from sipx.icmp import IcmpReport, take_reports, want_reports
     from sipx.identity import (
         EkuPolicy,
         Examination,
@@ -203,6 +204,7 @@ if TYPE_CHECKING:
         match_srv,
         srv_matches,
     )
+    from sipx.state import replace_file
     from sipx.status import (
         InterfaceSummary,
         ProxyStatus,
@@ -271,6 +273,7 @@ _PLACES: Final = {
     "sipx.events": "Direction Fault TransactionRecord",
     "sipx.flows": "Flow FlowTable",
     "sipx.forking": "Branch",
+    "sipx.icmp": "IcmpReport take_reports want_reports",
     "sipx.identity": (
         "EkuPolicy Examination Partner PeerCertificate Proof by_direct by_hosting "
         "by_ms_suffix by_profile by_rfc5922 certificate_facts eku_refusal name_refusal "
@@ -290,6 +293,7 @@ _PLACES: Final = {
         "DomainAnswer DomainMatch Here NameMatch SrvMatch SrvMatches domain_answer here_of "
         "match_srv srv_matches"
     ),
+    "sipx.state": "replace_file",
     "sipx.status": "InterfaceSummary ProxyStatus PublicSummary",
     "sipx.streams": "READ_SIZE StreamFlow",
     "sipx.tls": "Tls TlsError TlsSession",
@@ -374,6 +378,7 @@ __all__ = [
     "Here",
     "Hop",
     "IPAddress",
+    "IcmpReport",
     "Identity",
     "Incoming",
     "Interface",
@@ -478,5 +483,8 @@ __all__ = [
     "proof_of",
     "proves",
     "refuse",
+    "replace_file",
     "srv_matches",
+    "take_reports",
+    "want_reports",
 ]

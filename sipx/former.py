@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import trio
 from pydantic import BaseModel, Field, ValidationError
 
+from sipx.state import replace_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 log = logging.getLogger("sipx.kernel")
 
@@ -127,7 +126,7 @@ class FormerFile:
             indent=1,
         )
         try:
-            await trio.to_thread.run_sync(_replace, self._path, text.encode())
+            await trio.to_thread.run_sync(_put, self._path, text.encode())
         except OSError as error:
             if not self._failed:
                 log.warning(
@@ -138,15 +137,6 @@ class FormerFile:
             self._written, self._failed = changes, False
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+    replace_file(path, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -54,3 +55,20 @@ def cookie_keys(directory: Path) -> list[bytes]:
         )
         return [secrets.token_bytes(KEY_BYTES)]
     return [key]
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put ``data`` in the place of what was there, whole or not at all; mode 0600.
+
+    Raises OSError.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sipx.state import KEY_FILE, cookie_keys, state_directory
+from sipx.state import KEY_FILE, cookie_keys, replace_file, state_directory
 
 
 def test_a_key_is_made_once_and_kept_for_its_owner_alone(tmp_path):
@@ -87,3 +87,21 @@ async def test_a_dialog_survives_a_restart_of_the_proxy(scene, autojump_clock, t
     home.ask("BYE", "sip:far@127.0.2.2", f"Route: {route}", to_tag="far", call_id="long", cseq=2)
     away.answer(await away.next("BYE"), 200)
     await home.next(200)
+
+
+def test_a_file_is_replaced_whole_and_nothing_stays_beside_it(tmp_path):
+    path = tmp_path / "file"
+    replace_file(path, b"one")
+    replace_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_replaced_stays(tmp_path):
+    path = tmp_path / "file"
+    path.mkdir()
+    (path / "kept").touch()
+    with pytest.raises(OSError, match="file"):
+        replace_file(path, b"one")
+    assert list(tmp_path.iterdir()) == [path]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
-import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +21,8 @@ from sipx import (
     Size,
     Transport,
     hookimpl,
+    take_reports,
+    want_reports,
 )
 from sipx import Proxy as ProxyHandle
 
@@ -35,11 +35,6 @@ IDLE: Final = 300.0
 """Seconds after which a silent peer's flow is forgotten; its next datagram makes a new one."""
 
 
-_IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
-_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
-_FROM_ICMP: Final = (2, 3)
-"""Linux, ip(7): how a datagram socket is told what became of what it sent."""
 _UNREACHABLE: Final = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
@@ -168,20 +163,12 @@ class UdpListener:
         RFC 3261 §18.4: host, network, port or protocol unreachable are told to the transport
         user, whose transactions then fail at once instead of after 32 seconds.
         """
-        found = False
-        while True:
-            try:
-                _, ancillary, _, to = self.sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
-            except OSError:
-                return found
-            found = True
-            for _, _, data in ancillary:
-                if len(data) < _EXTENDED_ERROR.size:
-                    continue
-                number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
-                flow = self.flows.get((to[0].partition("%")[0], to[1]))
-                if flow is not None and origin in _FROM_ICMP and number in _UNREACHABLE:
-                    flow.close(os.strerror(number))
+        reports = take_reports(self.sock)
+        for report in reports or ():
+            flow = self.flows.get(report.to)
+            if flow is not None and report.number in _UNREACHABLE:
+                flow.close(os.strerror(report.number))
+        return reports is not None
 
     def forget(self, flow: UdpFlow, reason: str) -> None:
         """A flow has ended."""
@@ -251,11 +238,7 @@ class UdpTransport:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if sys.platform == "linux":
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-                else:
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            want_reports(sock)
             sock.bind((address, interface.port))
             self._listeners[interface] = listener
             task_status.started(sock.getsockname()[:2])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sipx import parse_address
+from sipx import parse_address, replace_file
 from sipx_stun.state import SourceShown
 from sipx_stun.transaction import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 FILE: Final = "found.json"
 VERSION: Final = 1
@@ -68,13 +66,4 @@ def _usable(source: SourceShown) -> bool:
 def write(directory: Path, servers: Iterable[str], sources: Iterable[SourceShown]) -> None:
     """Put it in the place of what was there, whole or not at all. Raises OSError."""
     kept = Kept(servers=tuple(servers), sources=tuple(sources))
-    handle, name = tempfile.mkstemp(dir=directory, prefix=f".{FILE}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(kept.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(directory / FILE)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(directory / FILE, (kept.model_dump_json(indent=2) + "\n").encode())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 from ipaddress import ip_address
-from struct import Struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
+
+from sipx import take_reports, want_reports
 
 if TYPE_CHECKING:
     from sipx_stun.codec import Address
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _ROOM: Final = 2048
 """Bytes that are read of a datagram; no answer may have as many."""
 _ANY: Final = ("", "*", "0.0.0.0", "::")  # noqa: S104 - names of a bind, not a bind
-_IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
-_EXTENDED_ERROR: Final = Struct("=IBBBBII")
-_FROM_ICMP: Final = (2, 3)
-"""Linux, ip(7): how a datagram socket is told what became of what it sent."""
 _OF_EARLIER: Final = (
     errno.ECONNREFUSED,
     errno.EHOSTUNREACH,
@@ -65,14 +60,11 @@ class UdpSocket:
     """
 
     def __init__(self, bind: str, towards: Address) -> None:
-        self._ipv6 = ":" in towards[0]
-        family = socket.AF_INET6 if self._ipv6 else socket.AF_INET
+        family = socket.AF_INET6 if ":" in towards[0] else socket.AF_INET
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._sock.setblocking(False)
-            if sys.platform == "linux":
-                level = socket.IPPROTO_IPV6 if self._ipv6 else socket.IPPROTO_IP
-                self._sock.setsockopt(level, _IPV6_RECVERR if self._ipv6 else _IP_RECVERR, 1)
+            want_reports(self._sock)
             # The near end has to be known to tell whether there is a NAT.
             self._sock.bind((_near_end(family, towards) if bind in _ANY else bind, 0))
             self.local: Address = _plain(self._sock.getsockname())
@@ -89,7 +81,7 @@ class UdpSocket:
                 return
             except OSError as error:
                 # It may be what ICMP said of one before; then this one was not sent.
-                if error.errno not in _OF_EARLIER or self._icmp(error) is None:
+                if error.errno not in _OF_EARLIER or self._icmp() is None:
                     raise
             else:
                 return
@@ -104,7 +96,7 @@ class UdpSocket:
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._sock)
             except OSError as error:
-                raise self._icmp(error) or IcmpError(os.strerror(error.errno or 0), "") from None
+                raise self._icmp() or IcmpError(os.strerror(error.errno or 0), "") from None
             else:
                 return data, _plain(source)
 
@@ -112,26 +104,10 @@ class UdpSocket:
         """Give the port back."""
         self._sock.close()
 
-    def _icmp(self, error: OSError) -> IcmpError | None:
-        """Empty the queue of errors, without which the socket would be readable for ever."""
-        found: IcmpError | None = None
-        while sys.platform == "linux":
-            try:
-                _, ancillary, _, _ = self._sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
-            except OSError:
-                break
-            for _, _, data in ancillary:
-                if len(data) >= _EXTENDED_ERROR.size:
-                    number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
-                    if origin in _FROM_ICMP:
-                        found = IcmpError(os.strerror(number), self._offender(data))
-        return found
-
-    def _offender(self, data: bytes) -> str:
-        """Who sent the ICMP message: a sockaddr behind the error."""
-        at = _EXTENDED_ERROR.size + (8 if self._ipv6 else 4)
-        packed = data[at : at + (16 if self._ipv6 else 4)]
-        return str(ip_address(packed)) if len(packed) == (16 if self._ipv6 else 4) else ""
+    def _icmp(self) -> IcmpError | None:
+        """The last of what ICMP has said since."""
+        reports = take_reports(self._sock)
+        return IcmpError(os.strerror(reports[-1].number), reports[-1].by) if reports else None
 
 
 def _near_end(family: int, towards: Address) -> str:
