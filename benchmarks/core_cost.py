@@ -12,16 +12,29 @@ batch, so that whatever else the machine does falls on both alike. A method of i
 be called once a second, as somebody who watches would.
 
     .venv/bin/python benchmarks/core_cost.py --plugin metrics --each-second metrics.text
+
+``--watch`` shows in the same way what it costs to watch: an observer that keeps every message and
+every step of a request, as the live monitor does. ``--instructions`` counts instructions with
+valgrind (cachegrind) in place of time, for which it does not matter what else the machine does:
+
+    .venv/bin/python benchmarks/core_cost.py --instructions [--watch]
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import os
 import pstats
+import re
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections import deque
+from contextlib import ExitStack
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,6 +120,25 @@ class Wires:
         return self.flows[address]
 
 
+class Watcher:
+    """Keeps what it sees, as far as the live monitor keeps it while a message is under way."""
+
+    def __init__(self) -> None:
+        self.kept: deque[tuple[Any, ...]] = deque(maxlen=10_000)
+
+    @hookimpl
+    def message_traced(self, message: Any, flow: Flow, direction: Any) -> None:
+        self.kept.append((message.start, tuple(message.lines), message.body, flow, direction))
+
+    @hookimpl
+    def bytes_traced(self, data: bytes, flow: Flow, direction: Any) -> None:
+        self.kept.append((data, flow, direction))
+
+    @hookimpl
+    def decision_made(self, request: Any, decision: Any) -> None:
+        self.kept.append((request.branch, decision))
+
+
 def kernel(folder: Path, *more: str) -> tuple[Kernel, Wires]:
     """The kernel, not running, with its interface up and both connections open."""
     plugins = ["wires", "static-routes", *more]
@@ -185,7 +217,14 @@ class Run:
 
 def compare(folder: Path, args: argparse.Namespace) -> None:
     """What a plugin adds."""
-    made, wires = kernel(folder / "with", args.plugin)
+    made, wires = kernel(folder / "with", *([args.plugin] if args.plugin else []))
+    with ExitStack() as watching:
+        if args.watch:
+            watching.enter_context(made.handle("watcher").watch(Watcher()))
+        _compare(folder, args, made, wires)
+
+
+def _compare(folder: Path, args: argparse.Namespace, made: Kernel, wires: Wires) -> None:
     runs = (Run(*kernel(folder / "without"), args.batch), Run(made, wires, args.batch))
     watch = None
     if args.each_second:
@@ -220,6 +259,44 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
         print(f"{args.each_second}: {once * 1000:.2f} ms, once a second {100 * once:+.2f} %")
 
 
+COUNTS = (1024, 5120)
+"""Transactions of two runs: what both do alike, such as the start, is not in the difference."""
+
+
+def instructions(watch: bool) -> None:
+    """Instructions per transaction, by cachegrind."""
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise SystemExit("valgrind is not installed")
+    found = []
+    for count in COUNTS:
+        told = [sys.executable, __file__, "--counted", str(count), *(["--watch"] * watch)]
+        with tempfile.NamedTemporaryFile() as out:
+            tool = ["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={out.name}"]
+            environment = {**os.environ, "PYTHONHASHSEED": "0"}
+            done = subprocess.run(
+                [valgrind, *tool, *told], capture_output=True, text=True, check=True,
+                env=environment,
+            )  # fmt: skip
+        seen = re.search(r"I\s+refs:\s+([0-9,]+)", done.stderr)
+        assert seen is not None, done.stderr
+        found.append(int(seen[1].replace(",", "")))
+    each = (found[1] - found[0]) / (COUNTS[1] - COUNTS[0])
+    print(f"{each:,.0f} instructions per transaction{', watched' if watch else ''}")
+
+
+def counted(folder: Path, count: int, watch: bool) -> None:
+    """Transactions for somebody who counts instructions."""
+    made, wires = kernel(folder)
+    with ExitStack() as watching:
+        if watch:
+            watching.enter_context(made.handle("watcher").watch(Watcher()))
+        run = Run(made, wires, 32)
+        settle_memory()
+        while run.sent < count:
+            run.turn()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, default=32, help="messages of one wake-up")
@@ -228,11 +305,20 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="where the time goes, by function")
     parser.add_argument("--plugin", metavar="NAME", help="what this plugin adds")
     parser.add_argument("--each-second", metavar="METHOD", help="a control method of the plugin")
+    parser.add_argument("--watch", action="store_true", help="what somebody who watches adds")
+    parser.add_argument("--instructions", action="store_true", help="count them with valgrind")
+    parser.add_argument("--counted", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.each_second and not args.plugin:
         parser.error("--each-second needs --plugin")
+    if args.instructions:
+        instructions(args.watch)
+        return
     with tempfile.TemporaryDirectory(prefix="sipx-core-cost.") as folder:
-        if args.plugin:
+        if args.counted:
+            counted(Path(folder), args.counted, args.watch)
+            return
+        if args.plugin or args.watch:
             compare(Path(folder), args)
             return
         made, wires = kernel(Path(folder))

@@ -88,7 +88,9 @@ if TYPE_CHECKING:
     )
     from sipx.control.methods import (
         Caller,
+        CallerRole,
         Done,
+        Method,
         changing,
     )
     from sipx.cookies import (
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
     from sipx.events import (
         Direction,
         Fault,
+        ProxyDecision,
         TransactionRecord,
     )
     from sipx.flows import (
@@ -157,15 +160,22 @@ if TYPE_CHECKING:
     from sipx.logs import (
         harmless,
         log_formatter,
+        masked,
+    )
+    from sipx.manual import (
+        documentation,
     )
     from sipx.plugin import (
         Accept,
         Challenge,
         Check,
         Config,
+        ConsolePanel,
+        ControlApi,
         Discovered,
         Discovery,
         Finding,
+        Fix,
         InterfaceRequest,
         Later,
         LogFiles,
@@ -264,13 +274,13 @@ _PLACES: Final = {
     "sipx.connections": "Connection Listener StreamTransport open_socket",
     "sipx.control.errors": "ControlError",
     "sipx.control.explain": "ExplainParams Explanation",
-    "sipx.control.methods": "Caller Done changing",
+    "sipx.control.methods": "Caller CallerRole Done Method changing",
     "sipx.cookies": "peer_id",
     "sipx.domains": "DomainSet DomainTable canonical_domain",
     "sipx.dry_run": "DryRun Explained RequestError",
     "sipx.enquiries": "Enquiries",
     "sipx.errors": "PluginError ReloadError SipxError StartError",
-    "sipx.events": "Direction Fault TransactionRecord",
+    "sipx.events": "Direction Fault ProxyDecision TransactionRecord",
     "sipx.flows": "Flow FlowTable",
     "sipx.forking": "Branch",
     "sipx.icmp": "IcmpReport take_reports want_reports",
@@ -281,9 +291,10 @@ _PLACES: Final = {
     ),
     "sipx.interfaces": "Interface LAN_SIDE Status host_port",
     "sipx.locations": "Binding BindingChange LocationStore",
-    "sipx.logs": "harmless log_formatter",
+    "sipx.logs": "harmless log_formatter masked",
+    "sipx.manual": "documentation",
     "sipx.plugin": (
-        "Accept Challenge Check Config Discovered Discovery Finding "
+        "Accept Challenge Check Config ConsolePanel ControlApi Discovered Discovery Finding Fix "
         "InterfaceRequest Later LogFiles NextHop Peer PeerRefusedError Proxy "
         "Refuse SendError Sender Service Severity Target Targets "
         "Verdict hookimpl"
@@ -336,6 +347,7 @@ __all__ = [
     "Branch",
     "ByDomain",
     "Caller",
+    "CallerRole",
     "Certificate",
     "CertificateError",
     "CertificateFault",
@@ -345,6 +357,8 @@ __all__ = [
     "Config",
     "ConfigError",
     "Connection",
+    "ConsolePanel",
+    "ControlApi",
     "ControlError",
     "Decision",
     "Direction",
@@ -373,6 +387,7 @@ __all__ = [
     "FilePath",
     "Files",
     "Finding",
+    "Fix",
     "Flow",
     "FlowTable",
     "Here",
@@ -391,6 +406,7 @@ __all__ = [
     "LocationStore",
     "LogFiles",
     "Lookup",
+    "Method",
     "NameMatch",
     "NextHop",
     "Outgoing",
@@ -408,6 +424,7 @@ __all__ = [
     "Port",
     "Proof",
     "Proxy",
+    "ProxyDecision",
     "ProxyStatus",
     "PublicSummary",
     "Receiver",
@@ -458,6 +475,7 @@ __all__ = [
     "config_refusals",
     "decide_incoming",
     "decide_outgoing",
+    "documentation",
     "domain_answer",
     "edit_options",
     "eku_refusal",
@@ -472,6 +490,7 @@ __all__ = [
     "listed",
     "live_options",
     "log_formatter",
+    "masked",
     "match_srv",
     "moment",
     "name_refusal",

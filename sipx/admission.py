@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sipx.journal import Journal
     from sipx.loose_routing import LooseRouting
     from sipx.plugin import Verdict
-    from sipx.sip.message import Request
+    from sipx.sip.message import Request, Response
 
 INSIDE: Final = (SenderKind.UC_SERVER, SenderKind.USER)
 """Who may send requests to other domains."""
@@ -56,6 +56,28 @@ class Admission:
         """Whether a plugin understands ms-benotify, and with it the method BENOTIFY."""
         self.asked: Callable[..., Any] = _nobody
         """The hook that answered last."""
+        self._limit: tuple[Callable[..., Any], Response] | None = None
+        """The plugin's limit that was reached last, as its hook, and what it answered."""
+
+    def limits_of_plugins(self, request: Request, flow: Flow) -> Response | None:
+        """What the plugins refuse before anybody is asked who sends it. Raises Refused."""
+        for hook in self.hooks.validate_request:
+            try:
+                reply = hook(request, flow)
+            except Exception as error:
+                self.journal.fault(hook, "validate_request", error)
+                return request.reply(500)
+            if isinstance(reply, Refuse):
+                reason = Refusal.PLUGIN
+                raise Refused(reply.status, reply.why, reply.headers, reason, reply.row, hook)
+            if reply is not None:
+                self._limit = (hook, reply)
+                return reply
+        return None
+
+    def who_answered(self, reply: Response) -> Callable[..., Any] | None:
+        """The hook that this answer is from, None where it is the proxy's own."""
+        return self._limit[0] if self._limit is not None and self._limit[1] is reply else None
 
     def authenticate_request(self, request: Request, flow: Flow) -> Verdict | Later[Verdict] | None:
         """The first plugin that knows the sender decides; a plugin that raises denies.
@@ -85,6 +107,7 @@ class Admission:
                 self.journal.fault(hook, "authorise_request", error)
                 raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
             if verdict is not None:
+                self.asked = hook
                 return verdict
         return None
 
@@ -110,9 +133,11 @@ class Admission:
         if verdict is None:
             raise self._unknown(request, flow)
         if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED, verdict.row)
+            reason, headers = Refusal.CHALLENGED, verdict.headers
+            raise Refused(verdict.status, "", headers, reason, verdict.row, self.asked)
         reason = Refusal.SENDER_REFUSED if verdict.status else Refusal.BANNED
-        raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
+        headers = verdict.headers
+        raise Refused(verdict.status, verdict.why, headers, reason, verdict.row, self.asked)
 
     def _check_method(self, request: Request, sender: Sender, flow: Flow) -> None:
         """Who is inside may use every method, known or not, but the one that begins compression."""
@@ -146,10 +171,12 @@ class Admission:
         if isinstance(verdict, Accept):
             return verdict
         if isinstance(verdict, Challenge):
-            raise Refused(verdict.status, "", verdict.headers, Refusal.CHALLENGED, verdict.row)
+            reason, headers = Refusal.CHALLENGED, verdict.headers
+            raise Refused(verdict.status, "", headers, reason, verdict.row, self.asked)
         if isinstance(verdict, Refuse):
             reason = Refusal.NOT_AUTHORISED if verdict.status else Refusal.BANNED
-            raise Refused(verdict.status, verdict.why, verdict.headers, reason, verdict.row)
+            headers = verdict.headers
+            raise Refused(verdict.status, verdict.why, headers, reason, verdict.row, self.asked)
         raise Refused(
             403,
             f"{accepted.sender.name} is not trustworthy and no plugin can authorise its requests",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sipx.cookies import peer_id
 from sipx.errors import Refused
@@ -46,6 +46,8 @@ class Discoveries:
         self._now = now
         self._fault = fault
         self._found: OrderedDict[bytes, Discovered] = OrderedDict()
+        self._sources: dict[bytes, Callable[..., Any]] = {}
+        """Whose answer each of them is."""
         self._flushes = resolver.flushes
         self._met: OrderedDict[bytes, Partner] = OrderedDict()
         self._doubted: set[bytes] = set()
@@ -65,18 +67,26 @@ class Discoveries:
         these have to prove is asked for again.
         """
         self._asked = tuple(asked)
-        self._found.clear()
+        self._forget()
         self._doubted = set(self._met)
 
     def targets(self, domain: bytes) -> Targets | Later[Targets | Refuse | None]:
         """Where a domain is served, if that is known; else it has to be waited for."""
         if self._flushes != self._resolver.flushes:
             self._flushes = self._resolver.flushes
-            self._found.clear()
+            self._forget()
         known = self._found.get(domain)
         if known is not None and known.expires > self._now():
             return known.targets
         return Later(lambda: self._discover(domain), deadline=30.0)
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._sources.clear()
+
+    def source(self, domain: bytes) -> Callable[..., Any] | None:
+        """Whose answer for a domain is the one that is kept."""
+        return self._sources.get(domain)
 
     async def meet(self, domain: bytes) -> Refuse | None:
         """Find out what a domain has to prove (`partner`), or why that cannot be known now."""
@@ -101,13 +111,14 @@ class Discoveries:
                 return found
             if found is not None:
                 self._keep(domain, found)
+                self._sources[domain] = discovery.discover
                 return found.targets
         return None
 
     def _keep(self, domain: bytes, found: Discovered) -> None:
         self._found.pop(domain, None)
         if len(self._found) >= KEPT:
-            self._found.popitem(last=False)
+            self._sources.pop(self._found.popitem(last=False)[0], None)
         self._found[domain] = found
         for group in found.targets.groups:
             for target in group:

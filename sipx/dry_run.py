@@ -6,7 +6,6 @@ proxy core is asked step by step (RFC 3261 §16), as it is for a request that ar
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from sipx.flows import Flow
 from sipx.identity import EkuPolicy
 from sipx.interfaces import host_port
 from sipx.kernel import Kernel
+from sipx.logs.silence import silent
 from sipx.paths import NoHop
 from sipx.plugin import Accept, Later, Refuse, Sender
 from sipx.reasons import ASKED, Refusal
@@ -36,7 +36,7 @@ from sipx.tls import TlsError
 from sipx.trust import SenderKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cryptography import x509
 
@@ -162,24 +162,24 @@ class DryRun:
 
     @classmethod
     @contextmanager
-    def of(cls, settings: Settings, registry: Registry) -> Iterator[DryRun]:
+    def of(
+        cls, settings: Settings, registry: Registry, ports: Mapping[str, int] | None = None
+    ) -> Iterator[DryRun]:
         """Make it. Raises PluginError and StartError.
 
+        ``ports`` are those that interfaces with ``port = 0`` have in a proxy that runs, by name.
         It keeps its own state in a temporary directory; plugins see theirs as it is, and it is
         not made for them.
         """
         with tempfile.TemporaryDirectory(prefix="sipx-dry-") as directory:
             service = settings.kernel.service.model_copy(update={"state_dir": Path(directory)})
             config = settings.kernel.model_copy(update={"service": service})
-            troubles = logging.getLogger("sipx.trouble")
-            before, troubles.disabled = troubles.disabled, True  # who asks is told in the answer
-            try:
+            with silent("sipx.trouble"):  # who asks is told in the answer
                 kernel = Kernel(replace(settings, kernel=config), registry, clock=time.monotonic)
-            finally:
-                troubles.disabled = before
             for interface in kernel.interfaces.all:
                 if interface.enabled:
-                    port = interface.port or interface.transport.default_port
+                    given = interface.port or (ports or {}).get(interface.name)
+                    port = given or interface.transport.default_port
                     interface.bound((interface.listen_address, port))
             kernel.interfaces.refresh()
             kernel.transactions.own_sent_by = kernel.interfaces.own_sent_by
@@ -279,7 +279,7 @@ class DryRun:
     def _limits(self, request: Request) -> None:
         """What plugins refuse whoever sends it. Raises Refused."""
         for interface in self.interfaces[:1]:
-            reply = self._kernel.proxy.limits_of_plugins(
+            reply = self._kernel.proxy.admission.limits_of_plugins(
                 request, self.flow(interface, "192.0.2.1", 5060)
             )
             if reply is not None:

@@ -64,6 +64,8 @@ class Edge:
         self.requests = journal.requests
         self.trouble = troubles.note
         self.draining = False
+        self.traced = False
+        """Whether somebody wants to see messages."""
         self.on_bug: Callable[[Exception], None] | None = None
         self._connections: Counter[str] = Counter()
 
@@ -74,9 +76,11 @@ class Edge:
         self.timers.now = self.now()
 
     def batch_ends(self) -> None:
-        """Write what stream flows have queued."""
+        """Write what stream flows have queued; only then do those who watch hear of it."""
         if self.flows.dirty:
             self.flows.flush()
+        if self.journal.waiting:
+            self.journal.tell_waiting()
 
     def flush_later(self, write: Callable[[], None]) -> None:
         """Call ``write`` at the end of the batch."""
@@ -93,7 +97,7 @@ class Edge:
                 return
             if data.strip(b"\r\n\0"):
                 # Signs of smuggling are not worth an answer by UDP: its source may be forged.
-                self._malformed(error, flow, answer=not error.fatal)
+                self._malformed(error, data, flow, answer=not error.fatal)
             return
         self.deliver(message, flow)
 
@@ -128,7 +132,7 @@ class Edge:
                 else:
                     flow.ponged()
             else:
-                self._malformed(item, flow, answer=True)
+                self._malformed(item, data, flow, answer=True)
         if complete:
             flow.progressed()
         flow.heard(self.timers.now, parser.waiting_for)
@@ -139,8 +143,8 @@ class Edge:
         flow.last_in = self.timers.now
         flow.messages_in += 1
         try:
-            if self.hooks.message_traced:
-                self.journal.trace(message, flow, Direction.IN)
+            if self.traced:
+                self.journal.trace_in(message, flow)
             if isinstance(message, Request):
                 try:
                     self.requests[message.method] += 1
@@ -167,13 +171,17 @@ class Edge:
         if self.on_bug is not None:
             self.on_bug(error)
 
-    def _malformed(self, error: RemoteError, flow: Flow, *, answer: bool) -> None:
+    def _malformed(self, error: RemoteError, data: bytes, flow: Flow, *, answer: bool) -> None:
+        if self.hooks.bytes_traced:
+            self.journal.trace_bytes(data, flow, Direction.IN, error.reason)
         if not answer or error.reply is None:
             self.journal.dropped(flow, error.reason, Drop.MALFORMED)
             return
         self.journal.note_drop(flow, error.reason)
         self.journal.refused_for[Refusal.MALFORMED] += 1
         self.journal.answered(OTHER_METHOD, error.status)
+        if self.hooks.bytes_traced:
+            self.journal.trace_bytes(error.reply, flow, Direction.OUT)
         flow.send(error.reply)
 
     # ------------------------------------------------------------ flows

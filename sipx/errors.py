@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from sipx.reasons import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sipx.config.errors import Problem
 
 
 class SipxError(Exception):
@@ -14,7 +21,14 @@ class PluginError(SipxError):
 
 
 class ReloadError(SipxError):
-    """Another configuration could not be taken up; the old one runs on."""
+    """Another configuration could not be taken up; the old one runs on.
+
+    ``problems`` name the keys that it is about, where one knows.
+    """
+
+    def __init__(self, text: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(text)
+        self.problems = tuple(problems)
 
 
 class StartError(SipxError):
@@ -24,7 +38,8 @@ class StartError(SipxError):
 class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
     """A step of RFC 3261 §16 ends with a final response: ``status``, and ``why`` in words.
 
-    ``reason`` is what counters call it, ``row`` the row of docs/trust.md that says so, 0 if none.
+    ``reason`` is what counters call it, ``row`` the row of docs/trust.md that says so, 0 if none;
+    ``asked`` is the hook of the plugin that refuses, None: the proxy itself does.
     """
 
     def __init__(
@@ -34,6 +49,7 @@ class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
         headers: tuple[tuple[bytes, bytes], ...] = (),
         reason: Refusal = Refusal.OTHER,
         row: int = 0,
+        asked: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(why)
         self.status = status
@@ -41,3 +57,4 @@ class Refused(Exception):  # noqa: N818  # an outcome: the response that refuses
         self.headers = headers
         self.reason = reason
         self.row = row
+        self.asked = asked

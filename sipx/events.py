@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import JsonValue
 
 
 class Direction(Enum):
@@ -44,6 +50,50 @@ class TransactionRecord:
     """The branch of the topmost Via of the request."""
     client_transaction: bytes = b""
     """The branch that the proxy gave to the try that answered; empty where there was none."""
+
+
+class ProxyDecision:
+    """One step in what became of a request, for whoever wants to know why.
+
+    ``step`` is one of
+
+    =========  =====================================================================
+    sender     who sends it, and which plugin says so
+    refused    it goes no further: the status, and why
+    route      it is within a dialog, or a Path of ours leads it (RFC 3261 §16.4)
+    served     a plugin, or the proxy itself, is the user agent server
+    targets    the target set (§16.5), and which plugin has it
+    hops       where a target can be reached (RFC 3263), what the DNS said, what is not tried
+    branch     it leaves for one hop, or has ended without a response
+    failover   the next hop is tried
+    answer     the final response that goes back, and where it came from
+    =========  =====================================================================
+
+    ``text`` is an English sentence, ``data`` the same for programs. Both are made when they are
+    first asked for, so that a step costs SIP little: ask soon, but not on the way of the message.
+    """
+
+    __slots__ = ("_make", "_told", "step")
+
+    def __init__(self, step: str, make: Callable[[], tuple[str, Mapping[str, JsonValue]]]) -> None:
+        self.step = step
+        self._make = make
+        self._told: tuple[str, Mapping[str, JsonValue]] | None = None
+
+    @property
+    def text(self) -> str:
+        """A sentence."""
+        return self._tell()[0]
+
+    @property
+    def data(self) -> Mapping[str, JsonValue]:
+        """The same for programs."""
+        return self._tell()[1]
+
+    def _tell(self) -> tuple[str, Mapping[str, JsonValue]]:
+        if self._told is None:
+            self._told = self._make()
+        return self._told
 
 
 @dataclass(frozen=True, slots=True)

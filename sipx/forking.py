@@ -17,6 +17,7 @@ from sipx.sip.transaction import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sipx.decisions import Decisions
     from sipx.flows import Flow
     from sipx.interfaces import Interface
     from sipx.paths import Permitted
@@ -55,6 +56,11 @@ class Core(Protocol):
 
     def start_timer_c(self, context: ResponseContext) -> float:
         """Start Timer C; returns when it is due."""
+        ...
+
+    @property
+    def decisions(self) -> Decisions | None:
+        """Told of every step while somebody watches."""
         ...
 
 
@@ -128,6 +134,7 @@ class Branch(ClientTransaction):
             return
         self.cancel_sent = True
         data = request_within(self.sent, self.via, b"CANCEL")
+        self.layer.left(self.flow, data)
         Cancel().begin(self.layer, self.key + b" CANCEL", b"CANCEL", data, self.flow)
         # §9.1: without a final response after 64*T1 "the client SHOULD then consider the
         # original transaction cancelled".
@@ -170,6 +177,9 @@ class AckContext:
 
     def failed(self, branch: AckBranch, status: int, why: str) -> None:
         """An ACK that cannot be delivered is lost: "never answered" (§17)."""
+        decisions = self.core.decisions
+        if decisions is not None:
+            decisions.ended(branch, status, why)
 
 
 class AckBranch:
@@ -320,7 +330,7 @@ class ResponseContext:
             return
         if branch.response is not None:
             return
-        if status == 503 and self._fail_over(branch):
+        if status == 503 and self._fail_over(branch, status):
             return
         self.reached = self.reached or status != 503
         branch.response = response
@@ -337,17 +347,21 @@ class ResponseContext:
         """A branch ended without a response: no hop, transport error, timeout."""
         if branch.response is not None or self.done:
             return
-        if status != 408 and self._fail_over(branch):
-            return
-        if status == 408 and self.request.method == b"INVITE" and self._fail_over(branch):
+        decisions = self.core.decisions
+        if decisions is not None:
+            decisions.ended(branch, status, why)
+        if (status != 408 or self.request.method == b"INVITE") and self._fail_over(branch, status):
             return
         branch.response = self.request.reply(status, headers=warning(why) if why else ())
         self._maybe_answer()
 
-    def _fail_over(self, branch: Branch) -> bool:
+    def _fail_over(self, branch: Branch, status: int) -> bool:
         """RFC 3263 §4.3: the next hop of the same target, as a new client transaction."""
         if self.cancelled or self.done or branch.index + 1 >= len(branch.hops):
             return False
+        decisions = self.core.decisions
+        if decisions is not None:
+            decisions.failover(self, branch, status)
         following = Branch(self, branch.target, branch.hops, branch.index + 1)
         self.branches[self.branches.index(branch)] = following
         branch.response = self.request.reply(503)

@@ -27,6 +27,7 @@ from sipx.trust import identity_headers_kept
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from sipx.decisions import Decisions
     from sipx.flows import Flow
     from sipx.forking import AckBranch, AckContext, Branch, ResponseContext
     from sipx.hooks import Hooks
@@ -73,6 +74,10 @@ class Forwarder:
         self.batch_ends = batch_ends
         self.sequence = sequence
         self.udp_request_size = udp_request_size
+        self.decisions: Decisions | None = None
+        """Told of every step while somebody watches; None while nobody does."""
+        self.watched = False
+        """Whether somebody wants to see the steps of requests, or messages."""
 
     # ------------------------------------------------------------ the way out
 
@@ -86,6 +91,8 @@ class Forwarder:
                 ready = self.paths.ready(target, self.timers.now)
                 if ready is not None:
                     branch.hops = ready[1]
+                    if self.decisions is not None:
+                        self.decisions.hops(branch, waited=False)
                     self.launch(branch, ready[0])
                     return
                 if target.flow is not None:
@@ -100,6 +107,8 @@ class Forwarder:
                     self._park(branch)
                     return
                 branch.hops = self.paths.by_health(hops)
+                if self.decisions is not None:
+                    self.decisions.hops(branch, waited=False)
             elif branch.index:
                 # A failover: the hop before this one did not serve.
                 self.paths.failed(branch.hops[branch.index - 1])
@@ -131,6 +140,8 @@ class Forwarder:
                 uri = next_uri(context.request, target)
                 hops = await self.paths.hops(target, uri, context.permitted)
                 branch.hops = self.paths.by_health(hops)
+                if self.decisions is not None:
+                    self.decisions.hops(branch, waited=True)
             if target.discovered:
                 left = branch.hops[branch.index :]
                 branch.hops, branch.index = left[-1:], 0  # if all fail there is no other to try
@@ -177,7 +188,15 @@ class Forwarder:
                 elif self.park(self._by_tcp, branch, hop, stream, flow):
                     return
         flow.carries_requests = True
+        if self.watched:
+            self._tell(branch, key, data, flow)
         branch.launch(key, data, flow)
+
+    def _tell(self, branch: Branch | AckBranch, key: bytes, data: bytes, flow: Flow) -> None:
+        if self.hooks.message_traced:
+            self.journal.trace_sent(data, flow)
+        if self.decisions is not None:
+            self.decisions.branch(branch, key, flow)
 
     async def _by_tcp(
         self, branch: Branch | AckBranch, hop: Hop, stream: Hop, datagram: Flow
@@ -192,6 +211,8 @@ class Forwarder:
         if branch.response is None and not branch.context.done:
             key, data = self.build(branch, flow)
             flow.carries_requests = True
+            if self.watched:
+                self._tell(branch, key, data, flow)
             branch.launch(key, data, flow)
         self.batch_ends()
 
@@ -256,8 +277,6 @@ class Forwarder:
         if copy.method == b"INVITE":
             branch.sent = copy
             branch.via = via
-        if self.hooks.message_traced:
-            self.journal.trace_out(_as_sent(copy, head), flow)
         return key, b"\r\n".join([*head, *copy.lines, b"", copy.body])
 
     def record_routes(
@@ -369,15 +388,6 @@ def _each_once(groups: tuple[tuple[Target, ...], ...]) -> tuple[tuple[Target, ..
         if fresh:
             kept.append(tuple(fresh))
     return tuple(kept)
-
-
-def _as_sent(copy: Request, head: list[bytes]) -> Request:
-    """The copy for those who trace, with the lines that stand before its own on the wire."""
-    sent = copy.copy()
-    for line in reversed(head[1:]):
-        name, _, value = line.partition(b": ")
-        sent.add_first(name, value)
-    return sent
 
 
 def supports_path(request: Request) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from sipx import hookspecs
+from sipx.errors import PluginError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from sipx.accounts import Account
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from sipx.flows import Flow, FlowTable
     from sipx.kernel import Kernel
     from sipx.locations import LocationStore
-    from sipx.plugin import Target
+    from sipx.plugin import ConsolePanel, ControlApi, Target
     from sipx.resolver import Resolver
     from sipx.sip.message import Request, Response
     from sipx.status import ProxyStatus
@@ -56,6 +60,13 @@ class PluginHandle:
     def tls(self) -> Tls:
         """TLS with the kernel's certificates."""
         return self._kernel.tls
+
+    @property
+    def control(self) -> ControlApi:
+        """The control API of this proxy."""
+        from sipx.control.inside import InsideApi
+
+        return InsideApi(self._kernel)
 
     @property
     def random(self) -> random.Random:
@@ -112,6 +123,24 @@ class PluginHandle:
     def report(self, event: object) -> None:
         """Hand an event to those who watch."""
         self._kernel.report(self._name, event)
+
+    @contextmanager
+    def watch(self, observer: object) -> Iterator[None]:
+        """Within the block the hooks of an observer are asked; see sipx.plugin.Proxy."""
+        from sipx.registry import PluginProblem, hook_problems
+
+        wrong = [
+            str(PluginProblem(self._name, *said))
+            for said in hook_problems(type(observer), hookspecs.OBSERVERS)
+        ]
+        if wrong:
+            raise PluginError("\n".join(wrong))
+        with self._kernel.hooks.watched(self._name, observer):
+            yield
+
+    def console_panels(self) -> Mapping[str, tuple[ConsolePanel, ...]]:
+        """What plugins add to the console, by plugin."""
+        return self._kernel.hooks.console_panels()
 
     async def send_request(self, request: Request, target: Target) -> Response:
         """Send a request of our own; see sipx.plugin.Proxy."""

@@ -9,28 +9,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import pluggy
 
 from sipx import hookspecs
 from sipx.errors import PluginError
+from sipx.hook_times import OWNER, HookTimes
+from sipx.panels import panel_problem
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Iterator
 
     import click
     from pydantic import BaseModel
 
     from sipx.accounts import Account
     from sipx.control.methods import Method
-    from sipx.events import Direction, TransactionRecord
+    from sipx.events import Direction, ProxyDecision, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
     from sipx.identity import Partner
     from sipx.locations import LocationStore
     from sipx.plugin import (
         Check,
+        ConsolePanel,
         Discovery,
         InterfaceRequest,
         Later,
@@ -95,6 +100,8 @@ class Hooks:
     process_response: tuple[Callable[[Response, Branch], None], ...]
     transaction_ended: tuple[Callable[[TransactionRecord], None], ...]
     message_traced: tuple[Callable[[Request | Response, Flow, Direction], None], ...]
+    bytes_traced: tuple[Callable[[bytes, Flow, Direction, str], None], ...]
+    decision_made: tuple[Callable[[Request, Flow, ProxyDecision], None], ...]
 
     def __init__(self, order: Iterable[str] = ()) -> None:
         """``order``: names of plugins, first asked first; others come after, as registered."""
@@ -109,6 +116,12 @@ class Hooks:
         self._former: dict[Callable[..., Any], str] = {}
         self._given: dict[tuple[str, str], Any] = {}
         self._watching: Callable[[Request | Response, Flow, Direction], None] | None = None
+        self._observers: list[tuple[str, Hooks]] = []
+        """Who watches for a while, by plugin, each with hooks of its own."""
+        self._times: list[HookTimes] = []
+        """Who measures; nobody, and nothing is."""
+        self.on_change: Callable[[], None] | None = None
+        """Called when hot hooks are others than before."""
         self._compile()
 
     # ------------------------------------------------------------ the set of plugins
@@ -151,10 +164,12 @@ class Hooks:
 
     def become(self, other: Hooks) -> None:
         """Be what ``other`` is: who holds these hooks asks its plugins from now on."""
-        former, watching = self._owners, self._watching
+        former, on_change = self._owners, self.on_change
+        watching, observers, times = self._watching, self._observers, self._times
         self.__dict__.update(other.__dict__)
-        self._former = former
-        self.watch_messages(watching)
+        self._former, self.on_change = former, on_change
+        self._watching, self._observers, self._times = watching, observers, times
+        self._compile()
 
     def plugins(self) -> dict[str, object]:
         """The registered plugins by name, in the order of asking."""
@@ -182,12 +197,49 @@ class Hooks:
             self._watching = function
             self._compile()
 
+    @contextmanager
+    def watched(self, plugin: str, observer: object) -> Iterator[None]:
+        """Let an observer of a plugin see what its hooks are for, behind the plugins, within."""
+        watcher = (plugin, Hooks())
+        watcher[1].register(plugin, observer)
+        self._observers.append(watcher)
+        self._compile()
+        try:
+            yield
+        finally:
+            self._observers = [other for other in self._observers if other is not watcher]
+            self._compile()
+
+    @property
+    def measurements(self) -> int:
+        """How many measure now."""
+        return len(self._times)
+
+    @contextmanager
+    def measured(self) -> Iterator[HookTimes]:
+        """Measure the hooks that are kept as functions, within: at other times they stand there
+        bare.
+        """
+        times = HookTimes()
+        self._times.append(times)
+        self._compile()
+        try:
+            yield times
+        finally:
+            self._times.remove(times)
+            self._compile()
+
     def owner(self, function: Callable[..., Any]) -> str:
         """The name of the plugin that a function of a hot hook belongs to.
 
         An answer that was waited for may come from a plugin that has been replaced since.
         """
-        return self._owners.get(function) or self._former.get(function, "that was replaced")
+        return self.owner_of(function) or "that was replaced"
+
+    def owner_of(self, function: Callable[..., Any]) -> str:
+        """The same, and "" for a function that belongs to no plugin."""
+        known = self._owners.get(function) or self._former.get(function, "")
+        return known or getattr(function, OWNER, "")
 
     # ------------------------------------------------------------ hooks that contribute
 
@@ -284,18 +336,37 @@ class Hooks:
 
     def control_methods(self) -> tuple[Method, ...]:
         """Methods of the control API. Two of one name are refused, and wrong annotations."""
-        from sipx.control.methods import Method
-
         found: dict[str, Contribution[Method]] = {}
         for impl in self._impls("control_methods"):
+            for given in self._methods_of(impl):
+                self._distinct(found, given.item.name, given, "control method")
+        return tuple(given.item for given in found.values())
+
+    def _methods_of(self, impl: pluggy.HookImpl) -> tuple[Contribution[Method], ...]:
+        """Those of one plugin, which is asked once: to read annotations takes milliseconds."""
+        from sipx.control.methods import Method
+
+        key = (impl.plugin_name, "control_methods")
+        if key not in self._given:
             methods = self._call(impl, "control_methods")
             if not isinstance(methods, Mapping):
                 raise _broken(impl, "control_methods", methods, "a mapping of names to functions")
-            for name, function in methods.items():
-                method = Method.of(name, function, impl.plugin_name)
-                given = Contribution(impl.plugin_name, method)
-                self._distinct(found, name, given, "control method")
-        return tuple(given.item for given in found.values())
+            self._given[key] = tuple(
+                Contribution(impl.plugin_name, Method.of(name, function, impl.plugin_name))
+                for name, function in methods.items()
+            )
+        methods_given: tuple[Contribution[Method], ...] = self._given[key]
+        return methods_given
+
+    def console_panels(self) -> dict[str, tuple[ConsolePanel, ...]]:
+        """What plugins add to the console. One whose files are not there is refused."""
+        found: dict[str, list[ConsolePanel]] = {}
+        for plugin, panel in self._contributions("console_panels"):
+            wrong = panel_problem(panel)
+            if wrong:
+                raise PluginError(f"plugin '{plugin}': hook 'console_panels': {wrong}")
+            found.setdefault(plugin, []).append(panel)
+        return {plugin: tuple(panels) for plugin, panels in found.items()}
 
     def take_over(self, name: str, old: object) -> None:
         """Let a plugin take from the one that it replaces what must not be lost."""
@@ -385,7 +456,24 @@ class Hooks:
             if hook == "message_traced" and self._watching is not None:
                 self._owners[self._watching] = KERNEL
                 functions.append(self._watching)
+            if hook in hookspecs.OBSERVERS:
+                for plugin, watcher in self._observers:
+                    for function in getattr(watcher, hook):
+                        self._owners[function] = plugin
+                        functions.append(function)
+            for times in self._times:
+                functions = [self._timed(times, hook, function) for function in functions]
             setattr(self, hook, tuple(functions))
+        if self.on_change is not None:
+            self.on_change()
+
+    def _timed(
+        self, times: HookTimes, hook: str, function: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        owner = self._owners[function]
+        measured = times.timed(owner, hook, function)
+        self._owners[measured] = owner
+        return measured
 
 
 def _never(*_: Any) -> Any:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from sipx.accounts import Account
-    from sipx.events import Direction, TransactionRecord
+    from sipx.events import Direction, ProxyDecision, TransactionRecord
     from sipx.flows import Flow
     from sipx.forking import Branch
     from sipx.identity import Partner
     from sipx.locations import LocationStore
     from sipx.plugin import (
         Check,
+        ConsolePanel,
         Discovery,
         InterfaceRequest,
         Later,
@@ -53,8 +54,20 @@ HOT = (
     "process_response",
     "transaction_ended",
     "message_traced",
+    "bytes_traced",
+    "decision_made",
 )
 """Hooks that are compiled into tuples of functions of one signature."""
+
+OBSERVERS = (
+    "transaction_ended",
+    "message_traced",
+    "bytes_traced",
+    "decision_made",
+    "flow_opened",
+    "flow_closed",
+)
+"""Hooks that only observe: whoever has one may come and go while the proxy runs."""
 
 
 @hookspec
@@ -138,6 +151,12 @@ def checks() -> Iterable[Check]:
 @hookspec
 def control_methods() -> Mapping[str, Callable[..., object]]:
     """At start: methods for the control API, by name."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def console_panels() -> Iterable[ConsolePanel]:
+    """At start: JavaScript modules of this plugin's package, for the console (docs/panels.md)."""
     raise AssertionError("a specification is never called")
 
 
@@ -244,4 +263,16 @@ def transaction_ended(record: TransactionRecord) -> None:
 @hookspec
 def message_traced(message: Request | Response, flow: Flow, direction: Direction) -> None:
     """Hot, every message at the edge, only if somebody implements it. Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def bytes_traced(data: bytes, flow: Flow, direction: Direction, why: str) -> None:
+    """Hot, what crosses the edge beside: sent again, made here, malformed. Observers only."""
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def decision_made(request: Request, flow: Flow, decision: ProxyDecision) -> None:
+    """Hot, each step of a request, only if somebody implements it. Observers only."""
     raise AssertionError("a specification is never called")

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sipx.events import Direction, Fault, TransactionRecord
+from sipx.events import Direction, Fault, ProxyDecision, TransactionRecord
 from sipx.logs import TRACE, about
 from sipx.reasons import ASKED, METHODS, OTHER_METHOD, Drop, Refusal, TurnedAway
 from sipx.sip.errors import RemoteError
+from sipx.sip.parser import Limits, parse_datagram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ messages = logging.getLogger("sipx.trace")
 
 REPEAT: Final = 60.0
 """Seconds for which a refusal of the same source for the same reason is not logged again."""
+_ANY_SIZE: Final = Limits(*(1 << 30,) * 6)
+"""What leaves may be larger than what may come in."""
 MOST_WORDS: Final = 512
 """Different texts that are counted; beyond that their counts begin anew."""
 
@@ -72,6 +75,8 @@ class Journal:
         self.drops: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self._logged: dict[tuple[str, str], float] = {}
+        self.waiting: list[tuple[Any, ...]] = []
+        """What those who watch are told at the end of the batch, behind all that leaves in it."""
         self.on_fault: Callable[[Fault], None] | None = None
         """Tests forgive nothing: they set this."""
         self.levels_changed()
@@ -171,13 +176,56 @@ class Journal:
 
     # ------------------------------------------------------------ observers
 
-    def trace(self, message: Message, flow: Flow, direction: Direction) -> None:
-        """Call ``message_traced`` for all who implement it."""
-        self._tell("message_traced", self.hooks.message_traced, message, flow, direction)
+    def trace_in(self, message: Message, flow: Flow) -> None:
+        """A message that has come, as it stands now: it is edited on its way."""
+        if self.waiting:
+            self.tell_waiting()
+        self._tell("message_traced", self.hooks.message_traced, message, flow, Direction.IN)
 
     def trace_out(self, message: Message, flow: Flow) -> None:
-        """A message that leaves."""
-        self.trace(message, flow, Direction.OUT)
+        """A message that has left."""
+        self.waiting.append((self._trace_out, message, flow))
+
+    def _trace_out(self, message: Message, flow: Flow) -> None:
+        self._tell("message_traced", self.hooks.message_traced, message, flow, Direction.OUT)
+
+    def trace_sent(self, data: bytes, flow: Flow) -> None:
+        """A request that leaves, as it is on the wire."""
+        self.waiting.append((self._trace_sent, data, flow))
+
+    def _trace_sent(self, data: bytes, flow: Flow) -> None:
+        try:
+            message = parse_datagram(data, _ANY_SIZE)
+        except RemoteError as error:  # a plugin may have written anything into it
+            self._trace_bytes(data, flow, Direction.OUT, error.reason)
+        else:
+            self._trace_out(message, flow)
+
+    def trace_bytes(self, data: bytes, flow: Flow, direction: Direction, why: str = "") -> None:
+        """Bytes that are no message, or are sent once more."""
+        if self.waiting:
+            self.tell_waiting()
+        self._trace_bytes(data, flow, direction, why)
+
+    def _trace_bytes(self, data: bytes, flow: Flow, direction: Direction, why: str) -> None:
+        self._tell("bytes_traced", self.hooks.bytes_traced, data, flow, direction, why)
+
+    def trace_left(self, flow: Any, data: bytes) -> None:
+        """Bytes that leave without their user: a Flow, and what it is given."""
+        self.trace_bytes(data, flow, Direction.OUT)
+
+    def decided(self, request: Request, flow: Flow, decision: ProxyDecision) -> None:
+        """A step in what becomes of a request."""
+        self.waiting.append((self._decided, request, flow, decision))
+
+    def _decided(self, request: Request, flow: Flow, decision: ProxyDecision) -> None:
+        self._tell("decision_made", self.hooks.decision_made, request, flow, decision)
+
+    def tell_waiting(self) -> None:
+        """Tell those who watch what has happened since they were told last, in its order."""
+        waiting, self.waiting = self.waiting, []
+        for tell, *told in waiting:
+            tell(*told)
 
     def flow_opened(self, flow: Flow) -> None:
         """Call ``flow_opened`` for all who implement it."""

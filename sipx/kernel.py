@@ -17,6 +17,7 @@ import random
 import secrets
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -26,6 +27,7 @@ from sipx.certificates import LOOK, CertificateStore
 from sipx.certificates.users import certificate_users
 from sipx.config.load import load
 from sipx.cookies import Cookies
+from sipx.decisions import Decisions
 from sipx.discovery import Discoveries
 from sipx.edge import Edge
 from sipx.errors import ReloadError, SipxError
@@ -35,10 +37,10 @@ from sipx.former import FILE as FORMER_FILE
 from sipx.former import FormerFile
 from sipx.forwarding import Forwarder
 from sipx.handle import PluginHandle
-from sipx.interfaces import Interfaces, host_port
+from sipx.interfaces import Interfaces
 from sipx.journal import Journal
+from sipx.limits import dns_settings, stream_limits
 from sipx.listeners import Listeners, interfaces_of
-from sipx.lookup import DnsSettings
 from sipx.paths import Paths
 from sipx.proxy import ProxyCore
 from sipx.redelivery import Redelivery
@@ -49,7 +51,6 @@ from sipx.state import cookie_keys, state_directory
 from sipx.supervision import Services, ServiceState, describe
 from sipx.tls import Tls
 from sipx.transactions import Transactions
-from sipx.transport import StreamLimits
 from sipx.troubles import Troubles
 from sipx.useragent import UserAgentClient
 
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from sipx.config.load import Settings
-    from sipx.config.model import DnsConfig, KernelConfig, LimitsConfig
+    from sipx.config.model import KernelConfig
+    from sipx.control.api import Api
     from sipx.events import Fault
     from sipx.registry import Registry
     from sipx.reload import Plan
@@ -166,6 +168,11 @@ class Kernel:
             partners=self.certificates.partners,
         )
         self.transactions.user = self.proxy
+        self._decisions = Decisions(
+            self.hooks, self.journal, self.paths, self.proxy.discoveries.source, self.edge.bug
+        )
+        self.hooks.on_change = self._watch
+        self._watch()
         redelivery = Redelivery(self.paths, self.journal, self.park)
         self.transactions.reopen = redelivery.deliver
         former = FormerFile(self.state_directory / FORMER_FILE)
@@ -195,6 +202,8 @@ class Kernel:
         self.lost_lines: Callable[[], int] = int
         """How many lines of the log were lost: whoever has the log sets this."""
         self.running_services = Services(self._service_failed)
+        self.process: trio.Nursery | None = None
+        """What lasts as long as ``run``; None before it and after it."""
         self._parked = 0
         self._parking: trio.Nursery | None = None
         self._written = trio.Event()
@@ -217,11 +226,27 @@ class Kernel:
         """The kernel as the plugin ``name`` holds it."""
         return PluginHandle(self, name)
 
+    @cached_property
+    def api(self) -> Api:
+        """The control API: of this kernel and of the plugins that it has at the time."""
+        from sipx.control.kernel import api_of
+
+        return api_of(self)
+
     def report(self, plugin: str, event: object) -> None:
         """An event of a plugin, or of the kernel (""), for those who watch."""
         log.debug("event of %s: %r", plugin or "the kernel", event)
         for watcher in self.watchers:
             watcher(plugin, event)
+
+    def _watch(self) -> None:
+        """Hooks are others: what only watchers want is told where there are any, or not at all."""
+        told = self._decisions if self.hooks.decision_made else None
+        self.proxy.decisions = self.proxy.forwarder.decisions = told
+        traced = bool(self.hooks.message_traced)
+        self.edge.traced = self.proxy.traced = traced
+        self.proxy.forwarder.watched = traced or told is not None
+        self.transactions.on_bytes = self.journal.trace_left if self.hooks.bytes_traced else None
 
     def interfaces_changed(self) -> None:
         """One was bound, lost or changed: what is ours and what is ready is found out anew."""
@@ -274,6 +299,7 @@ class Kernel:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start everything, call ``started()`` when all interfaces were tried, and last."""
         async with trio.open_nursery() as process:
+            self.process = process
             await process.start(self.running_services.run)
             async with self._changing:
                 with self._until_the_end():
@@ -285,6 +311,7 @@ class Kernel:
                 if not self._ending:
                     await self._go.wait()
             told()  # who ended it while it started does not wait for a start
+            self.process = None
             process.cancel_scope.cancel()
 
     async def _run_proxy(self, told: Callable[[], None]) -> None:
@@ -520,25 +547,3 @@ class _Unforgiven(BaseException):
 
 def _nobody() -> None:
     """The start has been told before."""
-
-
-def dns_settings(dns: DnsConfig) -> DnsSettings:
-    """The table [dns] for the resolver."""
-    return DnsSettings(
-        tuple(host_port(s.host, s.port).decode() for s in dns.servers),
-        timeout=dns.timeout,
-        cache_max_ttl=dns.cache_max_ttl,
-    )
-
-
-def stream_limits(limits: LimitsConfig) -> StreamLimits:
-    """The part of [limits] that connections ask about."""
-    return StreamLimits(
-        first_message=limits.first_message_timeout,
-        head=limits.head_timeout,
-        body=limits.body_timeout,
-        idle=limits.idle_timeout,
-        keepalive=limits.keepalive,
-        handshake=limits.handshake_timeout,
-        write_queue=limits.write_queue,
-    )

@@ -138,6 +138,10 @@ class DnsCache:
             self._hits += 1
         return answer
 
+    def known(self, name: str, kind: RecordType) -> Answer | None:
+        """The same for those who only watch: it does not count."""
+        return self._valid((name, kind))
+
     async def ask(self, name: str, kind: RecordType) -> Answer:
         """The answer to a question, from the cache or the name servers. A failure is an answer.
 

@@ -9,7 +9,7 @@ import trio
 from sipx.addresses import AddressFilter, parse_address
 from sipx.dry_run import DryRun, RequestError
 from sipx.errors import Refused
-from sipx.kernel import dns_settings
+from sipx.limits import dns_settings
 from sipx.plugin import Later, Refuse, Sender, Targets
 from sipx.resolver import Resolver
 from sipx.sip.errors import RemoteError

@@ -14,7 +14,7 @@ from sipx.interfaces import LAN_SIDE
 from sipx.lookup import ResolveError
 from sipx.plugin import PeerRefusedError
 from sipx.resolver import Hop, Question, question_of
-from sipx.sip.uri import cached_uri
+from sipx.sip.uri import cached_uri, is_ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sipx.flows import Flow
     from sipx.interfaces import Interface, Interfaces
     from sipx.plugin import NextHop, Target
+    from sipx.records import Answer
     from sipx.resolver import Resolver
 
 RECHECK: Final = 1.0
@@ -188,6 +189,38 @@ class Paths:
             failure = failures[-1]
             raise NoHop(_status_of(failure) if target.discovered else 504, str(failure))
         return self._permitted(hops, target) if target.discovered else hops
+
+    def refused(
+        self, target: Target, uri: bytes, permitted: Permitted | None
+    ) -> tuple[tuple[Hop, str], ...]:
+        """What is known of a target and not tried, and why not: for those who watch."""
+        if target.hops and not target.discovered:
+            return ()  # the operator named them
+        if target.hops:
+            questions = [self._question(hop) for hop in target.hops]
+        else:
+            questions = [self._question_of(target, uri)]
+        known = [hop for question in questions for hop in self.resolver.known_hops(question)]
+        known += [each for hop in target.hops for each in self._configured_now(hop) or ()]
+        allowed = self._filter(permitted)
+        assert allowed is not None
+        found = {hop: allowed.refusal(hop.address, hop.port) for hop in known}
+        return tuple((hop, refusal) for hop, refusal in found.items() if refusal is not None)
+
+    def dns_answers(self, target: Target, uri: bytes, hops: tuple[Hop, ...]) -> tuple[Answer, ...]:
+        """What the DNS has said of the names on the way to a target: for those who watch."""
+        hosts = [hop.host for hop in target.hops]
+        hosts += [] if target.hops else [cached_uri(uri).host.decode("ascii", "replace")]
+        if target.discovered:
+            hosts.append(target.name)
+        names = dict.fromkeys([*(host.lower() for host in hosts), *(hop.name for hop in hops)])
+        found = [
+            answer
+            for name in names
+            if not is_ip_address(name.encode())
+            for answer in self.resolver.answers_about(name)
+        ]
+        return tuple({(answer.name, answer.type): answer for answer in found}.values())
 
     def _permitted(self, hops: Iterable[Hop], target: Target) -> tuple[Hop, ...]:
         """SEC-09 for what the DNS says of a domain that nobody has configured. Raises NoHop."""

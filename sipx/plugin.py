@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
@@ -16,12 +25,21 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import logging
     import random
-    from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Container,
+        Iterable,
+        Mapping,
+    )
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import trio
 
     from sipx.accounts import Account
+    from sipx.control.methods import Caller, Method
     from sipx.flows import Flow, FlowTable
     from sipx.identity import Partner
     from sipx.locations import LocationStore
@@ -253,14 +271,26 @@ class Severity(Enum):
     FAILURE = "failure"
 
 
+class Fix(NamedTuple):
+    """A change of the configuration file: ``op`` is "set" or "unset", ``key`` as TOML writes it."""
+
+    op: Literal["set", "unset"]
+    key: str
+    value: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result of a check: a stable code, what is so, and what to do about it."""
+    """One result of a check: a stable code, what is so, and what to do about it.
+
+    ``fix`` is the remedy where a change of the file is all that it takes; a form offers it.
+    """
 
     code: str
     severity: Severity
     text: str
     remedy: str = ""
+    fix: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +316,45 @@ class InterfaceRequest:
     role: str = "wan"
     certificate: str | None = None
     advertise: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolePanel:
+    """A page or a panel that a plugin adds to the console: a JavaScript module of its package.
+
+    ``package`` is where the files are (``__name__`` of the package); ``module`` and ``styles`` are
+    their names in it, with ``/`` between folders.
+    """
+
+    module: str
+    package: str
+    styles: tuple[str, ...] = ()
+
+
+class ControlApi(Protocol):
+    """The control API of the running proxy, as plugins hold it: what the command line calls too."""
+
+    def methods(self) -> Mapping[str, Method]:
+        """All methods by name, those of plugins with them. Raises PluginError for one of a plugin
+        that is not right.
+        """
+        ...
+
+    async def call(self, name: str, params: object, caller: Caller) -> BaseModel:
+        """The result of a method. Raises ControlError and nothing else.
+
+        A method that changes something is ended even when whoever called it is cancelled: what it
+        changes may be just that.
+        """
+        ...
+
+    def events(self, name: str, params: object, caller: Caller) -> AsyncGenerator[BaseModel, None]:
+        """The events of a stream. Raises ControlError, now for parameters, and while it runs."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """All methods with the JSON schemas of what goes in and comes out: OpenRPC 1.3."""
+        ...
 
 
 class Proxy(Protocol):
@@ -314,6 +383,11 @@ class Proxy(Protocol):
     @property
     def tls(self) -> Tls:
         """TLS with the certificates of this proxy and the authorities it trusts."""
+        ...
+
+    @property
+    def control(self) -> ControlApi:
+        """The control API. It can be asked once the plugin's services run, not before."""
         ...
 
     @property
@@ -374,6 +448,17 @@ class Proxy(Protocol):
 
     def report(self, event: object) -> None:
         """Hand an event (a frozen dataclass) to those who watch."""
+        ...
+
+    def watch(self, observer: object) -> AbstractContextManager[None]:
+        """Within the block the hooks of ``observer`` are asked, also after a reload: methods marked
+        with ``@hookimpl`` that only observe (docs/hooks.md). Nothing is paid for them outside of
+        it. Raises PluginError for another hook, and for one that is not right.
+        """
+        ...
+
+    def console_panels(self) -> Mapping[str, tuple[ConsolePanel, ...]]:
+        """What plugins add to the console, by plugin, in the order of asking."""
         ...
 
     def in_dialog(self, request: Request, name: str) -> bool:

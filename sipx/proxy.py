@@ -39,6 +39,7 @@ from sipx.unanswered import Unanswered
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from sipx.decisions import Decisions
     from sipx.discovery import Discoveries
     from sipx.flows import Flow, FlowTable
     from sipx.forwarding import Forwarder
@@ -112,6 +113,10 @@ class ProxyCore:
         self.park = park
         self.unanswered = Unanswered(self)
         self.contacts = Contacts()
+        self.decisions: Decisions | None = None
+        """Told of every step while somebody watches; None while nobody does."""
+        self.traced = False
+        """Whether somebody wants to see messages."""
         self.understand(hooks.option_tags())
         self.draining = False
 
@@ -132,14 +137,18 @@ class ProxyCore:
             reply = self.validate_request(request, flow)
             if reply is not None:
                 if reply.status >= 300:
-                    self.journal.refused_for[self._invalid(reply.status, flow)] += 1
+                    reason = self._invalid(reply.status, flow)
+                    self.journal.refused_for[reason] += 1
+                    if self.decisions is not None:
+                        asked = self.admission.who_answered(reply)
+                        self.decisions.invalid(request, flow, reply, reason, asked)
                 self.answer(request, transaction, flow, reply)
                 return
             verdict = self.admission.authenticate_request(request, flow)
             if isinstance(verdict, Later):
                 go_on = partial(self._authenticated, request, transaction, flow)
                 asked = self.admission.asked
-                self._wait_for(verdict, asked, go_on, request, transaction, flow)
+                self._wait_for(verdict, self.admission, asked, go_on, request, transaction, flow)
             else:
                 self._authenticated(request, transaction, flow, verdict)
         except (RemoteError, Refused) as refusal:
@@ -158,6 +167,8 @@ class ProxyCore:
         context.started = self.timers.now
         context.authorised = accepted.authorise
         context.loop = loop_hash(request)
+        if self.decisions is not None:
+            self.decisions.sender(request, flow, accepted, self.admission.asked)
         if request.method in RECORD_ROUTED:
             if sender.partner is not None:
                 self.discoveries.met(sender.partner)
@@ -166,6 +177,8 @@ class ProxyCore:
         if request.layout.route >= 0 or request.uri.startswith(_OWN_URIS):
             cookie = self.routing.preprocess(request, context)
             if isinstance(cookie, Target):
+                if self.decisions is not None:
+                    self.decisions.route(context, cookie, within=False)
                 context.add_branch(cookie)
                 return
             if cookie is not None:
@@ -182,7 +195,8 @@ class ProxyCore:
             reply = self.targets.serve_request(request, sender, flow)
             if isinstance(reply, Later):
                 served = partial(self._served, context)
-                self._wait_for(reply, self.targets.asked, served, request, transaction, flow)
+                asked = self.targets.asked
+                self._wait_for(reply, self.targets, asked, served, request, transaction, flow)
                 return
             if reply is not None:
                 self._served(context, reply)
@@ -191,7 +205,8 @@ class ProxyCore:
         targets = self.targets.determine_targets(request, sender)
         if isinstance(targets, Later):
             go_on = partial(self._targets_known, context)
-            self._wait_for(targets, self.targets.asked, go_on, request, transaction, flow)
+            asked = self.targets.asked
+            self._wait_for(targets, self.targets, asked, go_on, request, transaction, flow)
         else:
             self._targets_known(context, targets)
 
@@ -222,6 +237,8 @@ class ProxyCore:
 
     def _to_other_end(self, cookie: Cookie, context: ResponseContext | AckContext) -> None:
         target = self.routing.other_end(cookie, context.sender, context.flow)
+        if self.decisions is not None:
+            self.decisions.route(context, target, within=True)
         if target.account is not None and isinstance(context, ResponseContext):
             context.unreachable = _END_AWAY
         context.add_branch(target)
@@ -252,6 +269,8 @@ class ProxyCore:
 
     def _served(self, context: ResponseContext, response: Response) -> None:
         """A plugin is the user agent server of this request."""
+        if self.decisions is not None:
+            self.decisions.served(context, response, self.targets.asked)
         if response.status >= 300:
             self.journal.refused_for[Refusal.REGISTRATION] += 1
         self.answer(context.request, context.server, context.flow, response)
@@ -262,6 +281,7 @@ class ProxyCore:
         if targets is None:
             if request.method == b"OPTIONS" and self._is_domain(cached_uri(request.uri)):
                 # §11: nobody else is asked: it is this proxy that serves the domain.
+                self.targets.asked = _capabilities
                 self._served(context, _capabilities(request))
                 return
             raise self.targets.nowhere(request)
@@ -270,6 +290,8 @@ class ProxyCore:
         if request.method == b"REGISTER" and context.flow.interface.role == "lan":
             demand_path(request)
         context.unreachable = targets.unreachable
+        if self.decisions is not None:
+            self.decisions.targets(context, targets, self.targets.asked)
         groups = targets.groups
         if len(groups) == 1 and len(groups[0]) == 1:
             context.add_branch(groups[0][0])
@@ -282,6 +304,7 @@ class ProxyCore:
     def _wait_for(
         self,
         later: Later[T],
+        asking: Admission | RequestTargets,
         asked: Callable[..., Any],
         go_on: Callable[[T], None],
         request: Request,
@@ -308,6 +331,7 @@ class ProxyCore:
                     self.journal.fault(asked, "Later", error)
                     raise Refused(500, reason=Refusal.PLUGIN_FAULT) from error
                 if transaction.state <= PROCEEDING:
+                    asking.asked = asked
                     go_on(answer)
             except (RemoteError, Refused) as refusal:
                 if transaction.state <= PROCEEDING:
@@ -362,26 +386,11 @@ class ProxyCore:
             if tags:
                 return request.reply(420, headers=((b"Unsupported", b", ".join(tags)),))
         # Item 6, authorisation, is authenticate_request. Before it: the plugins' own limits.
-        reply = self.limits_of_plugins(request, flow)
+        reply = self.admission.limits_of_plugins(request, flow)
         if reply is not None:
             return reply
         if (self.draining or flow.interface.draining) and not self._within_dialog(request):
             return request.reply(503, headers=((b"Retry-After", b"10"),))
-        return None
-
-    def limits_of_plugins(self, request: Request, flow: Flow) -> Response | None:
-        """What the plugins refuse before anybody is asked who sends it. Raises Refused."""
-        for hook in self.hooks.validate_request:
-            try:
-                reply = hook(request, flow)
-            except Exception as error:
-                self.journal.fault(hook, "validate_request", error)
-                return request.reply(500)
-            if isinstance(reply, Refuse):
-                reason = Refusal.PLUGIN
-                raise Refused(reply.status, reply.why, reply.headers, reason, reply.row)
-            if reply is not None:
-                return reply
         return None
 
     def _invalid(self, status: int, flow: Flow) -> Refusal:
@@ -426,13 +435,15 @@ class ProxyCore:
         request = context.request
         if context.flow.reliable and response.layout.content_length < 0:
             response.add(b"Content-Length", b"%d" % len(response.body))
-        server.respond(response.status, response.encode())
+        sent = server.respond(response.status, response.encode())
         if response.status >= 200 and not context.answered:
             context.answered = True
             self.journal.answered(request.method, response.status)
             if self.hooks.transaction_ended:
                 self.journal.record(context, response, branch)
-        if self.hooks.message_traced:
+            if self.decisions is not None:
+                self.decisions.answer(request, context.flow, response, branch)
+        if self.traced and sent:
             self.journal.trace_out(response, context.flow)
         if context.done:
             if request.method != b"INVITE":
@@ -446,6 +457,8 @@ class ProxyCore:
         self.journal.answered(context.request.method, 0)
         if self.hooks.transaction_ended:
             self.journal.record(context, None, None)
+        if self.decisions is not None:
+            self.decisions.answer(context.request, context.flow, None, None)
         context.release()
 
     def start_timer_c(self, context: ResponseContext) -> float:
@@ -459,11 +472,13 @@ class ProxyCore:
         self, request: Request, transaction: ServerTransaction, flow: Flow, response: Response
     ) -> None:
         """A final response of our own, outside any response context."""
-        transaction.respond(response.status, response.encode())
+        sent = transaction.respond(response.status, response.encode())
         self.journal.answered(request.method, response.status)
         if self.hooks.transaction_ended:
             self.journal.record_own(request, response, flow, self.timers.now)
-        if self.hooks.message_traced:
+        if self.decisions is not None:
+            self.decisions.answer(request, flow, response, None)
+        if self.traced and sent:
             self.journal.trace_out(response, flow)
 
     def refuse(
@@ -474,6 +489,8 @@ class ProxyCore:
         refusal: RemoteError | Refused,
     ) -> None:
         """Turn an exception of a step into its response."""
+        if self.decisions is not None:
+            self.decisions.refused(request, flow, refusal)
         if isinstance(refusal, RemoteError):
             reply = request.reply(refusal.status, headers=warning(refusal.reason))
             reason = Refusal.MALFORMED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sipx.events import Direction
 from sipx.paths import SECURED, NoHop, Paths, Permitted, same_peer_as
 from sipx.plugin import Target
 from sipx.reasons import Drop
@@ -45,6 +46,8 @@ class Redelivery:
             except NoHop:
                 self._lost(flow, failure.why)
                 return
+        if self._journal.hooks.bytes_traced:
+            self._journal.trace_bytes(data, new, Direction.OUT)
         new.send(data)
 
     async def _flow_to_sent_by(self, flow: Any, data: bytes, partner: Partner | None) -> Flow:

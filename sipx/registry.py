@@ -21,7 +21,7 @@ from sipx.hooks import Hooks
 from sipx.plugin import Config, PluginInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sipx.config.load import Settings
     from sipx.plugin import Proxy
@@ -196,6 +196,7 @@ _OF_SEVERAL: Final = frozenset(
         "log_handlers",
         "commands",
         "checks",
+        "console_panels",
     }
 )
 """Hooks that give several things, and may be generators."""
@@ -250,12 +251,20 @@ def _class_problems(cls: object) -> Iterator[Said]:
             f"{cls.__name__} {wrong}" if config is None else f"{cls.__name__}: {wrong}",
             "write: class MyConfig(sipx.Config) for its TOML table, and Config = MyConfig",
         )
+    yield from hook_problems(cls)
+
+
+def hook_problems(cls: type, allowed: Collection[str] = ()) -> Iterator[Said]:
+    """What is wrong with the hooks of a class. Without ``allowed`` it may have any."""
     hooks = hooks_of(cls)
     if not hooks:
         yield f"{cls.__name__} has no hook", "mark the methods that are hooks with @hookimpl"
     known = specifications()
     for implementation in hooks:
-        yield from _hook_problems(implementation, known)
+        if allowed and implementation.hook in known and implementation.hook not in allowed:
+            yield f"hook '{implementation.hook}' decides", "who only watches can only observe"
+        else:
+            yield from _hook_problems(implementation, known)
 
 
 def _hook_problems(

@@ -22,6 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from sipx.certificates.users import certificate_users
 from sipx.config.document import dotted
+from sipx.config.errors import Problem
+from sipx.config.model import AT_START
 from sipx.errors import ReloadError, SipxError
 from sipx.interfaces import Status
 from sipx.listeners import interfaces_of
@@ -42,8 +44,6 @@ REBIND_PATIENCE: Final = 2.0
 """Seconds that transactions on a listener may take to finish whose address another one needs."""
 UNDO_PATIENCE: Final = 30.0
 """Seconds that one step of undoing may take; what is not ready then gets ready by itself."""
-AT_START: Final = ("service.control_socket", "service.control_group", "service.state_dir")
-"""Keys that a running process cannot take up."""
 
 
 class Plan(BaseModel):
@@ -239,10 +239,23 @@ class Reload:
             undo.push_async_callback(_again, listeners.end, new)
             await listeners.start(new)
             if new.status is not Status.LISTENING:
-                raise ReloadError(
-                    f"interface {new.name}: cannot listen on {new.bind} port {new.port} "
-                    f"({new.protocol}): {new.reason or 'its transport does not get ready'}"
-                )
+                why = new.reason or "its transport does not get ready"
+                text = f"cannot listen on {new.bind} port {new.port} ({new.protocol}): {why}"
+                problems = self._problem_of(new, text)
+                raise ReloadError(f"interface {new.name}: {text}", problems)
+
+    def _problem_of(self, interface: Interface, wrong: str) -> tuple[Problem, ...]:
+        """The key that a listener is about which cannot be bound: its address or its port."""
+        settings = self._settings
+        if interface.name in settings.kernel.interface:
+            table: KeyPath = ("interface", interface.name)
+        elif interface.name in settings.plugins:
+            table = (interface.name,)  # a plugin's own listener
+        else:
+            return ()
+        path = (*table, "bind" if "assign" in interface.reason else "port")
+        line, column = settings.document.position(path) or (None, None)
+        return (Problem(str(settings.path), line, column, dotted(path), wrong),)
 
     async def _serve(self, undo: AsyncExitStack) -> None:
         """The services of plugins that go end, those of plugins that come begin."""
@@ -370,6 +383,7 @@ def _ask_everything(hooks: Hooks) -> None:
     hooks.services()
     hooks.log_handlers()
     hooks.control_methods()
+    hooks.console_panels()
     hooks.accounts()
     hooks.option_tags()
 

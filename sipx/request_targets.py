@@ -98,7 +98,7 @@ class RequestTargets:
         reason = Refusal.NO_ROUTE if refuse.row else Refusal.PLUGIN
         if refuse.status in (430, 480):
             reason = Refusal.USER_UNREACHABLE
-        return Refused(refuse.status, refuse.why, refuse.headers, reason, refuse.row)
+        return Refused(refuse.status, refuse.why, refuse.headers, reason, refuse.row, self.asked)
 
     def nowhere(self, request: Request) -> Refused:
         """Nobody has a target: rows 2, 8, 10 and 11 of docs/trust.md, "Outgoing"."""

@@ -64,6 +64,7 @@ __all__ = [
 
 FEDERATION_SERVICE: Final = "_sipfederationtls._tcp"
 """What precedes a domain in the name of its SRV record for open federation."""
+_SERVICES: Final = ("_sips._tcp", "_sip._tcp", "_sip._udp")
 
 
 class SrvAnswer(NamedTuple):
@@ -265,6 +266,26 @@ class Resolver:
     def answers(self) -> tuple[Answer, ...]:
         """All valid answers in the cache, the oldest first; negative ones and failures too."""
         return self._dns.answers()
+
+    def answers_about(self, host: str) -> tuple[Answer, ...]:
+        """The valid answers on the ways to a host: of its services, and of what they lead to."""
+        names = {host: None}
+        found: list[Answer | None] = [self._dns.known(host, "NAPTR")]
+        for service in (FEDERATION_SERVICE, *_SERVICES):
+            answer = self._dns.known(f"{service}.{host}", "SRV")
+            found.append(answer)
+            names |= dict.fromkeys(() if answer is None else [r.target for r in answer.srv])
+        for name in names:
+            found += [self._dns.known(name, "A"), self._dns.known(name, "AAAA")]
+        return tuple(answer for answer in found if answer is not None)
+
+    def known_hops(self, question: Question) -> tuple[Hop, ...]:
+        """All hops of a question that has been asked, in no order that says anything."""
+        plan = self._plans.get(question)
+        if plan is None:
+            return ()
+        members = [member for pool in plan.pools for member in pool]
+        return plan.fixed or tuple(hop for member in members for hop in member.hops)
 
     def flush(self) -> None:
         """Forget all that was learnt, and look again at what this machine has."""

@@ -157,6 +157,8 @@ class PluginSummary(Shown):
     services: tuple[PluginService, ...]
     faults: int
     """How often one of its hooks or services raised."""
+    summary: str = ""
+    """What it does, in a sentence."""
 
 
 class CertificateSummary(Shown):
@@ -229,7 +231,7 @@ def status_of(kernel: Kernel) -> ProxyStatus:
     plugins = plugins_of(kernel)
     certificates = certificates_of(kernel)
     sections = _sections(kernel, problems)
-    service = _service(kernel)
+    service = service_of(kernel)
     problems = [
         *_service_problems(service),
         *_interface_problems(interfaces),
@@ -288,7 +290,8 @@ def status_of(kernel: Kernel) -> ProxyStatus:
 # ---------------------------------------------------------------- its parts
 
 
-def _service(kernel: Kernel) -> ServiceSummary:
+def service_of(kernel: Kernel) -> ServiceSummary:
+    """The process, and the proxy service in it."""
     reloads = kernel.reloads
     return ServiceSummary(
         state=kernel.state,
@@ -352,6 +355,7 @@ def public_of(kernel: Kernel) -> PublicSummary:
 def plugins_of(kernel: Kernel) -> tuple[PluginSummary, ...]:
     """The listed plugins, in the order in which they are asked."""
     versions = {info.name: info.version for info in kernel.registry.installed()}
+    classes, _ = kernel.registry.examine(list(kernel.settings.plugins))
     found = []
     for name, config in kernel.settings.plugins.items():
         services = tuple(
@@ -367,9 +371,14 @@ def plugins_of(kernel: Kernel) -> tuple[PluginSummary, ...]:
                 state=_plugin_state(services) if config.enabled else "off",
                 services=services,
                 faults=kernel.journal.faults[name],
+                summary=_summary(classes.get(name)),
             )
         )
     return tuple(found)
+
+
+def _summary(cls: type | None) -> str:
+    return " ".join((cls.__doc__ or "").partition("\n\n")[0].split()) if cls is not None else ""
 
 
 def _plugin_state(

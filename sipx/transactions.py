@@ -70,6 +70,8 @@ class Transactions:
         self.own_sent_by: frozenset[bytes] = frozenset()
         self.reopen: Callable[[FlowLike, int, bytes], None] | None = None
         """Delivers a response whose connection has gone: flow, port, bytes."""
+        self.on_bytes: Callable[[FlowLike, bytes], None] | None = None
+        """Told what leaves besides the messages of the user, while somebody watches."""
         self.unanswered = ONLY_ACK
         """Methods whose requests have no transaction when they are new."""
         self.strays = 0
@@ -91,7 +93,9 @@ class Transactions:
             if len(self.servers) >= self.limit:
                 # §16.2 lets an overloaded proxy answer without keeping state.
                 busy = request.reply(503, headers=((b"Retry-After", b"5"),))
-                flow.send(busy.encode())
+                data = busy.encode()
+                self.left(flow, data)
+                flow.send(data)
                 self.turned_away += 1
                 return
             transaction = ServerTransaction(self, key, request, flow)
@@ -103,6 +107,7 @@ class Transactions:
             # A finished transaction is only its answer; an empty one was never answered.
             self.absorbed += 1
             if found:
+                self.left(flow, found)
                 flow.send(found)
         elif method == b"ACK":
             if found.state == ACCEPTED:
@@ -159,6 +164,11 @@ class Transactions:
         transaction.request = None
         self.servers[transaction.key] = b""
         self.timers.forget_later(self.settings.timeout, transaction.key, self.servers)  # type: ignore[arg-type]  # dict is invariant; only pop() is used
+
+    def left(self, flow: FlowLike, data: bytes) -> None:
+        """Something leaves that its user does not know of."""
+        if self.on_bytes is not None:
+            self.on_bytes(flow, data)
 
     def undelivered(self, transaction: ServerTransaction, data: bytes) -> None:
         """§18.2.2: "the server SHOULD open a connection to the IP address in the received

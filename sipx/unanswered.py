@@ -78,6 +78,8 @@ class Unanswered:
             raise Refused(403, why, reason=Refusal.FROM_DOMAIN, row=sender.row)
         context = AckContext(core, request, flow, sender)
         context.loop = loop_hash(request)
+        if core.decisions is not None:
+            core.decisions.sender(request, flow, verdict, core.admission.asked)
         proven = not verdict.authorise or core.routing.authenticated(request, sender, flow)
         cookie = core.routing.preprocess(request, context)
         if isinstance(cookie, Cookie):
@@ -86,6 +88,8 @@ class Unanswered:
         if not proven:
             return
         if isinstance(cookie, Target):
+            if core.decisions is not None:
+                core.decisions.route(context, cookie, within=False)
             context.add_branch(cookie)
             return
         core.admission.check_relay(request, sender)
@@ -93,7 +97,12 @@ class Unanswered:
         if isinstance(found, Later):
             core.park(self._targets_later, found, core.targets.asked, context)
         elif isinstance(found, Targets) and found.groups:
-            context.add_branch(found.groups[0][0])
+            self._send(context, found, core.targets.asked)
+
+    def _send(self, context: AckContext, found: Targets, asked: Callable[..., Any]) -> None:
+        if self._core.decisions is not None:
+            self._core.decisions.targets(context, found, asked)
+        context.add_branch(found.groups[0][0])
 
     async def _targets_later(
         self, later: Later[Found], asked: Callable[..., Any], context: AckContext
@@ -107,10 +116,12 @@ class Unanswered:
                 self._core.journal.fault(asked, "Later", error)
             else:
                 if isinstance(found, Targets) and found.groups:
-                    context.add_branch(found.groups[0][0])
+                    self._send(context, found, asked)
 
     def lost(self, request: Request, flow: Flow, refusal: RemoteError | Refused) -> None:
         """It goes nowhere, and why."""
+        if self._core.decisions is not None:
+            self._core.decisions.refused(request, flow, refusal)
         if isinstance(refusal, Refused):
             why, reason, row = refusal.why, refusal.reason, refusal.row
         else:

@@ -157,6 +157,7 @@ class UserAgentClient:
         own.prepare(request, via)
         flow.carries_requests = True
         self._batch_begins()
+        self._transactions.left(flow, data)
         own.begin(self._transactions, key, request.method, data, flow)
         self._batch_ends()
         await own.done.wait()

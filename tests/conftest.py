@@ -295,7 +295,7 @@ class Sites:
                 *(names or (f"sip.{domain}",)), issuer=issuer, **(cert or {})
             ),
             "trust": {"ca": str(self.ca_file), "networks": ["127.0.0.0/8"]},
-            "dns": {"servers": [self.dns.server], "timeout": "1s"},
+            "dns": {"servers": [self.dns.server], "timeout": "10s"},
             "open-federation": {"bind": bind, "port": 0, "ports": [], **(federation or {})},
             **tables,
         }

@@ -15,6 +15,7 @@ SECURED = {
 }
 TABLES = {
     "metrics": {"metrics": {"port": 0}},
+    "monitor": {"monitor": {"port": 0}},
     "open-federation": {**SECURED, "open-federation": {"port": 0}},
 }
 """What listens on a port of its own takes a free one here; mutual TLS wants a certificate."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from sipx.plugin import NextHop, SendError, Target
+from sipx.errors import PluginError
+from sipx.plugin import NextHop, SendError, Target, hookimpl
 from sipx.sip import Request
 
 PUBLIC = {
     "accounts",
     "config",
+    "console_panels",
+    "control",
     "domains",
     "flows",
     "in_dialog",
@@ -28,6 +31,7 @@ PUBLIC = {
     "tls",
     "trouble",
     "wall",
+    "watch",
 }
 
 
@@ -111,3 +115,50 @@ async def test_what_does_not_work_is_noted_until_it_works(proxy):
 
 async def test_the_wall_clock_is_the_kernels(proxy):
     assert handle(proxy).wall() == pytest.approx(proxy.kernel.wall(), abs=5)
+
+
+class Watcher:
+    """Counts the messages that pass."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+
+    @hookimpl
+    def message_traced(self, message: object) -> None:
+        self.messages += 1
+
+
+class Judge:
+    """No observer: it decides."""
+
+    @hookimpl
+    def validate_request(self, request: object) -> None:
+        return None
+
+    @hookimpl
+    async def flow_opened(self, flow: object) -> None:
+        return None
+
+
+async def test_an_observer_watches_for_as_long_as_it_wants(proxy):
+    watcher = Watcher()
+    with handle(proxy).watch(watcher):
+        assert len(proxy.kernel.hooks.message_traced) == 1
+        await proxy.reload(domains=("home.example", "other.example"))
+        assert len(proxy.kernel.hooks.message_traced) == 1
+    assert proxy.kernel.hooks.message_traced == ()
+    assert "lab" not in proxy.kernel.hooks.plugins()
+
+
+async def test_who_decides_is_no_observer(proxy):
+    with pytest.raises(PluginError) as refused, handle(proxy).watch(Judge()):
+        pass
+    assert str(refused.value).splitlines() == [
+        "plugin 'lab': hook 'flow_opened' is async def; a hook answers now: return Later(fn) where "
+        "that is allowed, or bring a service",
+        "plugin 'lab': hook 'validate_request' decides; who only watches can only observe",
+    ]
+
+
+async def test_panels_are_those_of_all_plugins(proxy):
+    assert handle(proxy).console_panels() == {}

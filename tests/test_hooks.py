@@ -308,3 +308,55 @@ def test_hooks_that_are_replaced_are_freed_without_the_collector():
         assert there() is None
     finally:
         gc.enable()
+
+
+# ---------------------------------------------------------------- observers for a while
+
+
+def test_an_observer_is_asked_behind_the_plugins_and_only_within():
+    seen = []
+    hooks = hooks_with(lab=plugin(flow_closed=lambda self, flow, reason: seen.append("lab")))
+    observer = plugin(
+        flow_closed=lambda self, reason: seen.append(reason),
+        message_traced=lambda self, message: seen.append(message),
+    )
+    with hooks.watched("monitor", observer):
+        for function in hooks.flow_closed:
+            function("flow", "gone")
+        assert seen == ["lab", "gone"]
+        assert [hooks.owner(function) for function in hooks.message_traced] == ["monitor"]
+        assert list(hooks.plugins()) == ["lab"]
+        assert "flow_closed" in hooks.implementations()["lab"]
+    assert len(hooks.flow_closed) == 1
+    assert hooks.message_traced == ()
+
+
+def test_an_observer_stays_when_the_plugins_change():
+    hooks = hooks_with(lab=plugin(flow_opened=lambda self, flow: None))
+    observer = plugin(message_traced=lambda self, message: None)
+    with hooks.watched("monitor", observer):
+        hooks.register("other", plugin(flow_opened=lambda self, flow: None))
+        hooks.become(hooks.with_plugins({"lab": hooks.plugins()["lab"]}))
+        assert len(hooks.message_traced) == 1
+        assert len(hooks.flow_opened) == 1
+    assert hooks.message_traced == ()
+
+
+def test_observers_come_and_go_by_themselves():
+    hooks = Hooks()
+    first, second = (plugin(message_traced=lambda self, message: None) for _ in range(2))
+    with hooks.watched("monitor", first):
+        with hooks.watched("monitor", second), hooks.watched("demo", second):
+            assert len(hooks.message_traced) == 3
+        assert len(hooks.message_traced) == 1
+    assert hooks.message_traced == ()
+
+
+def test_an_observer_leaves_also_when_its_block_fails():
+    hooks = Hooks()
+    with (
+        pytest.raises(RuntimeError),
+        hooks.watched("monitor", plugin(flow_opened=lambda self, flow: None)),
+    ):
+        raise RuntimeError
+    assert hooks.flow_opened == ()

@@ -5,10 +5,13 @@ import logging
 import pytest
 import trio
 
-from sipx.events import Direction
+from sipx.events import Direction, ProxyDecision
+from sipx.hooks import Hooks
+from sipx.journal import Journal
 from sipx.logs import TRACE
 from sipx.plugin import hookimpl
 from sipx.reasons import Drop, Refusal
+from sipx.sip.parser import parse_datagram
 
 
 class Observer:
@@ -32,6 +35,34 @@ class Observer:
     @hookimpl
     def flow_closed(self, flow, reason):
         self.flows.append(("closed", reason))
+
+
+AWAY = object()
+"""A flow: nobody asks it anything."""
+REQUEST = (
+    b"MESSAGE sip:bob@away.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n"
+    b"From: <sip:a@home.example>;tag=a\r\nTo: <sip:bob@away.example>\r\nCall-ID: %b\r\n"
+    b"CSeq: 1 MESSAGE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Tracer:
+    """Notes in which order it is told."""
+
+    def __init__(self, told):
+        self.told = told
+
+    @hookimpl
+    def message_traced(self, message, direction):
+        self.told.append(f"{direction.value} {message.call_id.decode()}")
+
+    @hookimpl
+    def bytes_traced(self, data):
+        self.told.append(f"bytes {data.decode()}")
+
+    @hookimpl
+    def decision_made(self, decision):
+        self.told.append(decision.step)
 
 
 async def observed(scene):
@@ -96,6 +127,28 @@ async def test_a_forwarded_request_is_traced_with_our_own_via(scene, autojump_cl
     home.ask("MESSAGE", "sip:bob@away.example", body="hello")
     request = await away.next("MESSAGE")
     assert observer.traced[1][1] == request.encode()
+
+
+def test_what_leaves_is_told_behind_what_is_sent_and_before_what_comes_next():
+    told = []
+    hooks = Hooks()
+    hooks.register("observer", Tracer(told))
+    journal = Journal(hooks, lambda: 0.0)
+    first, second = (parse_datagram(REQUEST % number) for number in (b"one", b"two"))
+    journal.trace_in(first, AWAY)
+    journal.decided(first, AWAY, ProxyDecision("sender", lambda: ("", {})))
+    journal.trace_sent(REQUEST % b"three", AWAY)
+    journal.trace_out(first.reply(200), AWAY)
+    assert told == ["in one"]
+    journal.trace_in(second, AWAY)
+    assert told == ["in one", "sender", "out three", "out one", "in two"]
+    journal.trace_sent(b"a plugin wrote this", AWAY)
+    journal.trace_bytes(b"once more", AWAY, Direction.OUT)
+    assert told[5:] == ["bytes a plugin wrote this", "bytes once more"]
+    journal.trace_out(second, AWAY)
+    journal.tell_waiting()
+    journal.tell_waiting()
+    assert told[7:] == ["out two"]
 
 
 async def test_flows_are_told_once_when_they_open_and_once_when_they_end(scene, autojump_clock):

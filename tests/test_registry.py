@@ -217,7 +217,7 @@ def test_the_specifications_have_their_arguments_in_order():
     known = specifications()
     assert known["message_traced"] == ("message", "flow", "direction")
     assert known["services"] == ()
-    assert len(known) == 31
+    assert len(known) == 34
 
 
 # ---------------------------------------------------------------- start

@@ -348,8 +348,13 @@ async def test_an_address_in_use_undoes_the_reload_as_a_whole(
     plugins, settings = stage.kernel.hooks.plugins(), stage.kernel.settings
     tables = {"static-routes": {"route": {"x.example": route("127.0.9.9")}}}
     bad = {"bind": "127.0.0.3", "port": 5060, "protocol": "udp"}
-    with pytest.raises(ReloadError, match=r"interface bad: cannot listen on 127\.0\.0\.3 port"):
+    with pytest.raises(
+        ReloadError, match=r"interface bad: cannot listen on 127\.0\.0\.3 port"
+    ) as refused:
         await stage.proxy.reload(interface={"one": UDP, "good": MORE, "bad": bad}, **tables)
+    (problem,) = refused.value.problems
+    assert problem.key == "interface.bad.port"
+    assert problem.line is not None
     assert stage.kernel.settings is settings
     assert stage.kernel.hooks.plugins() == plugins
     assert stage.states() == {"one": "listening"}

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 import trio
 
+from sipx.control import Caller
 from sipx.lookup import DnsCache
 from sipx.plugin import Accept, Refuse, Sender, hookimpl
 from sipx.records import Answer
@@ -472,3 +473,33 @@ async def test_where_somebody_logs_on_a_routes_address_may_have_others_too(scene
     assert isinstance(verdict_of(flow, b"away.example"), Accept)
     flow.interface.role = "wan"
     assert isinstance(verdict_of(flow, b"home.example"), Refuse)
+
+
+# ---------------------------------------------------------------- what has passed
+
+
+async def test_requests_are_counted_both_ways_and_those_that_are_only_explained_are_not(
+    sipx_proxy, autojump_clock
+):
+    proxy, home, away = await routed(sipx_proxy)
+    asked = proxy.kernel.handle("lab").control
+
+    async def counts():
+        told = await asked.call("routes.counts", None, Caller("lab"))
+        return {one.domain: one for one in told.routes}
+
+    before = await counts()
+    assert (before["away.example"].requests_in, before["away.example"].last_in) == (0, None)
+    await delivered(away, home, away.request())
+    await refused(away, away.request(sender="sip:mallory@elsewhere.example"))
+    await delivered(home, away, home.request(uri=ALICE, sender=BOB))
+    await asked.call(
+        "explain", {"uri": BOB, "address": AWAY, "from_uri": ALICE}, Caller("lab", 0, 1)
+    )
+    after = await counts()
+    came = after["away.example"]
+    assert (came.requests_in, came.refused, came.requests_out) == (1, 1, 1)
+    assert (after["home.example"].requests_in, after["home.example"].requests_out) == (1, 1)
+    assert came.last_in == pytest.approx(proxy.kernel.wall(), abs=60)
+    assert came.last_out == pytest.approx(proxy.kernel.wall(), abs=60)
+    assert came.identity == ""

@@ -23,7 +23,7 @@ class TcpTransport(StreamTransport):
 
 
 class Tcp:
-    """The plugin."""
+    """SIP over TCP."""
 
     Config = TcpConfig
 

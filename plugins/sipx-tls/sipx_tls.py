@@ -331,7 +331,7 @@ async def _send(sock: socket.socket, data: bytes) -> None:
 
 
 class TlsPlugin:
-    """The plugin: ``tls`` and ``mtls``."""
+    """SIP over TLS, and over mutual TLS."""
 
     Config = TlsConfig
 

@@ -264,7 +264,7 @@ class UdpTransport:
 
 
 class Udp:
-    """The plugin."""
+    """SIP over UDP."""
 
     Config = UdpConfig
 

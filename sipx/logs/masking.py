@@ -9,7 +9,7 @@ import copy
 import logging
 import re
 import traceback
-from typing import Final
+from typing import Final, overload
 
 from sipx.logs.bodies import NO_BODY, bodies_near, without_bodies
 
@@ -21,31 +21,39 @@ LONGEST_TRACEBACK: Final = 65_536
 _MASK: Final = "[masked]"
 # A word begins after anything but a letter, or after an escaped line end in what repr() shows.
 _BEGIN: Final = r"(?:(?<![a-z])|(?<=\\[nrt]))"
+# Whitespace is that of ASCII: a byte that is part of a letter ends no password.
 _HEADERS: Final = re.compile(
-    r"(?im)" + _BEGIN + r"((?:proxy-)?authorization|authentication-info|(?:set-)?cookie)"
+    r"(?aim)" + _BEGIN + r"((?:proxy-)?authorization|authentication-info|(?:set-)?cookie)"
     r"([\"']?\s*[:=]\s*)(?:\\[\"']|[^\r\n])*?(?=\\r|\\n|\r|\n|\Z)"
 )
 _CREDENTIALS: Final = re.compile(
-    r"(?i)" + _BEGIN + r"(response|nonce|cnonce|nextnonce|rspauth|password|passwd|passphrase|secret"
-    r"|(?:access|refresh|id|auth|bearer)?[_-]?token|api[_-]?key)"
+    r"(?ai)" + _BEGIN + r"(response|nonce|cnonce|nextnonce|rspauth|password|passwd|passphrase"
+    r"|secret|ice-pwd|(?:access|refresh|id|auth|bearer)?[_-]?token|api[_-]?key)"
     # A quote that is not closed hides the rest: who breaks the grammar must not gain by it.
     r"([\"']?\s*[:=]\s*)(\\?\"[^\"]*(?:\"|\Z)|\\?'[^']*(?:'|\Z)|(?:[^\s,;\"'\\]|\\(?![rnt]))+)"
 )
-_BEARER: Final = re.compile(r"(?i)" + _BEGIN + r"(bearer|basic)(\s+)([a-z0-9._~+/=-]{8,})")
-_WORD: Final = re.compile(r"[^\s<>]+")
-_SCHEME: Final = re.compile(r"(?i)(?:sips?|https?|wss?|ldaps?|ftp):(?://)?")
+_BEARER: Final = re.compile(r"(?ai)" + _BEGIN + r"(bearer|basic)(\s+)([a-z0-9._~+/=-]{8,})")
+_WORD: Final = re.compile(r"(?a)[^\s<>]+")
+_SCHEME: Final = re.compile(r"(?ai)(?:sips?|https?|wss?|ldaps?|ftp):(?://)?")
+# The rest of a word with two colons; behind one with a password stands an "@". It is taken whole:
+# anybody may send words of colons, which must not be looked at from each of them.
+_COLONS: Final = re.compile(r"(?a):[^\s<>@:]*+:[^\s<>@]*+")
 _KEYS: Final = re.compile(r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END|\Z)")
-_MEDIA_KEYS: Final = re.compile(r"(?i)\b(inline:)[A-Za-z0-9+/=|:]+")
+_MEDIA_KEYS: Final = re.compile(
+    r"(?ai)\b(inline:|key-mgmt:\s?\w+\s)[a-z0-9+/=|:]+"  # RFC 4568 §9.2, RFC 4567 §3
+    # RFC 4566 §5.12, at the beginning of a line
+    r"|(?:(?<![^\r\n])|(?<=\\[rn]))(k=(?:clear|base64|uri):)(?:\\(?![rn])|[^\r\n\\])+"
+)
 _RULES: Final = (
     (("authorization", "authentication-info", "cookie"), _HEADERS, rf"\1\2{_MASK}"),
     (
-        ("response", "nonce", "rspauth", "passw", "passphrase", "secret", "token", "api"),
+        ("response", "nonce", "rspauth", "passw", "passphrase", "secret", "pwd", "token", "api"),
         _CREDENTIALS,
         rf"\1\2{_MASK}",
     ),
     (("bearer", "basic"), _BEARER, rf"\1\2{_MASK}"),
     (("private key",), _KEYS, rf"\1{_MASK}\2"),
-    (("inline:",), _MEDIA_KEYS, rf"\1{_MASK}"),
+    (("inline:", "key-mgmt:", "k="), _MEDIA_KEYS, rf"\1\2{_MASK}"),
 )
 """What to look for, what is then replaced, and by what."""
 _SECRET_KEYS: Final = re.compile(
@@ -67,18 +75,33 @@ _ESCAPES: Final = {
 _ESCAPES_IN_LINES: Final = {number: to for number, to in _ESCAPES.items() if number != ord("\n")}
 
 
-def masked(text: str, *, cut: bool = False) -> str:
+@overload
+def masked(text: str, *, cut: bool = False) -> str: ...
+
+
+@overload
+def masked(text: bytes, *, cut: bool = False) -> bytes: ...
+
+
+def masked(text: str | bytes, *, cut: bool = False) -> str | bytes:
     """``text`` without credentials: Authorization headers, digest responses, nonces, passwords,
-    tokens, passwords in URIs, private keys, keys of media.
+    tokens, passwords in URIs, private keys, keys of media. All that shows or passes on messages
+    of others calls this and nothing else. It takes time in proportion to what it is given, and
+    little where nothing is to be masked; of bytes every other one stays as it is.
 
     ``cut``: there was more of it, so that its last word may be a part of one.
     """
+    if isinstance(text, bytes):
+        # One character for each byte, whatever stands there.
+        return masked(text.decode("latin-1"), cut=cut).encode("latin-1")
     lowered = text.lower()
     for words, pattern, instead in _RULES:
-        # Few lines have any of these words; to look for a word costs next to nothing.
-        if any(word in lowered for word in words):
-            text = pattern.sub(instead, text)
-    if "@" in text or cut:
+        # Few texts have any of these words; to look for a word costs next to nothing.
+        for word in words:
+            if word in lowered:
+                text = pattern.sub(instead, text)
+                break
+    if cut or any(text.startswith("@", found.end()) for found in _COLONS.finditer(text)):
         ends = len(text) if cut else -1
         text = _WORD.sub(lambda word: _without_passwords(word[0], word.end() == ends), text)
     return text

@@ -113,6 +113,10 @@ class Layer(Protocol):
         """A response found its flow closed (RFC 3261 §18.2.2)."""
         ...
 
+    def left(self, flow: FlowLike, data: bytes) -> None:
+        """Something leaves that the user does not know of: sent again, an ACK, a 100."""
+        ...
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ClientTransaction:
@@ -195,6 +199,7 @@ def _resend_request(txn: ClientTransaction, response: Response | None) -> None:
     """Timer A doubles without bound (§17.1.1.2), Timer E up to T2 (§17.1.2.2)."""
     if txn.flow.reliable:
         return
+    txn.layer.left(txn.flow, txn.data)
     if not txn.flow.send(txn.data):
         txn.event(ERROR, None)
         return
@@ -219,7 +224,9 @@ def _until(interval: float, left: float) -> float:
 
 def _send_ack(txn: ClientTransaction, response: Response | None) -> None:
     assert response is not None
-    txn.flow.send(txn.ack(response))
+    data = txn.ack(response)
+    txn.layer.left(txn.flow, data)
+    txn.flow.send(data)
 
 
 def _linger_d(txn: ClientTransaction, response: Response | None) -> None:
@@ -292,8 +299,8 @@ class ServerTransaction:
             self.state = TRYING
             layer.timers.ask_later(settings.late_trying, key, layer.servers, TRYING_DUE)
 
-    def respond(self, status: int, data: bytes) -> None:
-        """The user sends a response; what the machine does not allow now is not sent."""
+    def respond(self, status: int, data: bytes) -> bool:
+        """The user sends a response. False: the machine does not allow it now, it is not sent."""
         if status < 200:
             event = PROVISIONAL
         elif status < 300:
@@ -301,10 +308,12 @@ class ServerTransaction:
         else:
             event = FAILURE
         row = self.table[self.state][event]
-        if row is not None:
-            self.state = row[0]
-            for action in row[1]:
-                action(self, data)
+        if row is None:
+            return False
+        self.state = row[0]
+        for action in row[1]:
+            action(self, data)
+        return True
 
     def event(self, event: int, data: bytes = b"") -> None:
         """Go through the table."""
@@ -332,6 +341,7 @@ def _send(txn: ServerTransaction, data: bytes) -> None:
 
 def _resend(txn: ServerTransaction, data: bytes) -> None:
     if txn.last:
+        txn.layer.left(txn.flow, txn.last)
         txn.flow.send(txn.last)
 
 
@@ -339,6 +349,7 @@ def _send_trying(txn: ServerTransaction, data: bytes) -> None:
     """§17.2.1: 100 within 200 ms unless the user answered; RFC 4320 §4.1 for the others."""
     if not txn.last and txn.request is not None:
         txn.last = txn.request.reply(100).encode()
+        txn.layer.left(txn.flow, txn.last)
         txn.flow.send(txn.last)
 
 
@@ -367,6 +378,7 @@ def _resend_final(txn: ServerTransaction, data: bytes) -> None:
     """Timer G: doubles up to T2 (§17.2.1)."""
     if txn.flow.reliable:
         return
+    txn.layer.left(txn.flow, txn.last)
     txn.flow.send(txn.last)
     txn.interval = min(2 * txn.interval, txn.layer.settings.t2)
     timers = txn.layer.timers

@@ -70,8 +70,15 @@ SECRETS = [
     "passphrase = 's3cr3t'",
     "client_secret=s3cr3t",
     "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:s3cr3t|2^20",
+    "a=key-mgmt:mikey s3cr3t==",
+    "a=ice-pwd:s3cr3t",
+    "k=clear:s3cr3t and more",
+    "k=base64:s3cr3t",
+    "password=\xe0s3cr3t",
+    "password=s3\xa0s3cr3t",
+    "sip:bob:\xa0s3cr3t@example.com",
     "-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\n-----END RSA PRIVATE KEY-----",
-    "-----BEGIN PRIVATE KEY-----\ns3cr3t without end",
+    "-----BEGIN PRIVATE KEY-----\ns3cr3t and no end",
 ]
 
 
@@ -121,10 +128,39 @@ def test_sec_18_credentials_in_a_traceback_and_in_secret_fields_are_masked(logge
         "sip:[2001:db8::1]:5060;x=a@example.com",
         "from sip:example.com:5060 to bob@example.com",
         "SIP/2.0 200 OK",
+        "sip:a@b:5060",
+        "a:b c:d@e",
+        "sip:a@[::1]:5060",
+        "k=prompt",
+        "risk=clear:sky",
+        "a=key-mgmt:mikey",
     ],
 )
 def test_what_is_no_secret_stays(text):
     assert masked(text) == escaped(text) == text
+
+
+def test_bytes_are_masked_as_text_is_and_stay_bytes():
+    head = b'Authorization: Digest response="6629fae4"\r\nSubject: \xff\r\n'
+    assert masked(head) == b"Authorization: [masked]\r\nSubject: \xff\r\n"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_sec_18_bytes_of_a_message_lose_the_same_and_nothing_else(secret, encoding):
+    before, after = b"INVITE sip:b SIP/2.0\r\nSubject: \xe0\xff\xa0\r\n", b"\r\n\r\n\x00\x85\xa0"
+    found = masked(before + secret.encode(encoding) + after)
+    assert b"s3cr3t" not in found
+    assert found.startswith(before)
+    if "no end" not in secret and secret.count('"') % 2 == 0:
+        assert found.endswith(after)
+
+
+@pytest.mark.parametrize("word", ["sip:a:b@c", "<sip:a:b@c>", "x@sip:a:b@c", "a:b:sip:a:b@c@d"])
+def test_passwords_in_uris_are_found_wherever_they_stand(word):
+    for text in (word, f"x <{word}> y", f"::: {word} @"):
+        assert ":b@" not in masked(text)
+        assert b":b@" not in masked(text.encode())
 
 
 def test_numbers_stay_numbers_and_all_else_becomes_text():
@@ -193,3 +229,12 @@ def test_no_text_of_a_peer_takes_long_to_clean():
     for hostile in HOSTILE:
         harmless(hostile * (4096 // len(hostile)))
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, ":", "sip:", "k=clear:", "key-mgmt:a ", "nonce="])
+def test_no_message_of_a_peer_takes_long_to_mask(hostile):
+    """Messages are masked where SIP runs, as large as a datagram may be."""
+    message = b"MESSAGE sip:b SIP/2.0\r\nX: " + hostile.encode() * (65_000 // len(hostile))
+    began = time.process_time()
+    masked(message)
+    assert time.process_time() - began < 0.25
