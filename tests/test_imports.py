@@ -34,6 +34,7 @@ WORLD = frozenset({
 
 MODULES_OF = {
     "dnspython": ("dns",),
+    "markdown-it-py": ("markdown_it",),
     "pydantic": ("pydantic", "pydantic_core"),
     "pyopenssl": ("OpenSSL",),
     "sipx-proxy": ("sipx",),
@@ -172,13 +173,19 @@ def plugin(folder: Path) -> Ring:
 
 def plugin_tests(folder: Path) -> Ring:
     inner = plugin(folder)
-    tools = {"pytest", "hypothesis"}
+    tools = {"pytest", "hypothesis", "playwright", "axe_playwright_python"}
+    tools |= {"jsonschema", "openapi_spec_validator"}
 
     def allows(one: Import) -> bool:
         beside = one.module.startswith(".")
         return inner.allows(one) or beside or one.top in tools or one.within("sipx.testing")
 
-    return Ring(f"tests of {folder.name}", f"{inner.may}, sipx.testing, pytest, hypothesis", allows)
+    return Ring(
+        f"tests of {folder.name}",
+        f"{inner.may}, sipx.testing, pytest, hypothesis, playwright, axe, "
+        "jsonschema and openapi_spec_validator",
+        allows,
+    )
 
 
 PROTOCOL = Ring(

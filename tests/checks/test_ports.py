@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from sipx.cli import ports
+from sipx.checks import ports
 from sipx.interfaces import Interface
 
 

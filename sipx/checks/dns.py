@@ -11,7 +11,7 @@ import dns.resolver
 import trio
 
 from sipx.control.dns_check import own_matches
-from sipx.kernel import dns_settings
+from sipx.limits import dns_settings
 from sipx.lookup import DnsSettings, ResolveError
 from sipx.plugin import Finding, Severity
 from sipx.public_address import AUTO

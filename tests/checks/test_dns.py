@@ -7,7 +7,8 @@ import json
 import dns.resolver
 import pytest
 
-from sipx.cli import check_dns, editing
+from sipx.checks import dns as check_dns
+from sipx.cli import editing
 
 A = "a.example"
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from sipx.cli import clock
-from sipx.cli.clock import Kept, clock_findings, kept_by
+from sipx.checks import clock
+from sipx.checks.clock import Kept, clock_findings, kept_by
 from sipx.config import load
 from sipx.registry import Registry
 
