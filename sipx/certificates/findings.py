@@ -46,16 +46,10 @@ def certificate_findings(store: CertificateStore, now: datetime) -> Iterator[Fin
     known = _known(store, now)
     strict: dict[str, list[str]] = {}
     for state in store.states():
-        found = list(_of_state(store, state, known))
-        yield from found
+        yield from _of_one(store, state, known)
         if state.own is None:
             continue
-        facts = state.own.facts
-        if all(one.severity is _OK for one in found):
-            left = until(facts.not_after, now)
-            text = f"certificate '{state.name}': {facts.describe()}, {left}"
-            yield Finding("SIPX-T000", _OK, text)
-        why = eku_refusal(EkuPolicy.STRICT, facts.eku, accepting=True)
+        why = eku_refusal(EkuPolicy.STRICT, state.own.facts.eku, accepting=True)
         if why is not None:
             strict.setdefault(why, []).append(f"'{state.name}'")
     for why, names in strict.items():
@@ -69,6 +63,23 @@ def certificate_findings(store: CertificateStore, now: datetime) -> Iterator[Fin
         )
     yield from _revocation_lists(known)
     yield from _authorities(store)
+
+
+def findings_of(
+    store: CertificateStore, state: CertificateState, now: datetime
+) -> tuple[Finding, ...]:
+    """Those of one [certificate.NAME]."""
+    return tuple(_of_one(store, state, _known(store, now)))
+
+
+def _of_one(store: CertificateStore, state: CertificateState, known: Known) -> Iterator[Finding]:
+    found = list(_of_state(store, state, known))
+    yield from found
+    if state.own is not None and all(one.severity is _OK for one in found):
+        facts = state.own.facts
+        left = until(facts.not_after, known.now)
+        text = f"certificate '{state.name}': {facts.describe()}, {left}"
+        yield Finding("SIPX-T000", _OK, text)
 
 
 def inline_secrets(config: KernelConfig, path: Path) -> Iterator[Finding]:

@@ -212,7 +212,13 @@ def _is_locked(block: bytes, *, pem: bool) -> bool:
 
 def read_pkcs12(path: Path, password: str | None) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
     """What a PKCS #12 file holds. Raises CertificateError, LockedError."""
-    data = read_file(path)
+    return pkcs12_in(read_file(path), path, password)
+
+
+def pkcs12_in(
+    data: bytes, path: Path, password: str | None
+) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+    """The same of its bytes; ``path`` is said. Raises CertificateError, LockedError."""
     if not is_pkcs12(data):
         text = f"{path} is no PKCS #12 file" if data else f"{path} is empty"
         raise CertificateError("SIPX-T002", text, "export it again with its private key")

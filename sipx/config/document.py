@@ -12,6 +12,7 @@ import hashlib
 import re
 import tomllib
 from bisect import bisect_right
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,28 @@ _MARK: Final = b"\xef\xbb\xbf"
 """The byte order mark that editors of Windows write before a text."""
 
 
+class _Content:
+    """One text and what it says. Raises TOMLDecodeError.
+
+    Where things stand takes longer to find out than all else, and is only wanted for edits and for
+    problems.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.values: Final = tomllib.loads(text)
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each line begins."""
+        return _starts(self.text)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where everything stands."""
+        return places_of(self.text)
+
+
 class Document:
     """A TOML file. Raises ConfigError when the text is not TOML."""
 
@@ -44,10 +67,7 @@ class Document:
         self.etag = etag
         """What it was read from, edited or not since: a word that changes with the file."""
         self._marked = marked
-        self._text: str
-        self._starts: list[int]
-        self._places: Places
-        self._values: dict[str, Any]
+        self._content: _Content
         self._take(text)
 
     @classmethod
@@ -87,19 +107,23 @@ class Document:
     @property
     def text(self) -> str:
         """The document as it is to be written."""
-        return self._text
+        return self._content.text
+
+    @property
+    def _places(self) -> Places:
+        return self._content.places
 
     def encoded(self) -> bytes:
         """The document as the bytes of a file, with the byte order mark if it had one."""
-        return (_MARK if self._marked else b"") + self._text.encode()
+        return (_MARK if self._marked else b"") + self.text.encode()
 
     def values(self) -> dict[str, Any]:
         """What the document says, as plain values. The caller must not change them."""
-        return self._values
+        return self._content.values
 
     def get(self, path: KeyPath) -> Any:
         """The value at a path. Raises KeyError."""
-        here: Any = self._values
+        here: Any = self._content.values
         for part in path:
             try:
                 here = here[part]
@@ -154,7 +178,7 @@ class Document:
         self._editable(path)
         if path in self._places.values and _same(self.get(path), value):
             return
-        wanted = copy.deepcopy(self._values)
+        wanted = copy.deepcopy(self._content.values)
         if path in self._places.values:
             splices = self._splices(path, lambda edits: edits.replace(path, value))
         elif path in self:
@@ -174,14 +198,14 @@ class Document:
         if path not in self._places.values:
             raise KeyError(f"{dotted(path)} is a table")
         splices = self._splices(path, lambda edits: edits.remove(path))
-        self._edit(path, splices, _without(copy.deepcopy(self._values), path), leaving=True)
+        self._edit(path, splices, _without(copy.deepcopy(self._content.values), path), leaving=True)
 
     def add_table(self, path: KeyPath, values: Mapping[str, object], comment: str = "") -> None:
         """A new table, with a comment above its header, behind the others of its kind."""
         self._editable(path)
         if path in self and not self._only_implied(path):
             raise self._refusal(path, "is there already")
-        wanted = copy.deepcopy(self._values)
+        wanted = copy.deepcopy(self._content.values)
         if self._inside(path):
             splices = self._splices(path, lambda edits: edits.insert(path, dict(values)))
         else:
@@ -201,7 +225,7 @@ class Document:
         if not isinstance(self.get(path), dict):
             raise KeyError(f"{dotted(path)} is no table")
         splices = self._splices(path, lambda edits: edits.remove_table(path))
-        self._edit(path, splices, _without(copy.deepcopy(self._values), path), leaving=True)
+        self._edit(path, splices, _without(copy.deepcopy(self._content.values), path), leaving=True)
 
     def replace(self, data: bytes) -> None:
         """Other bytes in place of the whole file. Raises ConfigError, and stays as it was."""
@@ -234,12 +258,12 @@ class Document:
     def _editable(self, path: KeyPath) -> None:
         if not path:
             raise KeyError("the file as a whole is no key")
-        if not (self._places.values or self._places.headers) and self._values:
+        if not (self._places.values or self._places.headers) and self._content.values:
             raise SipxError(
                 f"{self.path} cannot be edited: the installed tomlkit tells no positions; "
                 "edit the file by hand"
             )
-        here: Any = self._values
+        here: Any = self._content.values
         for length, part in enumerate(path):
             if isinstance(here, list):
                 above = path[:length]
@@ -256,7 +280,7 @@ class Document:
 
     def _splices(self, path: KeyPath, make: Callable[[Edits], list[Splice]]) -> list[Splice]:
         try:
-            return make(Edits(self._text, self._places))
+            return make(Edits(self.text, self._places))
         except ValueError as error:
             raise self._refusal(path, str(error)) from None
 
@@ -273,17 +297,17 @@ class Document:
         A table that has no header goes with its last key: of what is ``leaving``, empty tables
         above do not count.
         """
-        before = (self._text, self._starts, self._places, self._values)
+        before = self._content
         try:
-            self._take(spliced(self._text, splices))
+            self._take(spliced(before.text, splices))
         except ConfigError as error:
             why = "; ".join(problem.wrong for problem in error.problems)
             raise self._refusal(path, f"after this change the file would be {why}") from error
-        found = self._values
+        found = self._content.values
         if leaving:
             found, wanted = _pruned(found, path), _pruned(wanted, path)
         if not _same(found, wanted):
-            self._text, self._starts, self._places, self._values = before
+            self._content = before
             raise self._refusal(
                 path, "this cannot be changed without changing more; edit the file by hand"
             )
@@ -293,18 +317,13 @@ class Document:
         return ConfigError([Problem(str(self.path), line, column, dotted(path), wrong)])
 
     def _take(self, text: str) -> None:
-        starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        places = places_of(text)
         try:
-            values = tomllib.loads(text)
+            self._content = _Content(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError([_syntax_problem(str(self.path), text, starts, places, error)]) from (
-                error
-            )
-        self._text, self._starts, self._places, self._values = text, starts, places, values
+            raise ConfigError([_syntax_problem(str(self.path), text, error)]) from error
 
     def _line_column(self, offset: int) -> tuple[int, int]:
-        return _line_column(self._starts, offset)
+        return _line_column(self._content.starts, offset)
 
 
 # ---------------------------------------------------------------- comparing values
@@ -350,6 +369,10 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other or repr(one) == repr(other))
 
 
+def _starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("\n", text))]
+
+
 def _line_column(starts: list[int], offset: int) -> tuple[int, int]:
     line = bisect_right(starts, offset)
     return line, offset - starts[line - 1] + 1
@@ -358,10 +381,9 @@ def _line_column(starts: list[int], offset: int) -> tuple[int, int]:
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 
 
-def _syntax_problem(
-    file: str, text: str, starts: list[int], places: Places, error: tomllib.TOMLDecodeError
-) -> Problem:
+def _syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> Problem:
     """tomllib's complaint in our form, with the name of what is given twice."""
+    starts = _starts(text)
     found = _AT.search(str(error))
     said = _AT.sub("", str(error))
     if found is None or found[1] is None:
@@ -369,7 +391,7 @@ def _syntax_problem(
     else:
         line, column = int(found[1]), int(found[2])
     if "twice" in said or "overwrite" in said or "Duplicate" in said:
-        twice = _given_twice(file, starts, places, line)
+        twice = _given_twice(file, starts, places_of(text), line)
         if twice is not None:
             return twice
     wrong = "not TOML: " + said[:1].lower() + said[1:]

@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from sipx.config.hints import Widget
 from sipx.config.values import kind, refuse, show
 from sipx.domains import canonical_domain
 
@@ -45,10 +46,10 @@ def _pattern(value: object) -> str:
     return _domain(value)
 
 
-DomainName = Annotated[str, BeforeValidator(_domain)]
+DomainName = Annotated[str, BeforeValidator(_domain), Widget("domain")]
 """A domain in canonical form; internationalised names become A-labels."""
 
-DomainPattern = Annotated[str, BeforeValidator(_pattern)]
+DomainPattern = Annotated[str, BeforeValidator(_pattern), Widget("domain")]
 """A domain, ``*.example.com`` (every domain below it) or ``*`` (every domain)."""
 
 T = TypeVar("T")

@@ -15,11 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from sipx.config.document import Document, etag_of
-from sipx.config.errors import ConfigError, Problem
 from sipx.config.history import History, Version
 from sipx.config.load import Settings, check
 from sipx.errors import SipxError
@@ -83,20 +79,9 @@ class ConfigFile:
         """
         if self._checked is not None and self._checked[0] == document.text:
             return self._checked[1]
-        settings = self._settings(document)
+        settings = check(document, self._registry, elsewhere=True)
         self._checked = (document.text, settings)
         return settings
-
-    def _settings(self, document: Document) -> Settings:
-        try:
-            same = tomlkit.dumps(tomlkit.parse(document.text)) == document.text
-        except TOMLKitError as error:
-            said = Problem(str(self.path), None, None, "", f"this cannot be edited: {error}")
-            raise ConfigError([said]) from error
-        if not same:
-            wrong = "what tomlkit writes is not what it read, so this is not edited"
-            raise ConfigError([Problem(str(self.path), None, None, "", wrong)])
-        return check(document, self._registry, elsewhere=True)
 
     def write(self, document: Document, why: str, *, restored: int | None = None) -> Version:
         """Put a document in the place of the file. Returns the version that it is now.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from socket import AF_INET, AF_INET6
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
@@ -17,6 +18,27 @@ if TYPE_CHECKING:
 
 Wrong = tuple["KeyPath", str, str]
 """Where, what is wrong, and what would be right."""
+
+
+class MachineAddress(NamedTuple):
+    """An IP address of a network device of this machine, without its scope id."""
+
+    device: str
+    address: str
+    up: bool
+
+
+def device_addresses() -> list[MachineAddress]:
+    """The IP addresses of this machine, as the system lists its devices."""
+    states = psutil.net_if_stats()
+    return [
+        MachineAddress(
+            device, item.address.partition("%")[0], device in states and states[device].isup
+        )
+        for device, items in psutil.net_if_addrs().items()
+        for item in items
+        if item.family in (AF_INET, AF_INET6)
+    ]
 
 
 def machine_addresses() -> frozenset[str]:

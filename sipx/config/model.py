@@ -432,5 +432,7 @@ class KernelConfig(Table):
     """What one peer, or all together, may ask for at most."""
 
 
+AT_START: Final = ("service.control_socket", "service.control_group", "service.state_dir")
+"""Keys that a running process cannot take up."""
 KERNEL_KEYS: Final = frozenset(KernelConfig.model_fields)
 """Top-level keys that are the kernel's own; no plugin can have such a name."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from sipx.config.model import KernelConfig
+from sipx.config.hints import give_hints
+from sipx.config.model import AT_START, KernelConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ def json_schema(plugins: Mapping[str, Any]) -> dict[str, Any]:
         table = schema["properties"][name]
         table.pop("default", None)
         table["anyOf"] = [choice for choice in table["anyOf"] if choice != {"type": "null"}]
+    give_hints(schema, AT_START)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pydantic_core import CoreSchema, core_schema
 
 from sipx.config.errors import did_you_mean
+from sipx.config.hints import KEYWORD
 from sipx.config.values import HIDDEN, base_of, elsewhere, offline, refuse
 
 if TYPE_CHECKING:
@@ -81,12 +82,13 @@ class Secret:
         one = {"additionalProperties": False, "type": "object"}
         text = {"type": "string"}
         return {
+            KEYWORD: {"widget": "secret"},
             "anyOf": [
                 {"type": "string", "minLength": 1},
                 {**one, "properties": {"file": text}, "required": ["file"]},
                 {**one, "properties": {"env": text}, "required": ["env"]},
                 {**one, "properties": {"credential": text}, "required": ["credential"]},
-            ]
+            ],
         }
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from sipx.config.hints import Widget
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -105,6 +107,7 @@ Duration = Annotated[
             ]
         }
     ),
+    Widget("duration"),
 ]
 """Seconds: a number, or text such as "500ms", "30s", "1h30m"."""
 
@@ -119,6 +122,7 @@ Size = Annotated[
             ]
         }
     ),
+    Widget("size"),
 ]
 """Bytes: a whole number, or text such as "64KiB", "20MB"."""
 
@@ -203,7 +207,7 @@ def _address(value: object) -> str:
     raise refuse(f"{show(value)} is not an IP address", _ADDRESS_ALLOWED)
 
 
-IPAddress = Annotated[str, BeforeValidator(_address)]
+IPAddress = Annotated[str, BeforeValidator(_address), Widget("address")]
 """An IPv4 or IPv6 address in its canonical spelling, IPv6 without brackets."""
 
 
@@ -220,7 +224,7 @@ def _bind(value: object) -> str:
     )
 
 
-Bind = Annotated[str, BeforeValidator(_bind)]
+Bind = Annotated[str, BeforeValidator(_bind), Widget("address")]
 """An address to listen on, canonical; ``*`` for all."""
 
 
@@ -288,7 +292,7 @@ def _directory(value: object, info: ValidationInfo) -> Path:
 
 _TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 
-LocalPath = Annotated[Path, PlainValidator(_local_path), WithJsonSchema(_TEXT)]
+LocalPath = Annotated[Path, PlainValidator(_local_path), WithJsonSchema(_TEXT), Widget("file")]
 """A path, relative to the configuration file; need not exist."""
 
 LocalPaths = Annotated[
@@ -298,8 +302,8 @@ LocalPaths = Annotated[
 ]
 """One path or a list of them, as ``LocalPath``."""
 
-FilePath = Annotated[Path, PlainValidator(_file_path), WithJsonSchema(_TEXT)]
+FilePath = Annotated[Path, PlainValidator(_file_path), WithJsonSchema(_TEXT), Widget("file")]
 """A file that exists, relative to the configuration file."""
 
-DirectoryPath = Annotated[Path, PlainValidator(_directory), WithJsonSchema(_TEXT)]
+DirectoryPath = Annotated[Path, PlainValidator(_directory), WithJsonSchema(_TEXT), Widget("file")]
 """A directory that exists, relative to the configuration file."""

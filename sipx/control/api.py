@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from sipx.config.errors import did_you_mean
 from sipx.control.errors import ControlError, ErrorData, control_error
-from sipx.control.methods import LONGEST_NAME, Done, Method
+from sipx.control.methods import LONGEST_NAME, CallerRole, Done, Method
 from sipx.errors import PluginError, SipxError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class MethodSummary(BaseModel):
     """Whether it answers with a subscription, and then sends events."""
     changing: bool
     """Whether it changes something."""
+    role: CallerRole = "viewer"
+    """What its caller has to be at least."""
     plugin: str
     """The plugin that brings it, "" for sipx itself."""
 
@@ -150,7 +152,7 @@ class Api:
         method = self.named(name)
         if method.stream:
             raise ControlError("request", f"{name} is a stream; subscribe to it")
-        self._note(method, caller)
+        self._admit(method, params, caller)
         try:
             return await method.call(params, caller)
         except SipxError as error:
@@ -163,7 +165,7 @@ class Api:
         method = self.named(name)
         if not method.stream:
             raise ControlError("request", f"{name} is no stream; call it")
-        self._note(method, caller)
+        self._admit(method, params, caller)
         return self._events(method, method.events(params, caller))
 
     async def _events(
@@ -179,9 +181,16 @@ class Api:
         finally:
             await events.aclose()
 
-    def _note(self, method: Method, caller: Caller) -> None:
+    def _admit(self, method: Method, params: object, caller: Caller) -> None:
+        if not caller.may(method.role):
+            raise ControlError(
+                "forbidden",
+                f"{method.name} is for the role {method.role}, and {caller.user} is {caller.role}",
+            )
         if method.changing:
-            log.info("%s called %s", caller, method.name)
+            # A form asks what a change would do whenever somebody types.
+            dry = isinstance(params, dict) and params.get("dry_run") is True
+            log.log(logging.DEBUG if dry else logging.INFO, "%s called %s", caller, method.name)
 
     def _failed(self, method: Method, error: Exception) -> ControlError:
         """A bug of ours or of a plugin costs this answer."""
@@ -200,6 +209,7 @@ class Api:
                     help=method.help.partition("\n")[0],
                     stream=method.stream,
                     changing=method.changing,
+                    role=method.role,
                     plugin=method.owner,
                 )
                 for method in self.methods().values()
@@ -260,6 +270,7 @@ def _described(
         "description": method.help,
         "paramStructure": "either",
         "params": [],
+        "x-role": method.role,
     }
     if method.params is not None:
         model = found["x-params"] = refs[method.params, "validation"]

@@ -71,7 +71,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection; a thread that waits for an answer is woken up."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     @property

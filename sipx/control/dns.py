@@ -158,7 +158,7 @@ class DnsMethods:
             ),
         )
 
-    @changing
+    @changing("operator")
     def flush(self) -> Done:
         """Forget all answers of the DNS; connections and dialogs stay as they are."""
         resolver = self._kernel.resolver

@@ -26,6 +26,7 @@ CONFIGURATION: Final = -32001
 NOT_FOUND: Final = -32002
 NOT_NOW: Final = -32003
 BUSY: Final = -32004
+FORBIDDEN: Final = -32005
 
 CODES: Final = {
     "parse": PARSE_ERROR,
@@ -41,6 +42,7 @@ CODES: Final = {
     "not found": NOT_FOUND,
     "not now": NOT_NOW,
     "busy": BUSY,
+    "forbidden": FORBIDDEN,
 }
 """The code of each kind of error."""
 

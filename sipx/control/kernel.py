@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import TYPE_CHECKING, Final, cast
 
 import trio
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sipx.control.api import Api
+from sipx.control.certificates import CertificateMethods
+from sipx.control.checks import CheckRunMethods
 from sipx.control.configuration import Configuration
 from sipx.control.dns import DnsMethods
 from sipx.control.dns_check import CheckMethods
 from sipx.control.dns_record import RecordMethods
 from sipx.control.explain import ExplainMethods
 from sipx.control.flows import FlowMethods
+from sipx.control.forms import FormMethods
+from sipx.control.help import HelpMethods
 from sipx.control.logs import LogMethods
 from sipx.control.methods import Done, changing
 from sipx.control.place import socket_path
+from sipx.control.plugin_times import PluginTimeMethods
 from sipx.control.probe import ProbeMethods
 from sipx.control.server import serve
+from sipx.control.service import ServiceMethods
 from sipx.control.transactions import TransactionMethods
 from sipx.control.words import plain
 from sipx.errors import StartError
@@ -61,9 +68,33 @@ class InterfaceList(BaseModel):
 class PluginList(BaseModel):
     """The listed plugins, in the order in which they are asked."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     plugins: tuple[PluginSummary, ...]
+    hooks: dict[str, tuple[str, ...]] = {}
+    """The hooks of each plugin that is switched on."""
+
+
+class AvailablePlugin(BaseModel):
+    """A plugin that is installed on this machine."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    distribution: str
+    version: str
+    listed: bool
+    """Whether ``plugins`` of the file names it."""
+    summary: str
+    """What its distribution says of itself."""
+
+
+class AvailablePlugins(BaseModel):
+    """What could be listed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plugins: tuple[AvailablePlugin, ...]
 
 
 class CertificateList(BaseModel):
@@ -135,6 +166,8 @@ class KernelMethods:
             "flows.show": self._flows.show,
             "interfaces.list": self.interfaces,
             "plugins.list": self.plugins,
+            "plugins.available": self.available_plugins,
+            "plugins.measure": PluginTimeMethods(self._kernel).measure,
             "certificates.list": self.certificates,
             "service.start": self.start,
             "service.stop": self.stop,
@@ -146,6 +179,11 @@ class KernelMethods:
             "explain": self._explain.explain,
             **diagnosis(self._kernel),
             **self._configuration.methods(),
+            "check.run": CheckRunMethods(self._kernel).run,
+            **CertificateMethods(self._kernel, self._configuration).methods(),
+            **FormMethods(self._kernel).methods(),
+            **HelpMethods().methods(),
+            "service.status": ServiceMethods(self._kernel).status,
         }
 
     # ------------------------------------------------------------ what is so
@@ -162,8 +200,32 @@ class KernelMethods:
         return InterfaceList(interfaces=interfaces_of(self._kernel))
 
     def plugins(self) -> PluginList:
-        """The plugins with their services, and what these failed with last."""
-        return PluginList(plugins=plugins_of(self._kernel))
+        """The plugins with their services, what these failed with last, and their hooks."""
+        listed = plugins_of(self._kernel)
+        names = {plugin.name for plugin in listed}
+        hooks = self._kernel.hooks.implementations()
+        return PluginList(
+            plugins=listed, hooks={name: hooks[name] for name in hooks if name in names}
+        )
+
+    async def available_plugins(self) -> AvailablePlugins:
+        """The plugins that are installed, listed or not; those that are not are not imported."""
+        return await trio.to_thread.run_sync(self._available_plugins)
+
+    def _available_plugins(self) -> AvailablePlugins:
+        listed = self._kernel.settings.plugins
+        return AvailablePlugins(
+            plugins=tuple(
+                AvailablePlugin(
+                    name=info.name,
+                    distribution=info.distribution,
+                    version=info.version,
+                    listed=info.name in listed,
+                    summary=_summary(info.distribution),
+                )
+                for info in self._kernel.registry.installed()
+            )
+        )
 
     def certificates(self) -> CertificateList:
         """The certificates with the days that are left."""
@@ -171,7 +233,7 @@ class KernelMethods:
 
     # ------------------------------------------------------------ start, stop, reload
 
-    @changing
+    @changing("operator")
     async def start(self) -> Done:
         """Start the proxy service in the running process; answers when its interfaces were tried.
 
@@ -185,7 +247,7 @@ class KernelMethods:
             else "the proxy service has started"
         )
 
-    @changing
+    @changing("operator")
     async def stop(self, params: StopParams) -> Done:
         """Stop the proxy service and let the process stay; answers when it has stopped.
 
@@ -199,7 +261,7 @@ class KernelMethods:
             else "the proxy service has stopped"
         )
 
-    @changing
+    @changing("operator")
     async def restart(self, params: StopParams) -> Done:
         """Stop the proxy service and start it again; answers when its interfaces were tried."""
         await self._kernel.stop_proxy(now=params.now)
@@ -218,7 +280,7 @@ class KernelMethods:
         wait = self._kernel.config.service.stop_timeout
         return Done(text=f"the process {os.getpid()} ends; what is under way has {wait:g} s")
 
-    @changing
+    @changing("operator")
     async def reload(self) -> Plan:
         """Take up the configuration file as it is now; answers with what has changed.
 
@@ -266,6 +328,13 @@ class KernelMethods:
             watchers.remove(note)
 
 
+def _summary(distribution: str) -> str:
+    try:
+        return str(metadata(distribution)["Summary"] or "")
+    except PackageNotFoundError:
+        return ""
+
+
 # ---------------------------------------------------------------- the control socket
 
 
@@ -310,7 +379,9 @@ async def serve_control(
 
     Where there can be none, that is told and the proxy runs on without.
     """
-    api = api_of(kernel, more)
+    api = kernel.api
+    api.add(more or {})
+    api.methods()
     service = kernel.config.service
     path = socket_path(service.control_socket, kernel.config.service.state_dir)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from os import SEEK_END
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import trio
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 LONGEST_CHANGE: Final = 7 * 86400.0
 """Seconds that a level may be changed for; who wants more writes it into the file."""
 LONGEST_TEXT: Final = 200
+LONGEST_READ: Final = 1 << 20
+"""Bytes of the largest part of a file that is read at once."""
 
 Level = Literal["error", "warning", "info", "debug", "trace"]
 _FROZEN: Final = ConfigDict(frozen=True, use_attribute_docstrings=True)
@@ -137,6 +141,32 @@ class LogFileList(BaseModel):
     files: tuple[LogFileState, ...]
 
 
+class ReadParams(BaseModel):
+    """Which part of which file."""
+
+    model_config = _FROZEN
+
+    path: str = Field(max_length=4096)
+    """One that ``log.files`` lists."""
+    offset: int = Field(0, ge=0)
+    limit: int = Field(LONGEST_READ, ge=1, le=LONGEST_READ)
+    """Bytes."""
+
+
+class LogPart(BaseModel):
+    """A part of a log file."""
+
+    model_config = _FROZEN
+
+    path: str
+    size: int
+    """Bytes of the whole file now."""
+    offset: int
+    data_base64: str
+    end: bool
+    """Whether nothing comes behind it now."""
+
+
 class LogMethods:
     """What can be asked of the log, and what it can be told."""
 
@@ -151,6 +181,7 @@ class LogMethods:
             "log.recent": self.recent,
             "log.follow": self.follow,
             "log.files": self.files,
+            "log.read": self.read,
             "log.reopen": self.reopen,
         }
 
@@ -158,7 +189,7 @@ class LogMethods:
         """The areas of the log, their levels, and where each comes from."""
         return LevelList(levels=tuple(LevelState.of(found) for found in self._logs.levels()))
 
-    @changing
+    @changing("operator")
     def level(self, params: LevelParams) -> LevelState:
         """Change the level of an area now; with ``seconds`` it goes back by itself."""
         area = _area(params.area)
@@ -191,7 +222,34 @@ class LogMethods:
     def _stated(self) -> tuple[LogFileState, ...]:
         return tuple(state for path in self._logs.files() if (state := _state(path)) is not None)
 
-    @changing
+    @changing("operator")
+    async def read(self, params: ReadParams) -> LogPart:
+        """A part of a file that the log is written to."""
+        return await trio.to_thread.run_sync(self._read, params, abandon_on_cancel=True)
+
+    def _read(self, params: ReadParams) -> LogPart:
+        # Compared, and never opened as it was given: nothing but log files is read.
+        path = next((one for one in self._logs.files() if str(one) == params.path), None)
+        if path is None:
+            shown = params.path[:LONGEST_TEXT]
+            text = f"{shown!r} is no log file of this process; log.files lists them"
+            raise ControlError("not found", text)
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, SEEK_END)
+                file.seek(min(params.offset, size))
+                data = file.read(params.limit)
+        except OSError as error:
+            raise ControlError("failed", f"{path} cannot be read: {error.strerror}") from error
+        return LogPart(
+            path=str(path),
+            size=size,
+            offset=params.offset,
+            data_base64=b64encode(data).decode(),
+            end=params.offset + len(data) >= size,
+        )
+
+    @changing("operator")
     def reopen(self) -> Done:
         """Log files were moved away: begin others. SIGUSR1 does the same."""
         count = self._logs.reopen()

@@ -12,7 +12,7 @@ import sys
 import typing
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -32,16 +32,25 @@ _CHANGING: Final = "sipx_changing"
 LONGEST_NAME: Final = 100
 """Characters of an unknown name that are looked at and shown."""
 
+CallerRole = Literal["viewer", "operator", "admin"]
+"""What somebody may do: look; run what is set up; change the configuration as well."""
+_RANKS: Final = get_args(CallerRole)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls a method. ``uid`` and ``pid`` are those of a process on this machine, if it is
-    one.
+    one. ``role`` is what the caller may do; a method may also show less to a viewer.
     """
 
     user: str
     uid: int | None = None
     pid: int | None = None
+    role: CallerRole = "admin"
+
+    def may(self, role: CallerRole) -> bool:
+        """Whether the caller may do what asks for ``role``."""
+        return _RANKS.index(self.role) >= _RANKS.index(role)
 
     def __str__(self) -> str:
         return self.user if self.pid is None else f"{self.user} (uid {self.uid}, pid {self.pid})"
@@ -56,17 +65,38 @@ class Done(BaseModel):
     """What was done, in words."""
 
 
-def changing(function: F) -> F:
-    """Mark a method that changes something: who calls it is written into the log."""
-    setattr(function, _CHANGING, True)
-    return function
+@overload
+def changing(function: F, /) -> F: ...
+
+
+@overload
+def changing(role: CallerRole, /) -> Callable[[F], F]: ...
+
+
+def changing(given: F | CallerRole, /) -> F | Callable[[F], F]:
+    """Mark a method that changes something, or sends something to others: who calls it is
+    written into the log.
+
+    An admin may call it; ``@changing("operator")`` marks one that an operator may call as well.
+    """
+    if not isinstance(given, str):
+        setattr(given, _CHANGING, "admin")
+        return given
+    role = given
+
+    def mark(function: F) -> F:
+        setattr(function, _CHANGING, role)
+        return function
+
+    return mark
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """One method. ``params`` is None where it takes none; ``result`` is of a stream the event.
 
-    ``owner`` is the plugin that brings it, "" for the kernel's own.
+    ``role`` is what its caller has to be at least. ``owner`` is the plugin that brings it, "" for
+    the kernel's own.
     """
 
     name: str
@@ -78,6 +108,7 @@ class Method:
     function: Callable[..., Any]
     takes_caller: bool
     owner: str = ""
+    role: CallerRole = "viewer"
 
     @classmethod
     def of(cls, name: str, function: Callable[..., object], owner: str = "") -> Method:
@@ -124,10 +155,11 @@ class Method:
             params=params,
             result=_model(owner, name, "its result", said),
             stream=stream,
-            changing=bool(getattr(function, _CHANGING, False)),
+            changing=hasattr(function, _CHANGING),
             function=function,
             takes_caller=takes_caller,
             owner=owner,
+            role=getattr(function, _CHANGING, "viewer"),
         )
 
     def arguments(self, params: object, caller: Caller) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from sipx.answers import good_answer, header_of, list_of, told_answer
 from sipx.control.dns_record import DomainText, named
 from sipx.control.errors import ControlError
 from sipx.control.explain import LONGEST_URI
+from sipx.control.methods import changing
 from sipx.errors import Refused
 from sipx.escaping import escaped
 from sipx.identity import Partner, proof_of
@@ -147,6 +148,7 @@ class ProbeMethods:
         self._kernel = kernel
         self._live = live
 
+    @changing("operator")
     async def check_partner(self, params: PartnerParams) -> PartnerCheck:
         """Walk the way to a domain: SRV, address, TCP, TLS versions, chain, extended key usage in
         both roles, each identity profile, OPTIONS. Connections are made for it alone.
@@ -158,6 +160,7 @@ class ProbeMethods:
             )
         return await check_partner(self._kernel, domain, patience=params.timeout, live=self._live)
 
+    @changing("operator")
     async def probe(self, params: ProbeParams) -> ProbeResult:
         """Send OPTIONS the way a message would go, and tell the answer and the TLS identity."""
         found = _Probing(self._kernel, params.uri, live=self._live)

@@ -13,7 +13,7 @@ from tomlkit.parser import Parser
 from sipx.config import places as places_module
 from sipx.config.document import Document, dotted
 from sipx.config.errors import ConfigError
-from sipx.config.places import PRIVATE
+from sipx.config.places import PRIVATE, places_of
 from sipx.errors import SipxError
 
 if TYPE_CHECKING:
@@ -190,3 +190,21 @@ def test_paths_are_written_as_toml_writes_them():
     assert dotted(("static-routes", "route", "a.b", "server", 1)) == (
         'static-routes.route."a.b".server[1]'
     )
+
+
+def test_places_are_looked_for_when_somebody_asks_and_once(monkeypatch):
+    looked = []
+
+    def counted(text):
+        looked.append(text)
+        return places_of(text)
+
+    monkeypatch.setattr("sipx.config.document.places_of", counted)
+    document = Document.from_text("a = 1\nb = 2\n")
+    assert document.values() == {"a": 1, "b": 2}
+    assert looked == []
+    assert (document.position(("a",)), document.position(("b",))) == ((1, 1), (2, 1))
+    document.set(("b",), 3)
+    assert looked == ["a = 1\nb = 2\n"]
+    assert document.value_position(("b",)) == (2, 5)
+    assert len(looked) == 2

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,13 +35,14 @@ def generated() -> str:
 def _method(method: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
     stream = method.get("x-event")
     gives = _type(stream or method["result"]["schema"])
-    marks = [mark for mark, there in (("changes something", method.get("x-changing")),) if there]
+    role = {"viewer": "", "operator": " For operators.", "admin": " For admins."}[method["x-role"]]
+    changes = " Who calls it is written into the log." if method.get("x-changing") else ""
     said = f"a stream of {gives}" if stream else gives
     yield f"### {method['name']}"
     yield ""
     yield _words(method["description"])
     yield ""
-    yield f"Result: {said}." + (f" It {marks[0]}." if marks else "")
+    yield f"Result: {said}.{role}{changes}"
     yield ""
     if method["params"]:
         fields = models[method["x-params"]["$ref"].rpartition("/")[2]]
@@ -75,7 +77,7 @@ def _words(text: str | None) -> str:
 
 
 def _json(value: object) -> str:
-    return {True: "true", False: "false", None: "null", "": '""'}.get(value, str(value))  # type: ignore[call-overload]
+    return json.dumps(value)
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
+from pydantic import BaseModel
 
 from sipx.control.api import Api
 from sipx.control.errors import CODES, ControlError
-from sipx.control.methods import Caller, Done, Method
+from sipx.control.methods import Caller, Done, Method, changing
 from sipx.errors import PluginError, SipxError
 
 from .conftest import Ours, Said, Word
@@ -154,3 +156,21 @@ def test_every_reference_of_the_schema_leads_somewhere(schema):
 def test_who_changes_something_is_marked(schema):
     marked = [m["name"] for m in schema["methods"] if m.get("x-changing")]
     assert marked == ["change"]
+
+
+async def test_what_would_only_be_changed_is_not_written_into_the_log(caplog):
+    class Asked(BaseModel):
+        dry_run: bool = False
+
+    @changing
+    def change(params: Asked) -> Done:
+        """Change something."""
+        return Done()
+
+    change.__annotations__ = {"params": Asked, "return": Done}
+    api = Api({"lab.change": change})
+    caplog.set_level(logging.INFO)
+    await api.call("lab.change", {"dry_run": True}, ME)
+    assert caplog.messages == []
+    await api.call("lab.change", {"dry_run": False}, ME)
+    assert caplog.messages == ["ada (uid 1000, pid 7) called lab.change"]

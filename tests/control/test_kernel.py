@@ -48,6 +48,44 @@ async def test_the_status_and_its_parts(scene, autojump_clock):
     assert (await ask(kernel, "certificates.list")).certificates == ()
 
 
+async def test_plugins_that_are_installed_are_told_without_being_imported(scene, autojump_clock):
+    kernel = (await scene()).kernel
+    found = {one.name: one for one in (await ask(kernel, "plugins.available")).plugins}
+    listed = await ask(kernel, "plugins.list")
+    assert {one.name for one in listed.plugins} == {n for n, one in found.items() if one.listed}
+    assert all(one.summary for one in listed.plugins)
+    assert found["stun"].summary
+    assert not found["stun"].listed
+
+
+async def test_the_hooks_of_plugins_are_listed(scene, autojump_clock):
+    kernel = (await scene()).kernel
+    found = await ask(kernel, "plugins.list")
+    assert "transports" in found.hooks["udp"]
+    assert "determine_targets" in found.hooks["testing-peers"]
+    assert found.hooks.keys() <= {plugin.name for plugin in found.plugins}
+
+
+async def test_plugins_are_measured_for_a_moment(scene, nursery, autojump_clock):
+    kernel = (await scene()).kernel
+    results = []
+
+    async def measure():
+        results.append(await ask(kernel, "plugins.measure", {"seconds": 2}))
+
+    for _ in range(4):
+        nursery.start_soon(measure)
+    await trio.testing.wait_all_tasks_blocked()
+    with pytest.raises(ControlError, match="4 others measure"):
+        await ask(kernel, "plugins.measure")
+    await trio.sleep(3)
+    assert [one.seconds for one in results] == [2] * 4
+    measured = {(one.plugin, one.hook): one for one in results[0].hooks}
+    assert measured["testing-peers", "determine_targets"].calls == 0
+    assert measured["testing-peers", "determine_targets"].mean is None
+    assert kernel.hooks.measurements == 0
+
+
 def test_every_method_is_described_without_a_kernel():
     methods = described().methods()
     assert methods.keys() >= {"status", "transactions.show", "flows.show", "reload", "events"}

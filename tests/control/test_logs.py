@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
 import threading
@@ -12,7 +13,7 @@ import trio
 
 from sipx.config.model import LogConfig
 from sipx.control.errors import ControlError
-from sipx.control.logs import LevelParams, LinesParams, LogMethods
+from sipx.control.logs import LevelParams, LinesParams, LogMethods, ReadParams
 from sipx.control.methods import Method
 from sipx.logs import Logs
 
@@ -43,6 +44,7 @@ def test_they_are_methods_of_the_control_api(methods):
     assert {name for name, method in described.items() if method.stream} == {"log.follow"}
     assert {name for name, method in described.items() if method.changing} == {
         "log.level",
+        "log.read",
         "log.reopen",
     }
 
@@ -119,6 +121,34 @@ class WithFiles(logging.NullHandler):
 
     def reopen(self):
         self.reopened.set()
+
+
+async def test_a_file_is_read_part_by_part(logs, methods, tmp_path):
+    path = tmp_path / "sipx.log"
+    path.write_text("0123456789")
+    logs.add([WithFiles([path])])
+    part = await methods.read(ReadParams(path=str(path), offset=2, limit=5))
+    assert base64.b64decode(part.data_base64) == b"23456"
+    assert (part.size, part.offset, part.end) == (10, 2, False)
+    part = await methods.read(ReadParams(path=str(path), offset=7))
+    assert (base64.b64decode(part.data_base64), part.end) == (b"789", True)
+    part = await methods.read(ReadParams(path=str(path), offset=70))
+    assert (part.data_base64, part.end) == ("", True)
+
+
+async def test_no_other_file_is_read(logs, methods, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    logs.add([WithFiles([tmp_path / "sipx.log"])])
+    for path in (
+        tmp_path / "secret",
+        tmp_path / "x" / ".." / "sipx.log",
+        "/etc/passwd",
+        "sipx.log",
+    ):
+        with pytest.raises(ControlError, match="is no log file of this process"):
+            await methods.read(ReadParams(path=str(path)))
+    with pytest.raises(ControlError, match="cannot be read"):
+        await methods.read(ReadParams(path=str(tmp_path / "sipx.log")))
 
 
 async def test_files_are_listed_with_their_size(logs, methods, tmp_path):
