@@ -11,8 +11,6 @@ import click
 from sipx.cli.cert_files import (
     FORCE,
     NEW_DAYS,
-    RESERVED,
-    Written,
     checked_stem,
     directory,
     domains,
@@ -24,6 +22,7 @@ from sipx.cli.cert_files import (
     write,
 )
 from sipx.cli.command_line import CommandLine, command_options
+from sipx.pem_files import RESERVED, Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from sipx.cli import config_file
 from sipx.cli.exits import ExitCode
+from sipx.pem_files import FOLDER, Written, replace_all, stem_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sipx.certificates.authority import Leaf
     from sipx.cli.command_line import CommandLine
     from sipx.cli.exits import Failed
-
-RESERVED = "ca"
-"""The stem of the authority's own files."""
 
 FORCE = click.option("--force", is_flag=True, help="Write over files that are there.")
 OUT = click.option(
@@ -36,14 +33,6 @@ NEW_DAYS = click.option(
     show_default=True,
     help="How long it is valid.",
 )
-
-
-class Written(NamedTuple):
-    """A file to be written; ``secret`` ones only their owner can read."""
-
-    path: Path
-    data: bytes
-    secret: bool = False
 
 
 # ---------------------------------------------------------------- failures
@@ -84,17 +73,9 @@ def domains(line: CommandLine, given: Sequence[str]) -> list[str]:
 
 def checked_stem(line: CommandLine, stem: str, remedy: str) -> str:
     """What files are called: no path, and not like the authority's. Exit code 2."""
-    if not stem.strip(". ") or any(c in "/\\" or not c.isprintable() for c in stem):
-        raise line.failed(
-            f"'{stem}' is no name for a file: it goes into a folder (--out-dir) and has no "
-            f"separators of a path; {remedy}",
-            ExitCode.WRONG_USE,
-        )
-    if stem.lower() == RESERVED:
-        raise line.failed(
-            f"'{stem}' is reserved for ca.crt and ca.key of the private authority; {remedy}",
-            ExitCode.WRONG_USE,
-        )
+    wrong = stem_problem(stem)
+    if wrong:
+        raise line.failed(f"{wrong}; {remedy}", ExitCode.WRONG_USE)
     return stem
 
 
@@ -104,7 +85,7 @@ def checked_stem(line: CommandLine, stem: str, remedy: str) -> str:
 def directory(line: CommandLine, given: Path | None, *, make: bool = True) -> Path:
     """Where files go, absolute: ``tls`` beside the configuration file, made if need be."""
     found = config_file.find(line.config)
-    folder = given or (Path() if found is None else found.path.parent) / "tls"
+    folder = given or (Path() if found is None else found.path.parent) / FOLDER
     folder = folder.absolute()
     if make:
         with on_disk(line, f"the folder {folder} cannot be made"):
@@ -124,34 +105,10 @@ def write(line: CommandLine, *files: Written, force: bool) -> None:
             raise line.failed(f"{one.path} is there already; --force writes over it")
         if there and one.path.is_dir():
             raise line.failed(f"{one.path} is a directory; choose another name")
-    fresh: list[tuple[Path, Path]] = []
     try:
-        for one in files:
-            with on_disk(line, f"{one.path} cannot be written"):
-                fresh.append((_fresh(one), one.path))
-        for new, path in fresh:
-            with on_disk(line, f"{path} cannot be written"):
-                new.replace(path)
-    finally:
-        for new, _ in fresh:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-
-
-def _fresh(one: Written) -> Path:
-    """The new file beside the one whose place it takes, for the same owner."""
-    fresh = one.path.with_name(one.path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    opener: Callable[[str, int], int] = lambda name, flags: os.open(  # noqa: E731  # open() wants it
-        name, flags, 0o600 if one.secret else 0o644
-    )
-    with open(fresh, "xb", opener=opener) as file:
-        file.write(one.data)
-        if one.path.exists():
-            before = one.path.stat()
-            with contextlib.suppress(PermissionError):
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
-    return fresh
+        replace_all(*files)
+    except OSError as error:
+        raise refused(line, error, f"{error.filename} cannot be written") from None
 
 
 def store(

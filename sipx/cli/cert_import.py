@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_KEY_APART: Final = (
-    "no key is inside, and a certificate alone cannot be imported; give the key with --key FILE"
-)
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False, readable=False)
 
@@ -174,47 +171,18 @@ def _read(
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
     """The certificates, that of the key first, and the key. Exit codes 1, 2 and 5."""
     from sipx.certificates import CertificateError
-    from sipx.certificates.own import (
-        belongs,
-        certificates_in,
-        is_pkcs12,
-        key_in,
-        read_file,
-        read_pkcs12,
-    )
+    from sipx.certificates.importing import exported
+    from sipx.certificates.own import read_file
 
     try:
-        data = _text(read_file(file))
-        if not data.strip():
-            raise line.failed(f"{file} is empty")
-        certificates = certificates_in(data)
-        pem = b"-----BEGIN" in data
-        if not certificates and not pem and key_file is None and is_pkcs12(data):
-            return password.opens(file, lambda given: read_pkcs12(file, given))
-        if not certificates:
-            raise line.failed(_no_certificate(file, pem=pem, pkcs12=is_pkcs12(data)))
-        if key_file is not None:
-            kept, place = _text(read_file(key_file)), key_file
-        elif b"PRIVATE KEY-----" in data:
-            kept, place = data, file
-        else:
-            raise line.failed(f"{file}: {_KEY_APART}")
-        key = password.opens(place, lambda given: key_in(kept, place, given))
+        key = None if key_file is None else (key_file, read_file(key_file))
+        return exported(
+            file,
+            read_file(file),
+            password.opens,
+            key,
+            apart="give the key with --key FILE",
+            inside="leave --key out",
+        )
     except CertificateError as error:
         raise refused(line, error) from None
-    return sorted(certificates, key=lambda one: not belongs(one, key)), key
-
-
-def _no_certificate(file: Path, *, pem: bool, pkcs12: bool) -> str:
-    if pkcs12:
-        return f"{file} is a PKCS #12 file and has its key inside: leave --key out"
-    if pem:
-        return f"{file} holds no certificate that can be read; give it one, with its key"
-    return f"{file} is neither PEM nor PKCS #12; export it again with its private key"
-
-
-def _text(data: bytes) -> bytes:
-    """PEM that was stored as UTF-16 as it should be; all else as it is."""
-    if data.startswith(_UTF16):
-        return data.decode("utf-16", "replace").encode("ascii", "replace")
-    return data

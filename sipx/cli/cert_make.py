@@ -10,7 +10,6 @@ from sipx.cli.cert_files import (
     FORCE,
     NEW_DAYS,
     OUT,
-    Written,
     directory,
     domains,
     store,
@@ -18,6 +17,7 @@ from sipx.cli.cert_files import (
     write,
 )
 from sipx.cli.command_line import CommandLine, command_options
+from sipx.pem_files import Written
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -149,6 +149,24 @@ class CommandLine:
             code = ExitCode.CONFIGURATION if invalid else ExitCode.BAD_ANSWER
             raise Failed(escaped(error.text, lines=True), code) from error
 
+    @contextmanager
+    def needs(self, plugin: str, text: str = "") -> Iterator[None]:
+        """Inside of ``control``: where the running service does not have a method, it is said that
+        it runs without this plugin; or ``text``.
+        """
+        from sipx.control.errors import ControlError
+
+        try:
+            yield
+        except ControlError as error:
+            if error.kind != "method":
+                raise
+            text = text or (
+                f"the running sipx does not have the plugin {plugin}; `sipx plugins enable "
+                f"{plugin}` adds it"
+            )
+            raise self.failed(text) from error
+
     def reachable_control(self) -> Client | None:
         """A connection to the running service, to be closed; None where none runs, or where this
         account may not talk to it, which is said.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 TABLE: Final = "interface"
-_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _HEADS: Final = (
     "interface", "active", "protocol", "bind", "port", "role", "certificate", "advertised",
 )  # fmt: skip
@@ -154,23 +152,14 @@ def _advertised(row: dict[str, Any], document: Document) -> str:
 
 
 def _list_available(line: CommandLine) -> None:
-    import psutil
+    from sipx.config.machine import device_addresses
 
-    found = [
-        {"device": device, "address": item.address.partition("%")[0], "up": _is_up(device)}
-        for device, addresses in psutil.net_if_addrs().items()
-        for item in addresses
-        if item.family in _FAMILIES
-    ]
-    rows = [(str(f["device"]), str(f["address"]), "up" if f["up"] else "down") for f in found]
-    line.result({"addresses": found}, line.table(("device", "address", "state"), rows))
-
-
-def _is_up(device: str) -> bool:
-    import psutil
-
-    stats = psutil.net_if_stats().get(device)
-    return stats is not None and bool(stats.isup)
+    found = device_addresses()
+    rows = [(one.device, one.address, "up" if one.up else "down") for one in found]
+    line.result(
+        {"addresses": [one._asdict() for one in found]},
+        line.table(("device", "address", "state"), rows),
+    )
 
 
 @interfaces.command()

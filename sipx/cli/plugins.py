@@ -10,6 +10,7 @@ import click
 from sipx.cli.command_line import CommandLine, command_options
 from sipx.cli.editing import edit_options
 from sipx.cli.exits import ExitCode, Failed
+from sipx.cli.live import live_options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -103,6 +104,42 @@ def hooks(line: CommandLine) -> None:
         text.append(click.style(f"{item['hook']}({', '.join(item['arguments'])})", bold=True))
         text += [f"  {item['help']}", f"  {', '.join(item['plugins']) or '-'}"]
     line.result({"hooks": found}, text)
+
+
+@plugins.command()
+@click.option("--for", "duration", default="5s", metavar="TIME", help="How long: up to 20s.")
+@live_options
+@click.pass_obj
+def times(line: CommandLine, duration: str) -> None:
+    """How long plugins of the running sipx take in their hooks, measured for a moment.
+
+    Measured are the hooks that messages and flows pass. What an answer is waited for is not in it.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from sipx.config.values import Duration
+    from sipx.control.plugin_times import MeasuredHooks, MeasureParams
+
+    try:
+        params = MeasureParams(seconds=TypeAdapter(Duration).validate_python(duration))
+    except ValidationError:
+        raise click.UsageError(f"--for {duration}: allowed is text such as 5s, up to 20s") from None
+    with line.control() as client:
+        line.say(f"measuring for {params.seconds:g} s")
+        found = client.call("plugins.measure", params, MeasuredHooks)
+    rows = [
+        (
+            one.plugin,
+            one.hook,
+            str(one.calls),
+            "" if one.mean is None else f"{one.mean * 1e6:.1f}",
+            f"{one.longest * 1e6:.1f}" if one.calls else "",
+            f"{one.seconds / found.seconds:.2%}",
+        )
+        for one in found.hooks
+    ]
+    heads = ("plugin", "hook", "calls", "mean µs", "longest µs", "of the time")
+    line.result(found.model_dump(mode="json"), line.table(heads, rows))
 
 
 @plugins.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from sipx.cli.reference_tree import ENVIRONMENT, EXIT_CODES, FILES, SIGNALS
+from sipx.cli.reference_tree import ENVIRONMENT, EXIT_CODES, FILES, SIGNALS, VERBATIM
 from sipx.config.secrets import ALLOWED
 
 if TYPE_CHECKING:
@@ -107,6 +107,11 @@ def _paragraphs(text: str) -> Iterator[str]:
     for number, paragraph in enumerate(text.split("\n\n")):
         if number:
             yield ".PP"
+        if paragraph.startswith(VERBATIM):
+            yield ".nf"
+            yield from (_line(line) for line in paragraph.split("\n"))
+            yield ".fi"
+            continue
         yield _inline(" ".join(paragraph.split()))
 
 

@@ -53,6 +53,8 @@ FILES: Final = (
     ("/var/lib/sipx, ~/.local/state/sipx", "What survives a restart: `service.state_dir`."),
     ("/run/sipx/control.sock", "The control socket of the service: `service.control_socket`."),
 )
+VERBATIM: Final = " " * 4
+"""In front of lines that stand as they are."""
 
 
 class Option(NamedTuple):
@@ -138,7 +140,16 @@ def _below(command: click.Command, name: str, above: click.Context, plugin: str)
 
 
 def _text(command: click.Command) -> str:
-    return cleandoc(command.help or "").replace("\b\n", "").partition("\f")[0].rstrip()
+    paragraphs = cleandoc(command.help or "").partition("\f")[0].rstrip().split("\n\n")
+    return "\n\n".join(map(_verbatim, paragraphs))
+
+
+def _verbatim(paragraph: str) -> str:
+    """A paragraph that click does not fold is one of lines, as Markdown has them: indented."""
+    if not paragraph.startswith("\b\n"):
+        return paragraph
+    lines = cleandoc(paragraph.removeprefix("\b\n")).split("\n")
+    return "\n".join(VERBATIM + line for line in lines)
 
 
 def _is_own(parameter: click.Parameter) -> bool:

@@ -56,7 +56,7 @@ COMMANDS: Final = {
     ),
     "version": Place("sipx.cli.version", "The version of sipx, and of what it runs on."),
     "completion": Place("sipx.cli.completion", "Print the completion script for a shell."),
-    "help": Place("sipx.cli.help", "Show the help of a command."),
+    "help": Place("sipx.cli.help", "Show the help of a command, or a page of the documentation."),
 }
 """In the order in which a newcomer needs them. Each module has a command of its own name."""
 

@@ -32,13 +32,17 @@ _IF_INSTALLED: Final = {
     "log-rotation": "Log files, by size and number.",
     "metrics": "Metrics for Prometheus and health checks over HTTP.",
     "stun": "The public address and the kind of NAT, found by STUN.",
+    "monitor": "The console in a browser, and the traffic as it flows.",
+    "hep": "Every message as a copy to Homer or sngrep, by HEP3.",
 }
 """Plugins that are listed, and switched off at first: what their tables are for."""
+_AT_FIRST: Final = ("monitor",)
+"""Those of them that are switched on: a console on loopback is where most begin."""
 _ROUTES: Final = "static-routes"
 _LAN: Final = "lan"
 _FEDERATION: Final = "open-federation"
-_TABLES_BELOW: Final = {_LAN: "server", _FEDERATION: "partner"}
-"""Keys of a plugin's table that hold tables: they have an example of their own."""
+_TABLES_BELOW: Final = {_LAN: "server", _FEDERATION: "partner", "monitor": "user"}
+"""Keys of a plugin's table that hold tables: they stand in tables of their own."""
 _LISTENER: Final = {"bind": "127.0.0.1", "port": 5070}
 """Where UC servers would log on; the interfaces of the file have 5060."""
 _ACCOUNT: Final = "berlin"
@@ -85,6 +89,10 @@ _EXAMPLES: Final[dict[str, object]] = {
     "open-federation.interface": "federation",
     "open-federation.providers": ["online.lync.com"],
     "rfc3263.interface": "federation",
+    "monitor.certificate": "main",
+    "monitor.pcap_file": "/var/log/sipx/traffic.pcapng",
+    "hep.server": "homer.example.com:9060",
+    "hep.password": {"file": "hep.password"},
     "stun.servers": ["stun.example.net", "stun.example.org:3478"],
     "partner.ca": ["tls/partner-ca.crt"],
     "partner.eku_policy": "federation",
@@ -126,7 +134,7 @@ def template(registry: Registry, domain: str, servers: tuple[str, ...]) -> str:
                 _table(
                     name,
                     config,
-                    {"enabled": False, **(_LISTENER if name == _LAN else {})},
+                    {"enabled": name in _AT_FIRST, **(_LISTENER if name == _LAN else {})},
                     comment=comment,
                     examples=name,
                     without=(_TABLES_BELOW[name],) if name in _TABLES_BELOW else (),

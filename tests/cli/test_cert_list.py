@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sipx.cli.cert_text import names_of, purposes
+from sipx.certificates.names import names_of, purposes
 from sipx.testing import Authority
 
 CONFIGURATION = """

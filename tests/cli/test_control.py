@@ -16,7 +16,7 @@ async def test_methods_are_listed_with_their_marks(service):
     names = [line.split()[0] for line in found.splitlines()[1:]]
     assert {"status", "reload*", "events~", "transactions.show"} <= set(names)
     listed = await run.json("control", "methods")
-    assert {"name", "help", "stream", "changing", "plugin"} == listed["methods"][0].keys()
+    assert {"name", "help", "stream", "changing", "role", "plugin"} == listed["methods"][0].keys()
 
 
 async def test_the_schema_is_that_of_the_running_service(service):
@@ -80,3 +80,24 @@ async def test_a_stream_is_printed_line_by_line(service, nursery):
     nursery.cancel_scope.cancel()
     event = json.loads(text.splitlines()[0])
     assert (event["plugin"], event["kind"], event["data"]) == ("lab", "str", "news")
+
+
+@pytest.mark.parametrize(
+    ("words", "plugin"),
+    [
+        (("metrics",), "metrics"),
+        (("servers",), "registrar"),
+        (("registrations",), "registrar"),
+        (("lan", "bans"), "lan"),
+        (("console", "url"), "monitor"),
+    ],
+)
+async def test_a_command_of_a_plugin_that_the_service_does_not_have(service, words, plugin):
+    run = await service()
+    found = await run(*words)
+    assert found.exit_code == 1
+    assert (
+        f"the running sipx does not have the plugin {plugin}; "
+        f"`sipx plugins enable {plugin}` adds it" in found.stderr
+    )
+    assert "there is no method" not in found.stderr

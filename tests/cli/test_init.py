@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def free_ports(monkeypatch):
     """The written port is 5060, which may be in use where tests run: it is not bound here."""
-    monkeypatch.setattr("sipx.cli.ports._bind", lambda interface: None)
+    monkeypatch.setattr("sipx.checks.ports._bind", lambda interface: None)
 
 
 @pytest.mark.parametrize(

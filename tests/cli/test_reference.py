@@ -92,7 +92,7 @@ def test_an_option_is_shown_as_it_is_written():
     assert page == Page(
         "sipx make",
         "sipx make [OPTIONS] FILE",
-        "Make it.\n\nAs it is.",
+        "Make it.\n\n    As it is.",
         (
             Option("-n, --number NUMBER", "N. Default: 3."),
             Option("--on / --off", "Whether."),
@@ -142,6 +142,12 @@ def test_nothing_of_a_text_is_a_request_or_an_escape():
     assert r"\fBa_b\fR = \(dqx\(dq (default: none)" in text
     assert r"Ends \[u00B7] here." in text
     assert r"\&.c" in text
+
+
+def test_lines_that_click_does_not_fold_stand_as_they_are(files):
+    lines = "    sipx console url                       a link that logs a browser on, once\n"
+    assert f"\n\n{lines}    sipx console url" in files[Path("docs/cli.md")]
+    assert f"\n.nf\n{lines}    sipx console url" in files[Path("man/sipx.1")]
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")

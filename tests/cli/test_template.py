@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def free_ports(monkeypatch):
     """The written port is 5060, which may be in use where tests run: it is not bound here."""
-    monkeypatch.setattr("sipx.cli.ports._bind", lambda interface: None)
+    monkeypatch.setattr("sipx.checks.ports._bind", lambda interface: None)
 
 
 def test_the_servers_become_the_route_of_the_own_domain(line):
@@ -88,8 +88,8 @@ _NAMES_OTHERS = {
     "pkcs12_file": ("[certificate.main]",),
     "pkcs12_password": ("[certificate.main]", "pkcs12_file"),
     "password": ("user", "user"),
-    "port": ("server",),
-    "protocol": ("server",),
+    "port": ("server", "server"),
+    "protocol": ("server", "server"),
 }
 """Marks that have to be taken off together: what names a certificate needs its table."""
 
@@ -115,7 +115,7 @@ def _loaded(lines: list[str], home: Path) -> Settings:
 )
 def test_each_line_behind_a_mark_is_valid_without_it(home, number):
     (home / "tls").mkdir()
-    for name in ("tls/main.p12.password", "lan.password", "berlin.password"):
+    for name in ("tls/main.p12.password", "lan.password", "berlin.password", "hep.password"):
         (home / name).write_text("secret")  # a secret is read with the file
     lines = _written()
     key = _key(lines[number])
