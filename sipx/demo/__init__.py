@@ -4,6 +4,7 @@ people         who is there and what they say
 configuration  the files of the two proxies
 papers         the certificates of the domains
 zone           their records in the DNS
+console        the web console of the first proxy, if there is one
 stage          the proxies, and the run of it all
 server(s)      the UC servers, with the presence of their users
 directory      which of them has to get a request

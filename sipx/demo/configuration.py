@@ -22,7 +22,7 @@ _TEXT: Final = """\
 # anybody else: {other} is found in the DNS, and proves itself by its certificate.
 config_version = 1
 domains = ["{domain}"]
-plugins = ["tcp", "tls", "lan", "registrar", "open-federation"]
+plugins = ["tcp", "tls", "lan", "registrar", "open-federation"{more}]
 
 [open-federation]                             # with everybody who can prove who it is
 bind = "{address}"
@@ -54,11 +54,19 @@ ping_interval = "2s"                          # so often a server is asked wheth
 ping_timeout = "2s"
 up_after = 1                                  # this is a short show
 
-[log]
+{console}[log]
 level = "error"                               # that a server stops is part of the show
 
 [service]
 state_dir = "state"                           # beside this file, in a temporary directory
+"""
+
+_CONSOLE: Final = """\
+[monitor]                                     # the web console, for this machine only
+port = 0                                      # 8061 in real life
+record = "always"                             # "watched" is enough where nobody looks back
+capture_bodies = "all"                        # "sdp" in real life: what people write is theirs
+
 """
 
 _ACCOUNT: Final = """\
@@ -69,8 +77,11 @@ users = [{users}]
 """
 
 
-def configuration(domain: str, dns: str) -> str:
-    """The text of the file of one domain's proxy; ``dns`` is the name server."""
+def configuration(domain: str, dns: str, *, console: bool = False) -> str:
+    """The text of the file of one domain's proxy; ``dns`` is the name server.
+
+    ``console``: with the web console.
+    """
     names = [name for name, where in SERVERS.items() if where == domain]
     return _TEXT.format(
         domain=domain,
@@ -79,6 +90,8 @@ def configuration(domain: str, dns: str) -> str:
         address=ADDRESS,
         dns=dns,
         accounts="".join(map(_account, names)),
+        more=', "monitor"' if console else "",
+        console=_CONSOLE if console else "",
     )
 
 

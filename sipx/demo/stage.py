@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from sipx.config import load
+from sipx.control.server import serve
+from sipx.demo import console
 from sipx.demo.configuration import configuration
 from sipx.demo.directory import Directory
 from sipx.demo.ledger import Ledger
@@ -73,21 +75,22 @@ class Stage:
         self.dns = dns
         self.servers = servers
         self.kernels: dict[str, Kernel] = {}
-        self._registry = registry
+        self.registry = registry
         tls = directory / "tls"
         tls.mkdir()
         self.papers: dict[str, Papers] = make_papers(tls)
 
     def text_of(self, domain: str) -> str:
-        """The configuration file of a domain's proxy."""
-        return configuration(domain, self.dns.server)
+        """The configuration file of a domain's proxy; the one at home may have the console."""
+        watched = domain == HOME and console.is_installed(self.registry)
+        return configuration(domain, self.dns.server, console=watched)
 
     def make_proxy(self, domain: str) -> Kernel:
         """A proxy as ``sipx run`` makes it. Raises ConfigError, PluginError, StartError."""
         path = self.directory / domain / "sipx.toml"
         path.parent.mkdir()
         path.write_text(self.text_of(domain), encoding="utf-8")
-        kernel = self.kernels[domain] = Kernel(load(path, self._registry), self._registry)
+        kernel = self.kernels[domain] = Kernel(load(path, self.registry), self.registry)
         return kernel
 
     def open(self) -> dict[str, Place]:
@@ -123,10 +126,18 @@ async def configuration_now(registry: Registry) -> str:
         return stage.text_of(HOME)
 
 
-async def play(registry: Registry, view: View | None, *, seconds: float, rate: float) -> Ended:
+async def play(
+    registry: Registry,
+    view: View | None,
+    *,
+    seconds: float,
+    rate: float,
+    browser: bool = False,
+) -> Ended:
     """The whole show. ``view`` None shows nothing. Raises ConfigError, PluginError, StartError.
 
-    The first INT or TERM ends it early, in order; the second raises KeyboardInterrupt.
+    ``browser``: the console is opened in one, if it is installed. The first INT or TERM ends the
+    show early, in order; the second raises KeyboardInterrupt.
     """
     observer = Observer(trio.current_time, time.time)
     started = trio.current_time()
@@ -142,26 +153,56 @@ async def play(registry: Registry, view: View | None, *, seconds: float, rate: f
             for kernel in stage.kernels.values():
                 await nursery.start(kernel.run)
             doors = stage.open()
+            if view is not None and console.is_installed(registry):
+                await _show_console(stage.kernels[HOME], view, browser=browser)
+                await _show_terminal(stage, view, nursery)
             states = States(ends.say)
             stage.kernels[HOME].watchers.append(states.note)
             await nursery.start(ends.listen)
-            if view is not None:
-                await nursery.start(view.show, observer, stage.servers.ledger)
-            for domain, (_, port) in doors.items():
-                ends.say(f"DNS: {record(domain, port)}")
-            listen_all(narrators, stage.dns, nursery)
-            for name in SERVERS:
-                await stage.servers.log_on(name)
-            await scenario.message(*FIRST)
-            outage = Outage(scenario, observer, states, ends.say)
-            stranger = Stranger(stage.papers[STRANGER], doors[HOME], stage.servers.ledger, ends.say)
-            await scenario.run(outage.run, partial(stranger.run, scenario))
-            with trio.move_on_after(GRACE):
-                await stage.servers.ledger.settled()
+            async with trio.open_nursery() as audience:
+                if view is not None:
+                    await audience.start(view.show, observer, stage.servers.ledger)
+                for domain, (_, port) in doors.items():
+                    ends.say(f"DNS: {record(domain, port)}")
+                listen_all(narrators, stage.dns, nursery)
+                for name in SERVERS:
+                    await stage.servers.log_on(name)
+                await scenario.message(*FIRST)
+                outage = Outage(scenario, observer, states, ends.say)
+                stranger = Stranger(
+                    stage.papers[STRANGER], doors[HOME], stage.servers.ledger, ends.say
+                )
+                await scenario.run(outage.run, partial(stranger.run, scenario))
+                with trio.move_on_after(GRACE):
+                    await stage.servers.ledger.settled()
+                # Connections that end with the stage are no part of the show.
+                audience.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
         counts = {domain: k.journal.statistics() for domain, k in stage.kernels.items()}
     duration = trio.current_time() - started
     return Ended(stage.servers.ledger, counts, stranger.refusal, duration, ends.asked)
+
+
+async def _show_console(kernel: Kernel, view: View, *, browser: bool) -> None:
+    """Tell where the traffic can be watched; the show goes on without it as well."""
+    url, why = await console.link_to(kernel)
+    if not url:
+        view.say(f"there is no console: {why}", "yellow")
+        return
+    view.link(url)
+    if browser and not await console.open_browser(url):
+        view.say("no browser was found; open the link in one")
+
+
+async def _show_terminal(stage: Stage, view: View, nursery: trio.Nursery) -> None:
+    """A control socket, and how the traffic is watched over it."""
+    try:
+        # Not where the configuration would have it: a service may run on this machine.
+        path = await nursery.start(serve, stage.kernels[HOME].api, stage.directory / "sipx.sock")
+    except StartError as error:
+        view.say(f"there is no control socket: {error}", "yellow")
+    else:
+        view.command(f"sipx monitor --socket {path}")
 
 
 def _listening(kernel: Kernel) -> dict[str, Place]:

@@ -66,6 +66,14 @@ class View:
         lines = textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
         self._lines += [Text(line, style) for line in lines]
 
+    def link(self, url: str) -> None:
+        """Where the console is: in one line, however long it is, so that it can be opened."""
+        self.console.print(Text.assemble(("Console: ", "bold"), (url, "underline")), soft_wrap=True)
+
+    def command(self, command: str) -> None:
+        """What shows the same in a terminal, in one line as well."""
+        self.console.print(Text.assemble(("In a terminal: ", "bold"), command), soft_wrap=True)
+
     async def show(
         self,
         observer: Observer,

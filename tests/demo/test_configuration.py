@@ -25,3 +25,10 @@ def test_who_has_two_servers_may_be_registered_at_both():
         "berlin": ["alice", "bob"],
         "munich": ["bob", "carol"],
     }
+
+
+def test_the_console_is_a_plugin_of_the_file():
+    values = tomllib.loads(configuration(HOME, "127.0.0.1:5353", console=True))
+    assert values["plugins"][-1] == "monitor"
+    assert values["monitor"]["port"] == 0
+    assert "monitor" not in tomllib.loads(configuration(HOME, "127.0.0.1:5353"))
