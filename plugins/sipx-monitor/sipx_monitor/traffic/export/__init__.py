@@ -1,0 +1,1 @@
+"""Messages as files: text, JSON lines, CSV, SVG, pcapng."""
