@@ -69,7 +69,7 @@ class LanMethods:
         """The sources that get no answer, because they guessed passwords."""
         return LanBans(bans=tuple(ban_states(self._judge.bans, self._proxy)))
 
-    @changing
+    @changing("operator")
     def unban(self, params: Unban, caller: Caller) -> Done:
         """End the ban of a source, or of all; what it has tried is forgotten."""
         found = self._judge.bans.unban(params.source, self._proxy.now())

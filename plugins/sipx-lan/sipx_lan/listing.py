@@ -177,7 +177,7 @@ def _text(value: object) -> str:
 @click.pass_obj
 def bans(line: CommandLine) -> None:
     """The sources that get no answer because they guessed passwords."""
-    with line.control() as client:
+    with line.control() as client, line.needs("lan"):
         found = client.call("lan.bans", None, LanBans)
     heads = ("source", "since", "until", "wrong logons", "bans")
     rows = [
@@ -200,6 +200,6 @@ def unban(line: CommandLine, source: str | None, everybody: bool) -> None:
     """
     if bool(source) == everybody:
         raise click.UsageError("name a source, or --all")
-    with line.control() as client:
+    with line.control() as client, line.needs("lan"):
         done = client.call("lan.unban", Unban(source=source or ""), Done)
     line.result(done.model_dump(mode="json"), done.text)

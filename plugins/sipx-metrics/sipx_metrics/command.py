@@ -15,7 +15,7 @@ from sipx_metrics.plugin import MetricsText
 @click.pass_obj
 def metrics(line: CommandLine) -> None:
     """Print the metrics of the running proxy, as Prometheus reads them."""
-    with line.control() as client:
+    with line.control() as client, line.needs("metrics"):
         found = client.call("metrics.text", None, MetricsText)
     line.result(_families(found.text) if line.json else None, found.text.rstrip("\n"))
 

@@ -6,14 +6,13 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
 from sipx import (
     CommandLine,
-    ControlError,
     Done,
     command_options,
     edit_options,
@@ -33,6 +32,10 @@ if TYPE_CHECKING:
     from sipx_open_federation.partners_state import PartnerState
 
 COMMAND = "list"
+_SWITCHED_OFF: Final = (
+    "open federation is off in the running sipx, which keeps the list meanwhile; "
+    "`sipx federation enable` switches it on"
+)
 
 
 class _Partners(click.Group):
@@ -173,7 +176,7 @@ def forget(line: CommandLine, domain: str) -> None:
 
     With the next contact it is in again; `sipx partners block` keeps it away.
     """
-    with line.control() as client, _switched_on(line):
+    with line.control() as client, line.needs(NAME, _SWITCHED_OFF):
         done = client.call("federation.forget", ForgetParams(domain=domain), Done)
     line.result(done.model_dump(mode="json"), done.text)
 
@@ -193,22 +196,8 @@ def _list(line: CommandLine, asked: PartnersParams, interval: float | None) -> N
 
 
 def _ask(line: CommandLine, asked: PartnersParams) -> PartnerList:
-    with line.control() as client, _switched_on(line):
+    with line.control() as client, line.needs(NAME, _SWITCHED_OFF):
         return client.call("federation.partners", asked, PartnerList)
-
-
-@contextmanager
-def _switched_on(line: CommandLine) -> Iterator[None]:
-    """A sipx that runs without open federation has none of its methods: say that instead."""
-    try:
-        yield
-    except ControlError as error:
-        if error.kind != "method":
-            raise
-        raise line.failed(
-            "open federation is off in the running sipx, which keeps the list meanwhile; "
-            "`sipx federation enable` switches it on"
-        ) from error
 
 
 @contextmanager
@@ -222,7 +211,7 @@ def _until_interrupted() -> Iterator[None]:
 
 def _stream(line: CommandLine, asked: PartnersParams, interval: float) -> None:
     """One document per line, until the service goes: exit code 4 then."""
-    with line.control() as client, _switched_on(line):
+    with line.control() as client, line.needs(NAME, _SWITCHED_OFF):
         while True:
             found = client.call("federation.partners", asked, PartnerList)
             click.echo(json.dumps(found.model_dump(mode="json")))
@@ -240,7 +229,7 @@ def _draw(line: CommandLine, asked: PartnersParams, interval: float) -> None:
         raise click.UsageError("--watch needs a terminal, or --json")
     with (
         line.control() as client,
-        _switched_on(line),
+        line.needs(NAME, _SWITCHED_OFF),
         Live(console=Console(highlight=False), auto_refresh=False, screen=True) as live,
     ):
         while True:

@@ -53,7 +53,7 @@ class PartnerMethods:
             found = [entry for entry in found if entry.domain.encode() in connected]
         return found
 
-    @changing
+    @changing("operator")
     def forget(self, params: ForgetParams, caller: Caller) -> Done:
         """Take a partner out of the list; with the next contact it is in again."""
         domain = _domain(params.domain)

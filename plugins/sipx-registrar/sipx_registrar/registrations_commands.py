@@ -82,7 +82,7 @@ def remove(line: CommandLine, user: str, contact: str) -> None:
 
     at = f" at {contact}" if contact else ""
     line.confirm(f"End the registration of {user}{at}?")
-    with line.control() as client:
+    with line.control() as client, line.needs("registrar"):
         asked = RemoveParams(user=user, contact=contact)
         gone = client.call("registrar.remove", asked, RegistrationList)
     line.result(
@@ -95,7 +95,7 @@ def remove(line: CommandLine, user: str, contact: str) -> None:
 def _list(line: CommandLine, user: str, owner: str, limit: int) -> None:
     from sipx_registrar.registrations_state import RegistrationList, RegistrationsParams
 
-    with line.control() as client:
+    with line.control() as client, line.needs("registrar"):
         asked = RegistrationsParams(user=user, owner=owner, limit=limit)
         found = client.call("registrar.registrations", asked, RegistrationList)
     line.result(found.model_dump(mode="json"), _lines(found, user, owner))

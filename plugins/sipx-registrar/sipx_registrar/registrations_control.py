@@ -65,7 +65,7 @@ class RegistrationMethods:
                     total += 1
         return RegistrationList(registrations=tuple(found), total=total)
 
-    @changing
+    @changing("operator")
     async def remove(self, params: RemoveParams, caller: Caller) -> RegistrationList:
         """End registrations of a user: the client is not told, and may register again."""
         now = self._proxy.wall()

@@ -111,7 +111,7 @@ def disconnect(line: CommandLine, name: str) -> None:
 def _command(line: CommandLine, method: str, name: str, said: str) -> None:
     from sipx_registrar.servers_state import ServerParams, ServerState
 
-    with line.control() as client:
+    with line.control() as client, line.needs("registrar"):
         found = client.call(method, ServerParams(name=name), ServerState)
     state = "in maintenance" if found.state == "maintenance" else found.state
     line.result(found.model_dump(mode="json"), f"{found.name} {said}; it is {state}")
@@ -145,7 +145,7 @@ def _show(line: CommandLine, name: str, *, watch: bool) -> None:
 def _ask(line: CommandLine, name: str) -> ServerList:
     from sipx_registrar.servers_state import ServerList, ServersParams
 
-    with line.control() as client:
+    with line.control() as client, line.needs("registrar"):
         return client.call("registrar.servers", ServersParams(name=name), ServerList)
 
 

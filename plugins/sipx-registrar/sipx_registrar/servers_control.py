@@ -55,7 +55,7 @@ class ServerMethods:
             )
         )
 
-    @changing
+    @changing("operator")
     async def drain(self, params: ServerParams, caller: Caller) -> ServerState:
         """Give a server no users and no conversations any more that others may serve.
 
@@ -63,12 +63,12 @@ class ServerMethods:
         """
         return await self._command(params.name, Order.DRAINING, f"{caller.user} drains it")
 
-    @changing
+    @changing("operator")
     async def resume(self, params: ServerParams, caller: Caller) -> ServerState:
         """Let a server serve again that was drained or disconnected."""
         return await self._command(params.name, Order.SERVE, f"{caller.user} lets it serve again")
 
-    @changing
+    @changing("operator")
     async def disconnect(self, params: ServerParams, caller: Caller) -> ServerState:
         """Close the connections of a server and let it not log on again until ``resume``."""
         return await self._command(

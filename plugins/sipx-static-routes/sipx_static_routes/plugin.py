@@ -35,14 +35,16 @@ from sipx import (
 )
 from sipx.sip import Request, cached_uri
 from sipx_static_routes.config import StaticRoutesConfig
+from sipx_static_routes.counting import Passed, RouteCounts, counts, whose
 from sipx_static_routes.table import RouteTable, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     import click
     from pydantic import BaseModel
 
+    from sipx import Target
     from sipx_static_routes.state import RouteState
 
 REFRESH: Final = 5.0
@@ -67,7 +69,7 @@ class RouteChanged:
 
 
 class StaticRoutes:
-    """The plugin."""
+    """Static routes to the domains of partners, and to UC servers."""
 
     Config = StaticRoutesConfig
 
@@ -75,12 +77,18 @@ class StaticRoutes:
         self._config = config
         self._proxy = proxy
         self.table = RouteTable(config.route, proxy.domains)
-        self._verdicts: dict[_Who, Verdict | None] = {}
+        self._verdicts: dict[_Who, tuple[Verdict | None, Passed | None]] = {}
+        self.passed = {row.domain: Passed() for row in self.table.rows}
+        """What has come and gone, by the domain of the route."""
 
     @hookimpl
     def take_over(self, old: StaticRoutes) -> None:
-        """What names resolved to holds on: their servers are known by it until it is asked anew."""
+        """What names resolved to holds on: their servers are known by it until it is asked anew.
+
+        Counts go on.
+        """
         self.table.learn_all(old.table)
+        self.passed.update((d, one) for d, one in old.passed.items() if d in self.passed)
 
     # ------------------------------------------------------------ TLS
 
@@ -96,6 +104,11 @@ class StaticRoutes:
         if not rows or flow.examined is None:
             return None
         proof = flow.examined.partners[rows[0].domain]
+        for row in rows:
+            found = flow.examined.partners[row.domain]
+            count = self.passed[row.domain]
+            count.identity = found.name.decode("utf-8", "backslashreplace")
+            count.profile = found.profile
         names = ", ".join(row.domain for row in rows)
         return Peer(names, flow.examined.certificate.ids, proof.profile)
 
@@ -110,12 +123,19 @@ class StaticRoutes:
         proven = None if examined is None else examined.proven
         key = (flow.transport, flow.address, flow.interface.name, proven, domain)
         try:
-            return self._verdicts[key]
+            verdict, passed = self._verdicts[key]
         except KeyError:
             if len(self._verdicts) >= _VERDICTS:
                 self._verdicts.clear()
-            verdict = self._verdicts[key] = self.judge(flow, domain)
-            return verdict
+            verdict, passed = self._verdicts[key] = self._judged(flow, domain)
+        if passed is not None and flow.id:  # a request that is only explained comes on none
+            passed.came(verdict, flow.last_in)
+        return verdict
+
+    def _judged(self, flow: Flow, from_domain: bytes) -> tuple[Verdict | None, Passed | None]:
+        verdict = self.judge(flow, from_domain)
+        rows = () if verdict is None else self.rows_of(flow)
+        return verdict, self.passed.get(whose(verdict, rows[0].domain)) if rows else None
 
     def judge(self, flow: Flow, from_domain: bytes) -> Verdict | None:
         """The decision for requests on ``flow`` with this From domain."""
@@ -182,6 +202,14 @@ class StaticRoutes:
         row = self.table.towards(cached_uri(request.uri).host)
         return None if row is None else row.targets
 
+    @hookimpl
+    def forward_request(self, request: Request, target: Target) -> None:
+        """A request leaves: counted, where it goes to the server of a route."""
+        passed = self.passed.get(target.name)
+        if passed is not None:
+            passed.requests_out += 1
+            passed.last_out = self._proxy.now()
+
     def switched_off(self, domain: bytes) -> tuple[str, ...]:
         """Routes that match a domain and lead nowhere, because they are switched off: row 7."""
         return tuple(
@@ -243,6 +271,15 @@ class StaticRoutes:
             route_state(domain, route, self.table, self._proxy.trouble("partner", domain))
             for domain, route in self._config.route.items()
         ]
+
+    @hookimpl
+    def control_methods(self) -> Mapping[str, Callable[..., object]]:
+        """``routes.counts``."""
+        return {"routes.counts": self.counts}
+
+    def counts(self) -> RouteCounts:
+        """What has passed between this proxy and the servers of its routes."""
+        return counts(self.passed, now=self._proxy.now(), wall=self._proxy.wall())
 
     # ------------------------------------------------------------ command line
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipx import ControlError
+from sipx import ControlError, changing
 from sipx_stun.state import StunState  # noqa: TC001  # methods are read with their annotations
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class StunMethods:
         """The public address in use, the kind of the NAT, and who said so."""
         return self._state()
 
+    @changing("operator")
     async def detect(self) -> StunState:
         """Ask the servers of the configuration now, and tell what came of it. That takes up to
         a minute where nobody answers; another address counts from when two runs agree.

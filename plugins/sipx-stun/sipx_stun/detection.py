@@ -8,6 +8,7 @@ logged, and kept over a restart. An answer that stops coming changes nothing of 
 from __future__ import annotations
 
 import random
+from collections import deque
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
@@ -19,7 +20,7 @@ from sipx_stun.agreement import CONFIRM_AFTER, CONFIRMATIONS, Agreement
 from sipx_stun.behaviour import NatType
 from sipx_stun.client import Detection, Server, detect
 from sipx_stun.records import Elsewhere, compared
-from sipx_stun.state import Runs, SourceShown, StunState
+from sipx_stun.state import AddressFound, Runs, SourceShown, StunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ ANY: Final = {"*": 4, "0.0.0.0": 4, "::": 6}  # noqa: S104  # compared, not boun
 FIRST_RETRY: Final = 30.0
 """Seconds after a run without an answer; each further one waits twice as long, up to the
 interval."""
+HISTORY: Final = 50
+"""Addresses that came into use and are remembered."""
 ADDRESS: Final = "public address"
 RECORD: Final = "SRV record"
 STORE: Final = "file"
@@ -174,6 +177,7 @@ class Detector:
         """How many runs have begun."""
         self._callers: set[trio.CancelScope] = set()
         """Those who wait for a run that they wanted."""
+        self._history: deque[AddressFound] = deque(maxlen=HISTORY)
         self.answered = self.silent = self.changes = 0
 
     def take_over(self, old: Detector) -> None:
@@ -181,6 +185,7 @@ class Detector:
         # Copies: the reload may be undone, and then the other one goes on.
         self._known, self._elsewhere = dict(old._known), dict(old._elsewhere)
         self._restored = old._restored
+        self._history = old._history.copy()
         self.answered, self.silent, self.changes = old.answered, old.silent, old.changes
 
     @property
@@ -356,6 +361,9 @@ class Detector:
     def _changed(self, source: Source, known: Known, before: str, found: Detection) -> None:
         now = known.agreement.used
         known.since = self._proxy.wall()
+        self._history.append(
+            AddressFound(time=known.since, bind=source.bind, public=now, server=found.server)
+        )
         self.changes += bool(before)
         self._proxy.log.info(
             "the public address of %s is %s%s, says %s",
@@ -422,13 +430,16 @@ class Detector:
             self._known[Source(one.bind, one.family)] = Known(
                 agreement, since=one.since, when=one.when, shown=one
             )
+        self._history.extendleft(reversed(found.history or _in_use(found.sources)))
         self._fit(self.sources())
 
     async def _keep(self) -> None:
         state = self.state()
         try:
             directory = self._proxy.state_dir
-            await trio.to_thread.run_sync(kept.write, directory, state.servers, state.sources)
+            await trio.to_thread.run_sync(
+                kept.write, directory, state.servers, state.sources, state.history
+            )
         except OSError as error:
             text = f"it cannot be kept, so that it will not be known after a restart: {error}"
             self._proxy.note_trouble(STORE, kept.FILE, text)
@@ -445,7 +456,17 @@ class Detector:
             records=tuple(one.text for one in self._elsewhere.values() if one.text),
             runs=Runs(answered=self.answered, silent=self.silent),
             changes=self.changes,
+            history=tuple(self._history),
         )
+
+
+def _in_use(sources: Sequence[SourceShown]) -> list[AddressFound]:
+    """What a file without a history says of it."""
+    return [
+        AddressFound(time=one.since, bind=one.bind, public=one.public, server=one.server)
+        for one in sources
+        if one.public and one.since is not None
+    ]
 
 
 def _local(known: Known) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sipx import parse_address, replace_file
-from sipx_stun.state import SourceShown
+from sipx_stun.state import AddressFound, SourceShown
 from sipx_stun.transaction import refusal_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Kept(BaseModel):
     version: int = VERSION
     servers: tuple[str, ...] = ()
     sources: tuple[SourceShown, ...] = ()
+    history: tuple[AddressFound, ...] = ()
 
 
 def read(directory: Path) -> Kept:
@@ -50,7 +51,8 @@ def read(directory: Path) -> Kept:
         raise ValueError(f"{path} is damaged: {error}") from None
     if kept.version != VERSION:
         raise ValueError(f"{path} is of version {kept.version}, this sipx writes {VERSION}")
-    if not all(map(_usable, kept.sources)):
+    written = (parse_address(one.public) for one in kept.history)
+    if not all(map(_usable, kept.sources)) or None in written:
         raise ValueError(f"{path} is damaged: what it keeps is no address")
     return kept
 
@@ -63,7 +65,12 @@ def _usable(source: SourceShown) -> bool:
     return not refusal_of((source.public, 1), (source.public, 1))
 
 
-def write(directory: Path, servers: Iterable[str], sources: Iterable[SourceShown]) -> None:
+def write(
+    directory: Path,
+    servers: Iterable[str],
+    sources: Iterable[SourceShown],
+    history: Iterable[AddressFound] = (),
+) -> None:
     """Put it in the place of what was there, whole or not at all. Raises OSError."""
-    kept = Kept(servers=tuple(servers), sources=tuple(sources))
+    kept = Kept(servers=tuple(servers), sources=tuple(sources), history=tuple(history))
     replace_file(directory / FILE, (kept.model_dump_json(indent=2) + "\n").encode())

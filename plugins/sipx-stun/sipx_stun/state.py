@@ -38,6 +38,18 @@ class SourceShown(_Shown):
     """What was wrong with the last run."""
 
 
+class AddressFound(_Shown):
+    """A public address that came into use."""
+
+    time: float
+    """When: seconds since 1970."""
+    bind: str
+    """Of which interfaces: "*" or "::" for all of a family."""
+    public: str
+    server: str = ""
+    """Who said it last."""
+
+
 class Runs(_Shown):
     """How often servers were asked for the address, and what came of it."""
 
@@ -65,4 +77,6 @@ class StunState(_Shown):
     runs: Runs = Runs()
     changes: int = 0
     """How often another address came into use in the place of one."""
+    history: tuple[AddressFound, ...] = ()
+    """The last addresses that came into use, the oldest first."""
     bindings: Bindings = Bindings()

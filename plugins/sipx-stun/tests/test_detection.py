@@ -256,6 +256,26 @@ async def test_what_was_used_survives_a_restart(kernel, serving, autojump_clock)
     assert kernel.events == [PublicAddressFound("*", "", ONE, "192.0.2.53")]
 
 
+async def test_the_addresses_so_far_survive_a_restart(kernel, serving, autojump_clock):
+    await serving(made(kernel, World(ONE)))
+    await trio.sleep(20)
+    later = await serving(made(kernel, World(TWO)))
+    await trio.sleep(4)
+    first, second = later.state().history
+    assert (first.public, first.bind, first.time) == (ONE, "*", EPOCH + 3)
+    assert (second.public, second.server) == (TWO, "192.0.2.53")
+
+
+async def test_a_reload_keeps_the_addresses_so_far(kernel, autojump_clock):
+    old = made(kernel, World(ONE))
+    await old.run()
+    new = made(kernel, World(TWO))
+    new.take_over(old)
+    await new.run()
+    assert [one.public for one in new.state().history] == [ONE, TWO]
+    assert [one.public for one in old.state().history] == [ONE], "the reload may be undone"
+
+
 async def test_after_a_restart_another_address_needs_two_runs_as_well(
     kernel, serving, autojump_clock
 ):
@@ -275,6 +295,7 @@ async def test_after_a_restart_another_address_needs_two_runs_as_well(
         ('{"version": 7}', "is of version 7, this sipx writes 1"),
         ('{"sources": [{"bind": "*", "family": 4, "public": "x\\u001b"}]}', "is no address"),
         ('{"sources": [{"bind": "*", "family": 4, "public": "255.255.255.255"}]}', "is no address"),
+        ('{"history": [{"time": 1, "bind": "*", "public": "x"}]}', "is no address"),
         (" " * (kept.LARGEST + 1), "too long"),
     ],
 )

@@ -151,7 +151,7 @@ async def test_the_status_has_a_section(sipx_on_loopback):
     shown = proxy.plugin("stun").status_sections()
     assert shown["stun"].model_dump() == {
         "servers": (), "sources": (), "records": (), "runs": {"answered": 0, "silent": 0},
-        "changes": 0, "bindings": {"answered": 0, "refused": 0},
+        "changes": 0, "history": (), "bindings": {"answered": 0, "refused": 0},
     }  # fmt: skip
 
 
