@@ -6,7 +6,8 @@ How blocks are read:
 * behind ``<!-- fragment -->`` it lacks the head of a file: ``domains`` and ``plugins`` are added;
 * behind ``<!-- wrong -->`` it is refused, and the ```text block that follows is what sipx says;
 * one with a table of pyproject.toml is none of sipx's: it stands in a file under docs/examples;
-* a ```python block stands in one piece in a file under docs/examples, and those are imported.
+* a ```python block stands in one piece in a file under docs/examples, and those are imported;
+* a ```js block stands in one piece in such a file, too, and a browser runs it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ SHIPPED = (
     "log-rotation",
     "metrics",
     "stun",
+    "monitor",
+    "hep",
 )
 PAGES = sorted(
     [
@@ -125,7 +128,7 @@ def is_pyproject(block: Block) -> bool:
 
 WRONG = [b for b in blocks("toml") if b.mark == "wrong"]
 CONFIGURATIONS = [b for b in blocks("toml") if b.mark != "wrong" and not is_pyproject(b)]
-CODE = [*blocks("python"), *(b for b in blocks("toml") if is_pyproject(b))]
+CODE = [*blocks("python", "js"), *(b for b in blocks("toml") if is_pyproject(b))]
 
 
 # ---------------------------------------------------------------- blocks
@@ -151,7 +154,7 @@ def test_a_mistake_is_told_as_the_documentation_shows(block: Block, shipped: Reg
 
 @pytest.mark.parametrize("block", named(CODE))
 def test_a_block_of_code_stands_in_an_example_that_is_run(block: Block) -> None:
-    suffix = "*.py" if block.language == "python" else "*.toml"
+    suffix = {"python": "*.py", "js": "*.js"}.get(block.language, "*.toml")
     files = [f.read_text(encoding="utf-8") for f in EXAMPLES.rglob(suffix)]
     assert any(f"\n{block.text}" in f"\n{text}" for text in files), f"{block.name} is in no file"
 

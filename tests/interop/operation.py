@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ RATE = 500
 
 
 class Operation:
-    """A proxy, and sipp on both sides that sends messages through it until it has sent them all."""
+    """A proxy, and sipp on both sides that sends messages through it until it is told to stop."""
 
     def __init__(
         self,
@@ -49,9 +51,8 @@ class Operation:
         self.file = folder / "sipx.toml"
         self.text = self.file.read_text()
 
-    def send(self, messages: int, *, uac: str = "message_uac") -> None:
-        """Begin to send, 500 messages a second."""
-        self.messages = messages
+    def send(self, uac: str = "message_uac") -> None:
+        """Begin to send, 500 messages a second, for as long as the test takes."""
         self.uas = start(
             "uas",
             self.folder,
@@ -61,7 +62,7 @@ class Operation:
             protocol="udp",
         )
         wait_bound(SERVER, self.server_port, "udp", self.uas)
-        load = ["-m", str(messages), "-r", str(RATE), "-timeout", "300s"]
+        load = ["-r", str(RATE), "-timeout", "300s"]
         self.uac = start(
             "uac",
             self.folder,
@@ -77,12 +78,14 @@ class Operation:
 
     @property
     def sending(self) -> bool:
-        """Whether there are messages left."""
+        """Whether there are more messages."""
         return self.uac.alive
 
     def sent(self) -> Figures:
-        """The figures of the sender, when it has sent all."""
-        self.uac.wait(310)
+        """Stop sending; the figures of the sender, when all of its messages are answered."""
+        assert self.sending, self.uac.tail()
+        os.kill(self.uac.pid, signal.SIGUSR1)  # sipp begins no further call, and ends with the last
+        self.uac.wait(60)
         self.uas.end()
         return Figures.read(self.folder / "uac.csv")
 

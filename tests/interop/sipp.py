@@ -25,6 +25,7 @@ SECONDS = 60
 class Figures:
     """The last row of sipp's statistics, cumulated."""
 
+    created: int
     successful: int
     failed: int
     retransmitted: int
@@ -35,6 +36,7 @@ class Figures:
         with file.open() as lines:
             row = list(csv.DictReader(lines, delimiter=";"))[-1]
         return cls(
+            created=int(row["TotalCallCreated"]),
             successful=int(row["SuccessfulCall(C)"]),
             failed=int(row["FailedCall(C)"]),
             retransmitted=int(row["Retransmissions(C)"]),

@@ -105,5 +105,7 @@ def test_a_dialog_follows_the_record_routes_of_both_proxies(
         process.end()
     figures = Figures.read(tmp_path / "uac.csv")
     complaints = "".join(file.read_text(errors="replace") for file in tmp_path.glob("*.errors"))
-    assert figures == Figures(CALLS, 0, 0, 0), complaints[:3000] + proxy.said
+    assert figures == Figures(
+        created=CALLS, successful=CALLS, failed=0, retransmitted=0, incoming=0
+    ), complaints[:3000] + proxy.said
     assert Figures.read(tmp_path / "uas.csv").failed == 0, complaints[:3000]

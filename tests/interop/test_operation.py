@@ -53,7 +53,7 @@ def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -
         it.text + route("more.example", "127.0.0.9", 5060) + INTERFACE.format(port=port)
         for port in (free_port("127.0.0.1"), free_port("127.0.0.1"))
     ]
-    it.send(12_000)
+    it.send()
     it.wait_for_traffic()
     memory: list[int] = []
     with it.client() as client:
@@ -65,7 +65,7 @@ def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -
             memory.append(it.proxy.memory)
         assert it.sending, "the traffic ended before the last reload"
     figures = it.sent()
-    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+    assert (figures.successful, figures.failed) == (figures.created, 0), it.proxy.said
     status = it.status()
     assert status["service"]["reload"]["count"] == RELOADS
     assert status["service"]["reload"]["failed"] == 0
@@ -76,7 +76,7 @@ def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -
 
 def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operation) -> None:
     it = operation()
-    it.send(20_000, uac="message_uac_patient")
+    it.send("message_uac_patient")
     for _ in range(5):
         it.wait_for_traffic()
         it.sipx("service", "stop")
@@ -87,13 +87,13 @@ def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operatio
         assert it.status()["service"]["state"] == "running"
     it.wait_for_traffic()
     figures = it.sent()
-    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+    assert (figures.successful, figures.failed) == (figures.created, 0), it.proxy.said
     assert it.proxy.process.alive
 
 
 def test_hup_reloads_and_term_lets_the_last_answers_out(operation) -> None:
     it = operation()
-    it.send(12_000, uac="message_uac_patient")
+    it.send("message_uac_patient")
     it.wait_for_traffic()
     it.file.write_text(it.text + route("more.example", "127.0.0.9", 5060))
     os.kill(it.proxy.process.pid, signal.SIGHUP)
@@ -160,7 +160,7 @@ keep = 2
                 found += file.read_text()
         return found
 
-    it.send(20_000)
+    it.send()
     wait_until(lambda: len(files()) == 3, "the second rotation", 60)
     newest = max(files(), key=lambda file: file.stat().st_mtime)
     wait_until(lambda: newest not in files() or newest.stat().st_size > 990_000, "more lines", 60)
@@ -176,7 +176,7 @@ keep = 2
     wait_until(lambda: "no space" not in str(it.status()["troubles"]), "the end of it", 30)
     it.wait_for_traffic(1000)
     figures = it.sent()
-    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+    assert (figures.successful, figures.failed) == (figures.created, 0), it.proxy.said
 
 
 PLUGIN = """
@@ -211,7 +211,7 @@ def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(operation,
     (information / "entry_points.txt").write_text("[sipx]\nfaulty = faulty:Faulty\n")
     (site / "faulty.py").write_text(PLUGIN)
     it = operation(plugins=("faulty",), environment={"PYTHONPATH": str(site)})
-    it.send(10_000)
+    it.send()
     it.wait_for_traffic()
 
     def faulty() -> dict[str, object]:
@@ -228,5 +228,5 @@ def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(operation,
     trigger.unlink()
     wait_until(lambda: faulty()["state"] == "running", "its recovery")
     figures = it.sent()
-    assert (figures.successful, figures.failed) == (it.messages, 0), it.proxy.said
+    assert (figures.successful, figures.failed) == (figures.created, 0), it.proxy.said
     assert "service watch of plugin faulty failed" in it.proxy.process.log.read_text()

@@ -101,7 +101,7 @@ class Parties:
                 ).encode()
             )
             answer = b""
-            with trio.fail_after(2):
+            with trio.fail_after(5):
                 while not answer.endswith(b"\r\n\r\n"):
                     answer += await stream.receive_some()
             assert answer.startswith(b"SIP/2.0 200 "), answer

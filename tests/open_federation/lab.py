@@ -46,6 +46,7 @@ class Lab:
         self.start = start
         self.nursery = nursery
         self.dns = dns
+        self.patience = 10.0  # seconds for a name server: a test of a silent one asks for less
         self.ca = authority()
         self.ca_file = self.ca.write(directory)
         self.ada = UserAgent(ADA, UdpCarrier("127.0.0.3"))
@@ -176,7 +177,7 @@ class Lab:
             "interface": {"near": near, "federation": far, **(interface or {})},
             "certificate": {"own": {"cert_file": cert, "key_file": key}},
             "trust": {"ca": str(self.ca_file), "networks": LOOPBACK, **(trust or {})},
-            "dns": {"servers": [self.dns.server], "timeout": 0.5},
+            "dns": {"servers": [self.dns.server], "timeout": self.patience},
             "static-routes": {"route": {HOME: uc, **(routes or {})}},
             "open-federation": {**known, **federation},
             "service": {"state_dir": str(self.directory / "state")},

@@ -128,7 +128,7 @@ async def test_row_8_too_many_messages_are_slowed_then_refused_and_others_pass(l
     for agent in (eve, bob):
         assert (await agent.message(ADA, "hello")).status == 200
     asked = [await eve.ask(eve.new("MESSAGE", ADA)) for _ in range(20)]
-    with trio.fail_after(2):
+    with trio.fail_after(10):
         assert (await bob.message(ADA, "hello")).status == 200
     answers = [await one.answer() for one in asked]
     codes = [answer.status for answer in answers]

@@ -218,6 +218,7 @@ async def test_row_7_403_where_the_srv_record_says_that_there_is_no_service(lab)
 
 @pytest.mark.parametrize("fault", ["fail", "silence"])
 async def test_row_7_504_not_403_where_the_dns_does_not_answer(lab, fault):
+    lab.patience = 0.5
     getattr(lab.dns, fault)(f"{SERVICE}.{AWAY}")
     await lab.run()
     bob = await lab.edge()

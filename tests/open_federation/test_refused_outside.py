@@ -168,6 +168,7 @@ async def test_404_where_the_srv_target_has_no_address(lab):
 @pytest.mark.parametrize("name", [f"{SERVICE}.{AWAY}", "sip.away.example"])
 async def test_504_not_404_where_the_dns_does_not_answer(lab, fault, name):
     """What cannot be known now is no "no": SERVFAIL and timeouts, of the record and its target."""
+    lab.patience = 0.5
     await lab.published()
     getattr(lab.dns, fault)(name)
     await lab.run()

@@ -77,8 +77,8 @@ class Lab:
             plugins=list(plugins),
             certificate=self.certificate(*(names or [domain]), issuer=issuer, **(cert or {})),
             trust={"ca": str(self.ca_file), **LOOPBACK, **(trust or {})},
-            dns={"servers": [self.dns.server], "timeout": "1s"},
-            limits={"connect_timeout": 2},
+            dns={"servers": [self.dns.server], "timeout": "10s"},
+            limits={"connect_timeout": 20},
             **{
                 **(tables or {}),
                 "open-federation": {
@@ -110,6 +110,10 @@ class Lab:
         """These records for a domain, in the place of those it had."""
         self.records[domain] = text
         self.load()
+
+    async def impatient(self, site, timeout="500ms"):
+        """A name server that is silent is given up soon; else a busy machine has its time."""
+        await site.proxy.reload(dns={"servers": [self.dns.server], "timeout": timeout})
 
     def load(self):
         self.dns.load("\n".join(self.records.values()) + "\n")

@@ -123,6 +123,7 @@ async def test_no_record_where_one_is_needed_is_row_7(lab, a, stranger, record):
 
 @pytest.mark.parametrize("fault", ["fail", "silence"])
 async def test_name_servers_that_fail_are_504(lab, a, stranger, fault):
+    await lab.impatient(a)
     published(lab)
     getattr(lab.dns, fault)(SRV)
     response = await (await stranger(a, "sip.b.example")).message()
@@ -254,6 +255,7 @@ async def test_a_route_to_us_is_no_dialog(lab, a, stranger):
 
 async def test_sec22_a_stranger_with_a_slow_dns_does_not_keep_everybody_waiting(lab, a, stranger):
     """A host of a provider may speak for any domain: what is asked for is the stranger's choice."""
+    await lab.impatient(a, "4s")  # all are sent before the first is given up
     them = await stranger(a, "edge.hoster.test")
     domains = [f"d{number}.test" for number in range(3 * MOST_ASKING)]
     for domain in domains:

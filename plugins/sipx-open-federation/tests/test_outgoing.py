@@ -37,6 +37,7 @@ async def test_the_target_dot_is_404(lab, a):
 
 @pytest.mark.parametrize("fault", ["fail", "silence"])
 async def test_name_servers_that_fail_are_504_and_never_404(lab, a, fault):
+    await lab.impatient(a)
     getattr(lab.dns, fault)("_sipfederationtls._tcp.b.example")
     await refused(a, B, 504, "DNS did not answer for the domain")
 
