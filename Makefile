@@ -20,7 +20,8 @@ SIPX_TARGET := 'sipx=python benchmarks/sipx_target.py --port {port} --uas {uas} 
 
 help:
 	@echo "make demo         build .venv (once) and run 'sipx demo'; ARGS=\"--seconds 8\" passes options on"
-	@echo "make test         all tests that need nothing but this checkout; ARGS=\"-k uri\""
+	@echo "make test         all tests that need nothing but this checkout; ARGS=\"-k uri\";"
+	@echo "                  those of the console in a browser where Chromium is installed"
 	@echo "make check        ruff, mypy --strict, the import rings, the documentation"
 	@echo "make docs         write docs/cli.md, the man pages and the methods of docs/control.md from the code"
 	@echo "make interop      the tests with sipp, sipsak, Kamailio, baresip, nsd and unbound (skipped where missing)"
