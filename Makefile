@@ -67,6 +67,7 @@ check: $(BUILT)
 	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check .; exit 1; }
 	@echo "mypy --strict"
 	@$(BIN)/mypy --strict --no-error-summary sipx $(PLUGIN_SOURCES)
+	@$(BIN)/mypy --strict --no-error-summary --explicit-package-bases tests/interop tests/nat
 	@echo "import rings, documentation"
 	@$(BIN)/python -m pytest -q tests/test_imports.py $(wildcard tests/test_docs*)
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -17,7 +17,7 @@ from .programs import free_port, program, wait_until
 from .proxy import route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.interop
@@ -32,22 +32,23 @@ protocol = "udp"
 
 
 @pytest.fixture
-def operation(tmp_path: Path) -> Iterator[type[Operation]]:
+def operation(tmp_path: Path) -> Iterator[Callable[..., Operation]]:
     """Makes proxies with traffic; all of it ends with the test."""
     program("sipp")
     made: list[Operation] = []
 
-    class Made(Operation):
-        def __init__(self, **options: object) -> None:
-            super().__init__(tmp_path, **options)  # type: ignore[arg-type]  # passed on
-            made.append(self)
+    def make(**options: Any) -> Operation:
+        made.append(Operation(tmp_path, **options))
+        return made[-1]
 
-    yield Made
+    yield make
     for one in made:
         one.end()
 
 
-def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -> None:
+def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(
+    operation: Callable[..., Operation],
+) -> None:
     it = operation()
     texts = [
         it.text + route("more.example", "127.0.0.9", 5060) + INTERFACE.format(port=port)
@@ -74,7 +75,9 @@ def test_a_hundred_reloads_lose_no_message_and_leave_nothing_behind(operation) -
     assert len(psutil.Process(it.proxy.process.pid).net_connections("udp")) == 1
 
 
-def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operation) -> None:
+def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(
+    operation: Callable[..., Operation],
+) -> None:
     it = operation()
     it.send("message_uac_patient")
     for _ in range(5):
@@ -91,7 +94,9 @@ def test_the_service_stops_and_starts_five_times_and_traffic_is_resumed(operatio
     assert it.proxy.process.alive
 
 
-def test_hup_reloads_and_term_lets_the_last_answers_out(operation) -> None:
+def test_hup_reloads_and_term_lets_the_last_answers_out(
+    operation: Callable[..., Operation],
+) -> None:
     it = operation()
     it.send("message_uac_patient")
     it.wait_for_traffic()
@@ -137,7 +142,9 @@ def fill(file: Path) -> None:
                 raise
 
 
-def test_log_files_are_rotated_and_a_full_disk_stops_no_message(operation, small_disk) -> None:
+def test_log_files_are_rotated_and_a_full_disk_stops_no_message(
+    operation: Callable[..., Operation], small_disk: Path
+) -> None:
     it = operation(
         level="trace",
         plugins=("log-rotation",),
@@ -203,7 +210,9 @@ class Faulty:
 """
 
 
-def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(operation, tmp_path) -> None:
+def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(
+    operation: Callable[..., Operation], tmp_path: Path
+) -> None:
     site = tmp_path / "site"
     information = site / "faulty-1.0.dist-info"
     information.mkdir(parents=True)
@@ -214,7 +223,7 @@ def test_a_service_of_a_plugin_that_raises_is_shown_and_started_again(operation,
     it.send()
     it.wait_for_traffic()
 
-    def faulty() -> dict[str, object]:
+    def faulty() -> dict[str, Any]:
         with it.client() as client:
             plugins = client.call_json("status")["plugins"]
         return next(plugin for plugin in plugins if plugin["name"] == "faulty")

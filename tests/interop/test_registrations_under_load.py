@@ -17,6 +17,7 @@ from .site import PARTNER_ADDRESS, Site
 from .two_servers import accounts, uc_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.interop
@@ -75,7 +76,9 @@ class Refreshing(threading.Thread):
 
 
 def test_a_thousand_users_refresh_for_a_minute_while_messages_flow(
-    tmp_path: Path, record_property, capsys
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     program("kamailio")
     load_users = [f"load-{number}" for number in range(20)]

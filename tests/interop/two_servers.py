@@ -14,7 +14,7 @@ from .site import DOMAIN, PARTNER, PARTNER_ADDRESS, Site
 from .uc_server import UcServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
 BERLIN, MUNICH = "127.0.0.10", "127.0.0.11"
@@ -89,7 +89,7 @@ class World:
 
 @asynccontextmanager
 async def two_servers(
-    folder: Path, users: dict[str, Sequence[str]], tables: str
+    folder: Path, users: Mapping[str, Sequence[str]], tables: str
 ) -> AsyncIterator[World]:
     """All of it runs, and all users are registered at their servers and by them at sipx."""
     partner_port = free_port(PARTNER_ADDRESS)

@@ -73,7 +73,8 @@ def seen_from(space: Space, address: str, listener: socket.socket) -> str:
     """Connects, and says which address the listener sees."""
     port = listener.getsockname()[1]
     with closing(connected(space, address, port)), closing(listener.accept()[0]) as arrived:
-        return arrived.getpeername()[0]
+        seen: str = arrived.getpeername()[0]
+        return seen
 
 
 @pytest.mark.parametrize("kind", KINDS)
