@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
+from sipx_monitor.slices import Slices
 from sipx_monitor.web.guard import protect
 from sipx_monitor.web.messages import Refused, Request, Response, error_response
 
@@ -35,7 +36,11 @@ LINGER_BYTES: Final = 1 << 18
 """Seconds and bytes for what still comes in after the last answer."""
 KEEP_ALIVE: Final = 20.0
 """Seconds after which an empty line is sent on a stream of lines that has nothing to say."""
+PIECES: Final = 16
+"""Chunks of a body nobody wants that are looked through for its end."""
 _READ: Final = 65536
+_READ_HEAD: Final = 4096
+"""Bytes of a head that are read at once: more than MAX_HEAD and these is never looked at."""
 
 
 class HttpConnection:
@@ -65,7 +70,7 @@ class HttpConnection:
                     return self._read(event)
                 if event is not h11.NEED_DATA:
                     return None
-                data = await self._stream.receive_some(_READ)
+                data = await self._stream.receive_some(_READ_HEAD)
                 if data and not begun:
                     begun = True
                     waiting.deadline = trio.current_time() + HEAD_TIMEOUT
@@ -109,21 +114,22 @@ class HttpConnection:
         with trio.move_on_after(BODY_PATIENCE) as waiting:
             step = BODY_STEP
             while True:
-                event = self._event()
-                if isinstance(event, h11.Data):
-                    size += len(event.data)
-                    if size > limit:
-                        raise Refused(413, f"the body has more than {limit} bytes")
-                    parts.append(bytes(event.data))
-                    if size >= step:
-                        step = size + BODY_STEP
-                        waiting.deadline = trio.current_time() + BODY_PATIENCE
-                elif isinstance(event, h11.EndOfMessage):
-                    return b"".join(parts)
-                elif event is h11.NEED_DATA:
-                    self._receive(await self._stream.receive_some(_READ))
-                else:
-                    raise Refused(400, "the body is not whole")
+                # A body may come in chunks of one byte each, and thousands of them at once.
+                async with Slices() as slices:
+                    while (event := self._event()) is not h11.NEED_DATA:
+                        if isinstance(event, h11.EndOfMessage):
+                            return b"".join(parts)
+                        if not isinstance(event, h11.Data):
+                            raise Refused(400, "the body is not whole")
+                        size += len(event.data)
+                        if size > limit:
+                            raise Refused(413, f"the body has more than {limit} bytes")
+                        parts.append(bytes(event.data))
+                        if size >= step:
+                            step = size + BODY_STEP
+                            waiting.deadline = trio.current_time() + BODY_PATIENCE
+                        await slices.next()
+                self._receive(await self._stream.receive_some(_READ))
         raise Refused(408, "the body does not come")
 
     def _event(self) -> object:
@@ -199,17 +205,18 @@ class HttpConnection:
     def _is_over(self) -> bool:
         """Whether the request has come whole: one whose body we would have to wait for is the last.
 
-        It is also when its body makes no sense: the answer is ready.
+        It is also when its body makes no sense, or has more than PIECES: the answer is ready.
         """
         if self._h11.their_state is h11.DONE:
             return True
         try:
-            while True:
+            for _ in range(PIECES):
                 event = self._h11.next_event()
                 if not isinstance(event, h11.Data):
                     return isinstance(event, h11.EndOfMessage)
         except h11.RemoteProtocolError:
-            return False
+            pass
+        return False
 
     async def _linger(self) -> None:
         """Say that this was all, and wait a moment for the other end to have read it.

@@ -6,7 +6,8 @@ import h11
 import pytest
 import trio
 import trio.testing
-from sipx_monitor.web.http import BODY_PATIENCE, HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD
+from sipx_monitor import slices
+from sipx_monitor.web.http import BODY_PATIENCE, HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD, PIECES
 from sipx_monitor.web.server import HANDSHAKE_TIMEOUT
 from sipx_monitor.web.streams import CHUNK, PATIENCE, ClientStream
 
@@ -204,3 +205,41 @@ async def test_what_is_put_back_comes_first():
     assert await stream.receive_some(3) == b"abc"
     await theirs.send_all(b"ef")
     assert [await stream.receive_some(8), await stream.receive_some(8)] == [b"d", b"ef"]
+
+
+def chunked(target: bytes, chunks: int) -> bytes:
+    return (
+        b"POST " + target + b" HTTP/1.1\r\nHost: " + HOST + b"\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\n \r\n" * chunks
+        + b"0\r\n\r\n"
+    )
+
+
+async def test_a_body_of_tiny_chunks_does_not_keep_others_waiting(console, nursery, monkeypatch):
+    """Thousands of them come in one packet, from whoever reaches the port."""
+    monkeypatch.setattr(slices, "LONGEST", 0.0)
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    stream = console.connect()
+    await stream.send_all(chunked(b"/session", 5000))
+    nursery.start_soon(others)
+    said = await stream.receive_some(65536)
+    assert statuses(said) == [400]
+    assert turns > 5000
+
+
+async def test_many_chunks_that_nobody_wants_are_not_looked_through(console):
+    assert statuses(await console.raw(chunked(b"/", 3) + GET)) == [405, 200]
+    assert statuses(await console.raw(chunked(b"/", PIECES) + GET)) == [405]
+
+
+async def test_a_head_that_comes_whole_is_too_long_as_well(console):
+    head = GET[:-2] + b"X: " + b"x" * (MAX_HEAD + 4096) + b"\r\n\r\n"
+    assert statuses(await console.raw(head)) == [431]
