@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RANKS: Final = ("viewer", "operator", "admin")
 MOST_WAITING: Final = 4
 """Passwords that are looked at, or wait for that, at the same time."""
+LOOK: Final = 20.0
+"""Seconds between two looks for what ends by itself: a token, say, that was made to last a day."""
 LINK_USER: Final = "console"
 """What somebody is called who came by the link that was printed at the start."""
 
@@ -210,7 +212,8 @@ class Access:
         """As long as somebody is who they are. Raises Refused when they are nobody any more."""
         role = who().role
         while True:
-            await self._ended.wait()
+            with trio.move_on_after(LOOK):
+                await self._ended.wait()
             if who().role != role:
                 return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from sipx import ControlApi
-    from sipx_monitor.web.access import Who
+    from sipx_monitor.web.access import Access, Who
     from sipx_monitor.web.feeds import Feeds
     from sipx_monitor.web.http import HttpConnection
     from sipx_monitor.web.messages import Request
@@ -45,8 +46,9 @@ INNER: Final = ("control.unsubscribe",)
 class HttpApi:
     """What stands below /api/."""
 
-    def __init__(self, control: ControlApi, feeds: Feeds) -> None:
+    def __init__(self, control: ControlApi, feeds: Feeds, access: Access) -> None:
         self._control = control
+        self._access = access
         self._feeds = feeds
         self._large = 0
 
@@ -75,7 +77,12 @@ class HttpApi:
         try:
             if method.stream:
                 events = self._control.events(name, params, who.caller())
-                return Response(200, b"", NDJSON, lines=_lines(events, who, asks))
+                return Response(
+                    200,
+                    content_type=NDJSON,
+                    lines=_lines(events, who, asks),
+                    until=partial(self._until_changed, asks),
+                )
             answer = await self._control.call(name, params, who.caller())
         except trio.Cancelled:
             if method.changing:
@@ -86,6 +93,11 @@ class HttpApi:
         if method.changing:
             self._feeds.poke()
         return Response(200, await encoded(answer), JSON)
+
+    async def _until_changed(self, asks: Callable[[], Who]) -> None:
+        """As long as somebody is who they are. Raises Refused."""
+        await self._access.until_changed(asks)
+        raise _changed()
 
     async def _body(self, request: Request, connection: HttpConnection, *, large: bool) -> Any:
         if not large:
@@ -138,6 +150,10 @@ def _value(text: str) -> object:
     return text
 
 
+def _changed() -> Refused:
+    return Refused(401, "what you may do has changed; ask again")
+
+
 async def _lines(
     events: AsyncGenerator[BaseModel, None], who: Who, asks: Callable[[], Who]
 ) -> AsyncGenerator[bytes, None]:
@@ -145,7 +161,7 @@ async def _lines(
     try:
         async for event in events:
             if asks().role != who.role:
-                raise Refused(401, "what you may do has changed; ask again")
+                raise _changed()
             yield event.model_dump_json().encode()
     except ControlError as error:
         yield json.dumps({"error": control_object(error)}).encode()

@@ -6,6 +6,7 @@ is answered and ends this connection.
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -180,6 +181,8 @@ class HttpConnection:
             lock = trio.Lock()
             nursery.start_soon(self._until_gone, nursery.cancel_scope)
             nursery.start_soon(self._keep_alive, lock)
+            if response.until is not None:
+                nursery.start_soon(self._until_refused, response.until, lock, nursery.cancel_scope)
             async for line in lines:
                 async with lock:
                     await self._send(h11.Data(data=line + b"\n"))
@@ -201,6 +204,19 @@ class HttpConnection:
         while await self._stream.receive_some(_READ):
             pass
         scope.cancel()
+
+    async def _until_refused(
+        self, until: Callable[[], Awaitable[None]], lock: trio.Lock, scope: trio.CancelScope
+    ) -> None:
+        """End a stream that may not be seen any more, also where it has nothing to say."""
+        try:
+            await until()
+        except Refused as refused:
+            async with lock:
+                line = json.dumps({"error": refused.object()}).encode()
+                await self._send(h11.Data(data=line + b"\n"))
+                await self._send(h11.EndOfMessage())
+                scope.cancel()
 
     def _is_over(self) -> bool:
         """Whether the request has come whole: one whose body we would have to wait for is the last.

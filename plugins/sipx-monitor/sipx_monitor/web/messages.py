@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from sipx import ControlError
 
@@ -85,6 +85,8 @@ class Response:
     content_type: str = TEXT
     headers: list[tuple[str, str]] = field(default_factory=list)
     lines: AsyncGenerator[bytes, None] | None = None
+    until: Callable[[], Awaitable[None]] | None = None
+    """As long as the lines may be seen; raises Refused, which becomes the last of them."""
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not an error of ours

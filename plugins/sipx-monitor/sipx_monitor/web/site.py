@@ -38,7 +38,7 @@ class Site:
         self._access = access
         self._guard = guard.Guard(config)
         self._files = Files()
-        self._api = HttpApi(proxy.control, feeds)
+        self._api = HttpApi(proxy.control, feeds, access)
         self._openapi: bytes | None = None
 
     def admit(self, request: Request) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h11
 import pytest
 import trio
 import trio.testing
+from sipx_monitor.web.access import LOOK
 
 HOST = "127.0.0.1:8061"
 ORIGIN = f"http://{HOST}"
@@ -144,8 +146,8 @@ class Lines:
         self.client = h11.Connection(h11.CLIENT)
         self.text = b""
 
-    async def begin(self, path: str, cookie: str) -> h11.Response:
-        headers = [("host", HOST), ("cookie", cookie)]
+    async def begin(self, path: str, cookie: str, **headers: str) -> h11.Response:
+        headers = [("host", HOST), ("cookie", cookie), *headers.items()]
         request = h11.Request(method="GET", target=path, headers=headers)
         data = self.client.send(request) + self.client.send(h11.EndOfMessage())
         await self.stream.send_all(data)
@@ -159,6 +161,7 @@ class Lines:
     async def line(self) -> dict:
         while b"\n" not in self.text:
             self.text += bytes((await self.event()).data)
+            self.text = self.text.lstrip(b"\n")  # it only shows that it lives
         line, _, self.text = self.text.partition(b"\n")
         return json.loads(line)
 
@@ -184,6 +187,48 @@ async def test_a_stream_with_nothing_to_say_shows_that_it_lives(console, autojum
     lines = Lines(console.connect())
     await lines.begin("/api/events", await console.log_on("viewer"))
     assert bytes((await lines.event()).data) == b"\n"
+
+
+async def ended(lines: Lines) -> float:
+    """How long it takes until a stream says that it may not be seen, and ends."""
+    began = trio.current_time()
+    assert (await lines.line())["error"]["code"] == "unauthenticated"
+    took = trio.current_time() - began
+    while not isinstance(await lines.event(), h11.EndOfMessage):
+        pass
+    return took
+
+
+async def test_a_stream_with_nothing_to_say_ends_with_its_session(console, autojump_clock):
+    cookie = await console.log_on("viewer")
+    lines = Lines(console.connect())
+    await lines.begin("/api/events", cookie)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await console.ask("DELETE", "/session", cookie=cookie, origin=ORIGIN)).status == 204
+    assert await ended(lines) < 0.1
+    await trio.sleep(1)
+    assert console.plugin.server.connections == (0, 0)
+
+
+async def test_a_stream_with_nothing_to_say_ends_with_its_role(console, autojump_clock):
+    lines = Lines(console.connect())
+    await lines.begin("/api/events", await console.log_on("operator"))
+    await trio.testing.wait_all_tasks_blocked()
+    [session] = console.plugin.access.sessions._open.values()
+    session.role = "viewer"
+    await console.log_on()
+    assert await ended(lines) < 0.1
+
+
+async def test_a_stream_with_nothing_to_say_ends_with_its_time(console, autojump_clock):
+    """Nobody ends a token whose time is over."""
+    token = await console.plugin.tokens.create("grafana", "viewer", "root", 3600)
+    lines = Lines(console.connect())
+    await lines.begin("/api/events", "", authorization=f"Bearer {token}")
+    await trio.testing.wait_all_tasks_blocked()
+    [known] = console.plugin.tokens._by_hash.values()
+    console.plugin.tokens._by_hash = {known.hash: replace(known, expires=0.0)}
+    assert await ended(lines) <= LOOK
 
 
 async def test_a_stream_ends_for_who_may_not_see_it_any_more(console, autojump_clock):
