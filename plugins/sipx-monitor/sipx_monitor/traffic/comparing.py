@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+import trio
 from pydantic import BaseModel
 
 from sipx import Caller, ControlError
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from sipx_monitor.traffic.message import Message
     from sipx_monitor.traffic.traffic import Traffic
+
+Found = TypeVar("Found", Change, tuple[Change, str])
 
 
 class DiffParams(CaptureParams):
@@ -55,6 +59,7 @@ class CompareMethods:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
+        self._one_at_a_time = trio.CapacityLimiter(1)
 
     def methods(self) -> Mapping[str, Callable[..., object]]:
         """Both by name."""
@@ -68,7 +73,7 @@ class CompareMethods:
         bodies, response = sees_bodies(caller), bool(b.status)
         lines = [
             (change, why(change, response=response) if forwarded and change.op != "same" else "")
-            for change in diff(a, b, bodies=bodies)
+            for change in await self._found(diff, a, b, bodies=bodies)
         ]
         return self._shown(a, b, lines, bodies=bodies)
 
@@ -86,7 +91,16 @@ class CompareMethods:
         other = await self._traffic.message(params.capture, message.twin)
         a, b = (message, other) if message.inwards else (other, message)
         bodies = sees_bodies(caller)
-        return self._shown(a, b, changes(a, b, bodies=bodies), bodies=bodies)
+        found = await self._found(changes, a, b, bodies=bodies)
+        return self._shown(a, b, found, bodies=bodies)
+
+    async def _found(
+        self, compare: Callable[..., list[Found]], a: Message, b: Message, *, bodies: bool
+    ) -> list[Found]:
+        """Beside SIP, and one at a time: it may take a part of a second."""
+        return await trio.to_thread.run_sync(
+            partial(compare, a, b, bodies=bodies), limiter=self._one_at_a_time
+        )
 
     def _shown(
         self, a: Message, b: Message, lines: Iterable[tuple[Change, str]], *, bodies: bool

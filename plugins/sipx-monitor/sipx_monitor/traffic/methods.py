@@ -135,7 +135,7 @@ class MessageMethods:
     async def message(self, params: SeqParams, caller: Caller) -> MessageText:
         """One message with its text. Credentials are masked; viewers see no body."""
         message = await self._traffic.message(params.capture, params.seq)
-        return self._traffic.shower.text(message, viewer=not sees_bodies(caller))
+        return await self._traffic.shower.text(message, viewer=not sees_bodies(caller))
 
     async def dialogs(self, params: DialogsParams, caller: Caller) -> DialogList:
         """The dialogs of the messages that are kept, the newest first: both sides of the proxy."""

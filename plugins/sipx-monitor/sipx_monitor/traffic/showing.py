@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipx_monitor.slices import Slices
 from sipx_monitor.traffic.head import shown
 from sipx_monitor.traffic.models import HeadLine, MessageSummary, MessageText
 
@@ -26,20 +27,22 @@ class Shower:
         """One line of a list."""
         return MessageSummary.of(message, self._domain(message), viewer=viewer)
 
-    def text(self, message: Message, *, viewer: bool) -> MessageText:
+    async def text(self, message: Message, *, viewer: bool) -> MessageText:
         """All of it."""
         start, *lines = message.head.split(b"\r\n")
         head = [HeadLine(name="", value=shown(start), text=shown(start), part="start")]
-        for line in lines:
-            name, _, value = line.partition(b":")
-            head.append(
-                HeadLine(
-                    name=shown(name.strip()),
-                    value=shown(value.strip()),
-                    text=shown(line),
-                    part="header",
+        async with Slices() as slices:
+            for line in lines:
+                name, _, value = line.partition(b":")
+                head.append(
+                    HeadLine(
+                        name=shown(name.strip()),
+                        value=shown(value.strip()),
+                        text=shown(line),
+                        part="header",
+                    )
                 )
-            )
+                await slices.next()
         body = "" if viewer else readable(message.body)
         texts = [line.text for line in head]
         return MessageText(

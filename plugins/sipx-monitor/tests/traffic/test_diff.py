@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sipx_monitor.traffic.diff import Change, diff
+from sipx_monitor.traffic.diff import MOST_LINES, Change, diff
 from sipx_monitor.traffic.reasons import changes, why
 
 from sipx import ControlError
@@ -110,6 +112,24 @@ def test_each_change_has_its_reason(op, line, rule):
     name = line.partition(":")[0]
     a, b = (line, "") if op == "removed" else ("", line)
     assert rule in why(Change(op, name, a, b), response=False)
+
+
+def test_lines_said_again_and_again_are_compared_one_by_one(recorder, lines):
+    """The best fit of these would take a minute, and SIP would stand still."""
+    before = ["X: 1"] * 2000
+    after = [line for i in range(1000) for line in ("X: 1", f"Y: {i}")]
+    one, two = (
+        recorder.add(lines.request(headers=one), body=b"v=0\r\n" + "\r\n".join(one).encode("ascii"))
+        for one in (before, after)
+    )
+    began = process_time()
+    found = diff(one, two)
+    assert process_time() - began < 5
+    assert [change.b for change in found if change.name == "Y"][:3] == ["Y: 0", "Y: 1", "Y: 2"]
+    of_body = [(change.op, change.a, change.b) for change in found if change.name == "(body)"]
+    assert of_body[:2] == [("same", "v=0", "v=0"), ("same", "X: 1", "X: 1")]
+    assert of_body[2] == ("changed", "X: 1", "Y: 0")
+    assert len(of_body) == MOST_LINES
 
 
 header = st.sampled_from(("A: 1", "A: 2", "B: 1", "B: 2", "C: 1", "D: 9"))

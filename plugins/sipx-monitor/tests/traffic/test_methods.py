@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from sipx_monitor import slices
 from sipx_monitor.traffic.live import TICK
 from sipx_monitor.traffic.methods import MOST_IN_BATCH
 from sipx_monitor.traffic.tap import MOST
@@ -207,3 +208,22 @@ async def test_others_run_while_many_messages_are_searched(ask, lines):
         assert (await ask("messages", filter="nowhere")).matched == 0
         nursery.cancel_scope.cancel()
     assert turns >= 3000 // 200 - 1
+
+
+async def test_a_message_of_thousands_of_lines_is_shown_while_others_run(
+    ask, lines, nursery, monkeypatch
+):
+    monkeypatch.setattr(slices, "LONGEST", 0.0)
+    message = ask.recorder.add(lines.request(headers=["X: 1"] * 5000))
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    nursery.start_soon(others)
+    found = await ask("message", seq=message.seq)
+    assert len(found.head) > 5000
+    assert turns > 5000
