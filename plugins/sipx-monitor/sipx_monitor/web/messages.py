@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -53,6 +54,8 @@ class Request:
     path: str = ""
     query: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    held: ExitStack = field(default_factory=ExitStack)
+    """What is given back when the answer was read."""
 
     def __post_init__(self) -> None:
         path, _, query = self.target.partition("?")
@@ -121,8 +124,8 @@ _KINDS: Final = {
 
 
 def json_response(value: object, status: int = 200) -> Response:
-    """An object as JSON."""
-    return Response(status, json.dumps(value, ensure_ascii=False).encode(), JSON)
+    """An object as JSON, in ASCII: an error may quote what no UTF-8 can say."""
+    return Response(status, json.dumps(value).encode(), JSON)
 
 
 def error_response(

@@ -245,3 +245,10 @@ async def test_a_stream_ends_for_who_may_not_see_it_any_more(console, autojump_c
         pass
     await trio.sleep(1)
     assert console.plugin.server.connections == (0, 0)
+
+
+async def test_an_error_may_quote_what_is_no_text(console):
+    cookie = await console.log_on("viewer")
+    answer = await console.call("monitor.messages", b'{"\\ud800": 1}', cookie=cookie)
+    assert (answer.status, answer.error["code"]) == (400, "params")
+    assert answer.error["problems"][0]["text"].startswith("\ud800")
