@@ -68,6 +68,7 @@ class Monitor:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen and answer until cancelled. Raises StartError when the address is taken."""
         from sipx_monitor.web.feeds import Feeds
+        from sipx_monitor.web.long_answers import LongAnswers
         from sipx_monitor.web.server import Server
         from sipx_monitor.web.site import Site
         from sipx_monitor.web.tls import TlsContext
@@ -84,10 +85,12 @@ class Monitor:
         listener = await self._listener()
         watching = {"traffic": self.traffic.watching, "times": self.sampler.watching}
         self.feeds = feeds = Feeds(proxy.control, watching, proxy.log)
+        long = LongAnswers()
         self.server = server = Server(
-            Site(config, proxy, self.access, feeds),
+            Site(config, proxy, self.access, feeds, long),
             self.access,
             feeds,
+            long,
             proxy.control,
             tls,
             boot=BOOT,

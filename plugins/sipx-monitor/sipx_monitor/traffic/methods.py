@@ -46,6 +46,8 @@ class MessageMethods:
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._lines = Lines()
+        # A list is many times as large while it is made as when it is written down: one at a time.
+        self._listing, self._batching, self._looking = trio.Lock(), trio.Lock(), trio.Lock()
 
     def methods(self) -> Mapping[str, Callable[..., object]]:
         """All of them by name."""
@@ -116,7 +118,7 @@ class MessageMethods:
         with wrong_filters():
             found, complete = await oldest(store, wanted, MOST_IN_BATCH, after=at, before=end + 1)
         shower, batch = self._traffic.shower, []
-        async with Slices() as slices:
+        async with self._batching, Slices() as slices:
             for message in found:
                 batch.append(self._lines.line(shower, message, viewer=viewer))
                 await slices.next()
@@ -126,7 +128,7 @@ class MessageMethods:
         """Lines of a list, made while others run."""
         shower = self._traffic.shower
         shown: list[MessageSummary] = []
-        async with Slices() as slices:
+        async with self._listing, Slices() as slices:
             for message in messages:
                 shown.append(shower.summary(message, viewer=viewer))
                 await slices.next()
@@ -143,7 +145,7 @@ class MessageMethods:
         wanted = self._traffic.wanted(params.filter, caller)
         found: list[DialogSummary] = []
         with wrong_filters():
-            async with Slices() as slices:
+            async with self._looking, Slices() as slices:
                 for dialog in store.dialogs.newest():
                     if params.kind not in ("", dialog.kind):
                         continue

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sipx_monitor.web.access import Access, Who
     from sipx_monitor.web.feeds import Feeds
     from sipx_monitor.web.http import HttpConnection
+    from sipx_monitor.web.long_answers import LongAnswers
     from sipx_monitor.web.messages import Request
 
 BODY: Final = 1 << 20
@@ -46,11 +47,14 @@ INNER: Final = ("control.unsubscribe",)
 class HttpApi:
     """What stands below /api/."""
 
-    def __init__(self, control: ControlApi, feeds: Feeds, access: Access) -> None:
+    def __init__(
+        self, control: ControlApi, feeds: Feeds, access: Access, long: LongAnswers
+    ) -> None:
         self._control = control
         self._access = access
         self._feeds = feeds
         self._large = 0
+        self._long = long
 
     async def respond(
         self, request: Request, connection: HttpConnection, asks: Callable[[], Who], name: str
@@ -83,6 +87,7 @@ class HttpApi:
                     lines=_lines(events, who, asks),
                     until=partial(self._until_changed, asks),
                 )
+            await self._long.room(request.held, name, who.caller())
             answer = await self._control.call(name, params, who.caller())
         except trio.Cancelled:
             if method.changing:

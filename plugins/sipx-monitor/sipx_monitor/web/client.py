@@ -6,7 +6,7 @@ The format is docs/monitor.md. What goes wrong with a client costs that client.
 from __future__ import annotations
 
 import json
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sipx import ControlApi
     from sipx_monitor.web.access import Who
     from sipx_monitor.web.feeds import Feed, Feeds
+    from sipx_monitor.web.long_answers import LongAnswers
     from sipx_monitor.web.outbox import Item
     from sipx_monitor.web.topics import StreamTopic
 
@@ -79,6 +80,7 @@ class Client:
         socket: WebSocketConnection,
         control: ControlApi,
         feeds: Feeds,
+        long: LongAnswers,
         who: Callable[[], Who],
         boot: str,
         log: logging.LoggerAdapter[Any],
@@ -86,6 +88,7 @@ class Client:
         self._socket = socket
         self._control = control
         self._feeds = feeds
+        self._long = long
         self._who = who
         self._boot = boot
         self._log = log
@@ -148,18 +151,20 @@ class Client:
 
     async def _request(self, message: str | bytes) -> None:
         try:
-            await self._outbox.answer(await self._answer(message)).wait()
+            with ExitStack() as held:
+                await self._outbox.answer(await self._answer(message, held)).wait()
         finally:
             self._requests.release()
 
-    async def _answer(self, message: str | bytes) -> bytes:
-        number: object = None
+    async def _answer(self, message: str | bytes, held: ExitStack) -> bytes:
+        number: int | str | None = None
         try:
             request = _parsed(message)
-            number = request.get("id")
-            if not isinstance(number, int | str | None):
+            given = request.get("id")
+            if not isinstance(given, int | str | None):
                 raise ControlError("request", "the id of a request is a number or a text")
-            kind, told = b"result", await self._do(request)
+            number = given
+            kind, told = b"result", await self._do(request, held)
         except ControlError as error:
             kind, told = b"error", json.dumps(control_object(error)).encode()
         except Exception:
@@ -168,7 +173,7 @@ class Client:
             kind, told = b"error", json.dumps(error_object("internal", text)).encode()
         return b'{"id":%s,"%s":%s}' % (json.dumps(number).encode(), kind, told)
 
-    async def _do(self, request: dict[str, Any]) -> bytes:
+    async def _do(self, request: dict[str, Any], held: ExitStack) -> bytes:
         """The result as JSON. Raises ControlError."""
         method, params = request.get("method"), request.get("params")
         if not isinstance(method, str):
@@ -181,6 +186,7 @@ class Client:
             return json.dumps(await self._subscribe(dict(params))).encode()
         if method == "unsubscribe":
             return json.dumps(self._unsubscribe(params)).encode()
+        await self._long.room(held, method, self._who().caller())
         answer = await self._control.call(method, params, self._who().caller())
         if self._control.methods()[method].changing:
             self._feeds.poke()

@@ -7,7 +7,7 @@ is answered and ends this connection.
 from __future__ import annotations
 
 import json
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -264,15 +264,17 @@ async def requests(
     """Answer one request after the other, as long as both sides want that."""
     patience = HEAD_TIMEOUT
     while True:
-        try:
-            request = await connection.request(patience)
-            if request is None:
+        with ExitStack() as held:
+            try:
+                request = await connection.request(patience)
+                if request is None:
+                    return
+                held.enter_context(request.held)
+                response = await handle(request, connection)
+            except Refused as refused:
+                response = refused.response()
+            if response is None or not await connection.respond(response):
                 return
-            response = await handle(request, connection)
-        except Refused as refused:
-            response = refused.response()
-        if response is None or not await connection.respond(response):
-            return
         patience = IDLE_TIMEOUT
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sipx import ControlApi
     from sipx_monitor.web.access import Access, Who
     from sipx_monitor.web.feeds import Feeds
+    from sipx_monitor.web.long_answers import LongAnswers
     from sipx_monitor.web.messages import Request, Response
     from sipx_monitor.web.site import Site
     from sipx_monitor.web.tls import TlsContext
@@ -55,6 +56,7 @@ class Server:
         site: Site,
         access: Access,
         feeds: Feeds,
+        long: LongAnswers,
         control: ControlApi,
         tls: TlsContext | None,
         *,
@@ -65,6 +67,7 @@ class Server:
         self._site = site
         self._access = access
         self._feeds = feeds
+        self._long = long
         self._control = control
         self._tls = tls
         self._boot = boot
@@ -197,9 +200,10 @@ class Server:
                 socket = await proposal.accept(subprotocol=SUBPROTOCOL)
             if not handshake.cancelled_caught:
                 nursery.start_soon(self._until_changed, socket, who, nursery.cancel_scope)
-                await Client(socket, self._control, self._feeds, who, self._boot, self._log).run(
-                    self._version
+                client = Client(
+                    socket, self._control, self._feeds, self._long, who, self._boot, self._log
                 )
+                await client.run(self._version)
             nursery.cancel_scope.cancel()
 
     async def _until_changed(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sipx_monitor.web.access import Access, Who
     from sipx_monitor.web.feeds import Feeds
     from sipx_monitor.web.http import HttpConnection
+    from sipx_monitor.web.long_answers import LongAnswers
     from sipx_monitor.web.messages import Request
 
 LOGIN_BODY = 8192
@@ -32,13 +33,20 @@ LOGIN_BODY = 8192
 class Site:
     """The pages, files and methods of one configuration."""
 
-    def __init__(self, config: MonitorConfig, proxy: Proxy, access: Access, feeds: Feeds) -> None:
+    def __init__(
+        self,
+        config: MonitorConfig,
+        proxy: Proxy,
+        access: Access,
+        feeds: Feeds,
+        long: LongAnswers,
+    ) -> None:
         self._config = config
         self._proxy = proxy
         self._access = access
         self._guard = guard.Guard(config)
         self._files = Files()
-        self._api = HttpApi(proxy.control, feeds, access)
+        self._api = HttpApi(proxy.control, feeds, access, long)
         self._openapi: bytes | None = None
 
     def admit(self, request: Request) -> bool:

@@ -7,6 +7,7 @@ import trio
 from sipx_monitor import slices
 from sipx_monitor.traffic.live import TICK
 from sipx_monitor.traffic.methods import MOST_IN_BATCH
+from sipx_monitor.traffic.showing import Shower
 from sipx_monitor.traffic.tap import MOST
 
 from sipx import ControlError
@@ -227,3 +228,22 @@ async def test_a_message_of_thousands_of_lines_is_shown_while_others_run(
     found = await ask("message", seq=message.seq)
     assert len(found.head) > 5000
     assert turns > 5000
+
+
+async def test_lists_are_made_one_behind_the_other(ask, monkeypatch):
+    """Half made, one takes many times the memory that it takes when it is written down."""
+    monkeypatch.setattr(slices, "LONGEST", 0.0)
+    for number in range(5):
+        ask.recorder.call(number)
+    made, summary = [], Shower.summary
+
+    def noted(shower, message, *, viewer):
+        made.append(trio.lowlevel.current_task())
+        return summary(shower, message, viewer=viewer)
+
+    monkeypatch.setattr(Shower, "summary", noted)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask, "messages")
+    assert len(made) == 3 * 45
+    assert made == sorted(made, key=made.index)

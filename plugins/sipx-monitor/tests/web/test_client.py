@@ -485,3 +485,12 @@ async def test_half_a_character_in_an_answer_is_written(console):
     async with console.socket(await console.log_on()) as socket:
         await socket.send(json.dumps({"id": "\ud800", "method": "control.version"}))
         assert (await socket.frame())["result"]
+
+
+@pytest.mark.parametrize("given", ["NaN", "1e400", "[1]", "1.5"])
+async def test_an_id_that_is_none_is_not_said_again(console, given):
+    """NaN and Infinity are no JSON: a browser could not read the answer."""
+    async with console.socket(await console.log_on()) as socket:
+        await socket.send(f'{{"id": {given}, "method": "status"}}')
+        answer = await socket.frame()
+        assert (answer["id"], answer["error"]["code"]) == (None, "request")
