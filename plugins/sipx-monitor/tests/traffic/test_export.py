@@ -34,6 +34,16 @@ def test_text_is_for_people(recorder):
     assert text.count("#") == len(call)
 
 
+def test_text_controls_no_terminal(recorder, lines):
+    recorder.add(
+        lines.request(uri="sip:a\x1b[2J@b", headers=("Subject: \x1b]0;mine\x07\u202e\ta",))
+    )
+    text = write(recorder.store.between(1, 9), "text").decode()
+    assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert "INVITE sip:a\\x1b[2J@b SIP/2.0\nVia: " in text
+    assert "Subject: \\x1b]0;mine\\x07\\u202e\ta\n" in text
+
+
 def test_csv_is_a_table_and_no_program(recorder, lines):
     recorder.call()
     recorder.add(("=HYPERLINK(1) x SIP/2.0", ['Call-ID: =cmd|"/c calc"', "From: <+1>"]))

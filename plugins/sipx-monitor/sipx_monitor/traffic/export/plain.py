@@ -50,8 +50,7 @@ def as_text(message: Message, summary: MessageSummary, *, bodies: bool) -> bytes
         marks.append(f"malformed: {message.fault}")
     if message.marked:
         marks.append(f"marked {message.marked}{': ' if message.note else ''}{message.note}")
-    head = message.head.decode("utf-8", "backslashreplace").replace("\r\n", "\n")
-    parts = [" | ".join(marks), head, ""]
+    parts = [" | ".join(marks), readable(message.head), ""]
     if bodies and message.body:
         parts.append(readable(message.body).rstrip("\n"))
         parts.append("")
