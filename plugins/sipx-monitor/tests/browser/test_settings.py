@@ -43,6 +43,22 @@ def test_detect_ip_says_what_is_missing(page):
     expect(main).to_contain_text("No STUN server is named yet")
 
 
+def test_a_stun_server_is_named_where_the_address_is_detected(page, sipx, original):
+    main = turn_to(page, "wan")
+    servers = main.get_by_label("STUN servers")
+    servers.press_sequentially("127.0.0.1:99999")
+    expect(servers).to_be_focused()
+    expect(main.get_by_role("alert")).to_contain_text("'127.0.0.1:99999' has no port")
+    servers.press("Backspace")
+    expect(main.get_by_role("alert")).to_have_count(0)
+    save(page)
+    assert changed(original, sipx.text) == [
+        "-servers = []  # nobody is asked",
+        '+servers = ["127.0.0.1:9999"]  # nobody is asked',
+    ]
+    expect(main.get_by_role("button", name="Detect IP")).to_be_enabled()
+
+
 def test_an_interface_is_activated_and_its_properties_are_edited(page, sipx, original):
     main = turn_to(page, "interfaces")
     turn(main.get_by_role("switch", name="Activate branch"))

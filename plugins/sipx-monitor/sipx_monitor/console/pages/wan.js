@@ -88,7 +88,7 @@ function Detect() {
     ></progress>`}
     ${result && html`<${Outcome} result=${result} take=${take} />`}
     ${plugin?.listed &&
-    !servers.length &&
+    (!servers.length || draft.isChanged('stun.servers')) &&
     html`<${Setting} k="stun.servers" label=${t('STUN servers')} />`}
   </div>`;
 }
