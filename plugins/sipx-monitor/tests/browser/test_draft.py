@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
+from .conftest import NARROW, WIDE
 from .console import changed, draft_bar, pick, save, turn, turn_to
 
 
@@ -50,6 +52,22 @@ def test_what_is_wrong_stands_beside_the_field_in_the_words_of_the_server(page, 
     bar.get_by_role("button", name="Discard").click()
     expect(bar).to_have_count(0)
     expect(field).not_to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_a_note_covers_no_button_of_the_bar(page, size):
+    main = turn_to(page, "wan")
+    page.set_viewport_size(size)
+    turn(main.get_by_label("Use other public address"))
+    draft_bar(page).get_by_role("button", name="Discard").click()
+    turn(main.get_by_label("Use other public address"))
+    main.get_by_label("Public IP address or name").fill("not an address")
+    expect(draft_bar(page)).to_contain_text("not valid")
+    note = page.get_by_role("status").filter(has_text="The draft was discarded").bounding_box()
+    bar = draft_bar(page).bounding_box()
+    assert note["y"] + note["height"] <= bar["y"]
+    assert note["x"] >= 0
+    assert note["x"] + note["width"] <= size["width"]
 
 
 def test_discarding_and_taking_back(page, sipx, original):
