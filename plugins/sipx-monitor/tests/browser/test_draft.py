@@ -253,6 +253,34 @@ def test_a_draft_ends_with_the_session(page, sipx, original):
     expect(draft_bar(page)).to_have_count(0)
 
 
+def test_nothing_else_can_be_changed_while_the_text_is_edited(page, sipx, original):
+    text = turn_to(page, "config").get_by_role("textbox").first
+    text.fill(original.replace("public_port = 5061", "public_port = 5062"))
+    expect(draft_bar(page)).to_contain_text("The text of the file is edited")
+    main = turn_to(page, "interfaces")
+    expect(main.get_by_role("switch", name="Activate branch")).to_be_disabled()
+    expect(main.get_by_role("button", name="Remove branch")).to_be_disabled()
+    add = main.get_by_role("button", name="Add", exact=True)
+    expect(add).to_be_disabled()
+    expect(add).to_have_attribute("title", re.compile("text of the file is being edited"))
+    page.keyboard.press("n")
+    main = turn_to(page, "routes")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(main.get_by_role("switch", name="Use static routes")).to_be_disabled()
+    draft_bar(page).get_by_role("button", name="Discard").click()
+    expect(main.get_by_role("switch", name="Use static routes")).to_be_enabled()
+
+
+def test_whoever_saves_with_a_key_goes_on_in_the_page(page, sipx, original):
+    main = turn_to(page, "wan")
+    turn(main.get_by_label("Use other public address"))
+    bar = draft_bar(page)
+    expect(bar).to_contain_text("valid")
+    bar.get_by_role("button", name="Save and apply").press("Enter")
+    expect(bar).to_have_count(0)
+    expect(page.locator(":focus")).to_have_attribute("id", "main")
+
+
 def test_the_text_of_the_file_can_be_edited_whole(page, sipx, original):
     main = turn_to(page, "config")
     box = main.get_by_role("textbox", name=re.compile("sipx.toml|file|text", re.IGNORECASE)).first

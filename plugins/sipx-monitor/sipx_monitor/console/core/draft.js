@@ -132,6 +132,7 @@ function into(edit, key, found) {
 }
 
 function set(name, next) {
+  if (text.value !== undefined) return;
   if (next === undefined) {
     unset(name);
     return;
@@ -142,7 +143,7 @@ function set(name, next) {
     into(added, key, next);
     return;
   }
-  const others = edits.value.filter((edit) => !within(edit.key, key) || edit.op === 'text');
+  const others = edits.value.filter((edit) => !within(edit.key, key));
   const before = base.value?.settings.get(key);
   const unchanged = before ? same(before.value, next) : same(filed(key), next);
   if (unchanged && others.length === edits.value.length) return;
@@ -150,25 +151,28 @@ function set(name, next) {
 }
 
 function unset(name) {
+  if (text.value !== undefined) return;
   const key = normal(name);
   const added = addition(key);
   if (added && added.key !== key) {
     into(added, key, undefined);
     return;
   }
-  const others = edits.value.filter((edit) => edit.key !== key || edit.op === 'text');
+  const others = edits.value.filter((edit) => edit.key !== key);
   const written = base.value?.settings.get(key)?.line ?? null;
   if (written === null && others.length === edits.value.length) return;
   change(written === null ? others : [...others, {op: 'unset', key}]);
 }
 
 function addTable(name, values = {}, comment = '') {
+  if (text.value !== undefined) return;
   const key = normal(name);
   const others = edits.value.filter((edit) => !within(edit.key, key) || edit.op === 'remove_table');
   change([...others, {op: 'add_table', key, value: values, ...(comment ? {comment} : {})}]);
 }
 
 function removeTable(name) {
+  if (text.value !== undefined) return;
   const key = normal(name);
   const others = edits.value.filter((edit) => !within(edit.key, key));
   const filedHere = tablesOf(base.value, keyOf(...parseKey(key).slice(0, -1))).has(parseKey(key).at(-1));

@@ -12,7 +12,7 @@ import {Consequences, consequences} from '../parts/consequences.js';
 import {Diff} from '../parts/diff.js';
 import {failed, toast} from '../parts/toast.js';
 
-const {useState} = hooks;
+const {useEffect, useRef, useState} = hooks;
 
 function many(n) {
   return n === 1 ? t('1 change') : t('{n} changes', {n});
@@ -21,7 +21,14 @@ function many(n) {
 export function DraftBar() {
   const [diff, setDiff] = useState(false);
   const n = draft.count.value;
-  if (!n && !conflict.value) return null;
+  const shown = n > 0 || Boolean(conflict.value);
+  const was = useRef(shown);
+  useEffect(() => {
+    // The button that was pressed goes with the bar: whoever uses keys goes on in the page.
+    if (was.current && !shown && document.activeElement === document.body) document.getElementById('main')?.focus({preventScroll: true});
+    was.current = shown;
+  }, [shown]);
+  if (!shown) return null;
   return html`<section class=${classes('draftbar', verdict.value.state === 'bad' && 'draftbar-bad')} aria-label=${t('Draft')}>
     ${conflict.value ? html`<${Conflict} />` : html`
     <div class="draftbar-words">

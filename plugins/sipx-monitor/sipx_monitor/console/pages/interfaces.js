@@ -1,6 +1,6 @@
 // Network interfaces: where SIP is listened for. Activate, Add, Remove, Properties.
 import {
-  Badge, Button, Card, Dialog, Icon, Page, Setting, Switch, Table, Tabs, can, draft, fmt, hooks, html,
+  Badge, Button, Card, Dialog, Icon, Page, Setting, Switch, Table, Tabs, draft, fmt, hooks, html,
   keys, navigate, registerPage, route, t, useCall, useTopic,
 } from 'sipx';
 import {needs} from '../parts/settings/acting.js';
@@ -111,6 +111,7 @@ function columnsOf({properties, remove}) {
                   small
                   icon="trash"
                   onClick=${() => remove(row)}
+                  aria-label=${t('Remove {name}', {name: row.name})}
                   ...${{title: t('Remove {name}', {name: row.name}), ...needs('admin')}}
                 />`
             : html`<${Button} kind="ghost" small onClick=${() => navigate(PAGE_OF[row.name] ?? 'plugins', {})}>
@@ -261,7 +262,7 @@ function Interfaces() {
   const [adding, setAdding] = hooks.useState(false);
   const rows = rowsOf(state?.interfaces ?? []);
   const wanted = route.value.params?.name;
-  const mayAdd = can('admin');
+  const mayAdd = !needs('admin').disabled;
   hooks.useEffect(() => {
     if (wanted) setOpen(wanted);
   }, [wanted]);

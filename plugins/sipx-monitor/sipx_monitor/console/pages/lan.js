@@ -140,6 +140,7 @@ function accountColumns({open, remove}) {
                 small
                 icon="trash"
                 onClick=${() => remove(row)}
+                aria-label=${t('Remove {name}', {name: row.name})}
                 ...${{title: t('Remove {name}', {name: row.name}), ...needs('admin')}}
               />`}
       </span>`,

@@ -1,7 +1,7 @@
 // Static routes: the master switch, the table with Activate and Trustworthy in place, Add, Remove,
 // Properties, and what would become of a URI.
 import {
-  Badge, Button, Card, Icon, Page, Switch, Table, Tabs, can, draft, hooks, html, keys, registerPage,
+  Badge, Button, Card, Icon, Page, Switch, Table, Tabs, draft, hooks, html, keys, registerPage,
   route as address, t, useTopic,
 } from 'sipx';
 import {needs} from '../parts/settings/acting.js';
@@ -120,6 +120,7 @@ function columns({open, remove}) {
                 small
                 icon="trash"
                 onClick=${() => remove(row)}
+                aria-label=${t('Remove {name}', {name: row.domain})}
                 ...${{title: t('Remove {name}', {name: row.domain}), ...needs('admin')}}
               />`}
       </span>`,
@@ -134,7 +135,7 @@ function List() {
   const rows = rowsOf(state?.routes ?? []);
   const on = draft.value(ON) !== false;
   const wanted = address.value.params?.domain;
-  const mayAdd = can('admin');
+  const mayAdd = !needs('admin').disabled;
   hooks.useEffect(() => {
     if (wanted) setOpen(wanted);
   }, [wanted]);

@@ -31,7 +31,7 @@ function Detect() {
   const elapsed = useElapsed(asking);
 
   const take = (address) => {
-    if (draft.value(ADDRESS) === address) return;
+    if (draft.locked.value || draft.value(ADDRESS) === address) return;
     draft.set(ADDRESS, address);
     toast(t('{address} stands in the draft.', {address}), {
       kind: 'ok',

@@ -1,9 +1,13 @@
 // What a page may do: by role, with a mark while it lasts, and with its error in words.
-import {can, hooks, t, toast} from 'sipx';
+import {can, draft, hooks, t, toast} from 'sipx';
 
-/** The properties of a control that only some may use: `<${Button} ...${needs('operator')} />`. */
+/** The properties of a control that only some may use: `<${Button} ...${needs('operator')} />`.
+ *  What an administrator changes is the file, which nobody does while its text is being edited. */
 export function needs(role) {
-  if (can(role)) return {};
+  if (can(role)) {
+    return role === 'admin' && draft.locked.value
+      ? {disabled: true, title: t('The text of the file is being edited on the page Config.')} : {};
+  }
   const title =
     role === 'admin'
       ? t('Only an administrator may change this.')
