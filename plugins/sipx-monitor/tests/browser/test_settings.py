@@ -166,6 +166,9 @@ def test_federation_and_its_interface(page, sipx, original):
     for words in ("DNS-SRV record found", "NAT type", "Public IP", "Bind to IP address"):
         expect(main).to_contain_text(words)
     expect(main).to_contain_text("Partners do not get through")
+    record = main.get_by_role("region", name="Certificate", exact=True)
+    expect(record).to_contain_text("the DNS gave no answer")  # so nobody knows what is published
+    expect(record).not_to_contain_text("No record is published yet")
 
 
 def test_the_address_and_the_port_of_federation_and_the_public_one(page, sipx, original):

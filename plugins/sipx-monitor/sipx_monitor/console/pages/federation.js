@@ -15,6 +15,11 @@ import {Findings, InterfaceState} from '../parts/settings/states.js';
 const COMMAND = 'sipx federation status';
 const ON = 'open-federation.enabled';
 
+/** Why it is not known what is published, in the words of the server; "" where the DNS has answered. */
+function silence(status) {
+  return status.findings.find(({code}) => code === 'SIPX-D004')?.text ?? '';
+}
+
 /** Whether partners get through, in one line, and what is in the way. */
 function Verdict({status, on}) {
   if (!on) {
@@ -33,12 +38,12 @@ function Verdict({status, on}) {
   const why = status.certificate.error
     || (status.interface.state && status.interface.state !== 'listening'
       && (status.interface.reason || t('The interface does not listen.')))
-    || failures[0]?.text || t('No record in the DNS leads partners here.');
+    || failures[0]?.text || silence(status) || t('No record in the DNS leads partners here.');
   return html`<p class="remark bad"><${Icon} name="bad" /> ${t('Partners do not get through: {why}', {why})}</p>`;
 }
 
 /** Certificate, record found, interface, public address, NAT type: the fields of the original. */
-function Configure({status}) {
+function Configure({status, asking}) {
   const own = !draft.value('open-federation.interface');
   const {state} = useTopic('interfaces', {});
   const name = draft.value('open-federation.interface') || 'open-federation';
@@ -51,7 +56,7 @@ function Configure({status}) {
         inherited=${draft.value('wan.certificate')}
       />
       <h3>${t('DNS-SRV record found')}</h3>
-      <${Match} status=${status} />
+      <${Match} status=${status} asking=${asking} />
     <//>
     <${Card} title=${t('Interface')}>
       <${Setting} k="open-federation.interface" label=${t('Interface')} widget="interface" none=${t('one of its own')} />
@@ -69,8 +74,8 @@ function Configure({status}) {
   </div>`;
 }
 
-function Match({status}) {
-  if (!status) return html`<p class="muted">${t('It is known when open federation runs.')}</p>`;
+function Match({status, asking}) {
+  if (!status) return asking ? html`<${Busy} text=${t('Asking the DNS…')} />` : html`<p class="muted">${t('It is known when open federation runs.')}</p>`;
   const {match, records} = status;
   if (match) {
     return html`<${KeyValue}
@@ -87,7 +92,7 @@ function Match({status}) {
     <p class="muted">
       ${records.length
         ? t('{count} records are published; none leads to this certificate and this interface.', {count: records.length})
-        : t('No record is published yet: see "Record to create".')}
+        : silence(status) || t('No record is published yet: see "Record to create".')}
     </p>`;
 }
 
@@ -190,7 +195,7 @@ function Federation() {
         onChange=${setTab}
       />
       <div class="dependent">
-        ${tab === 'configure' && html`<${Configure} status=${status} /><${Now} status=${status} />`}
+        ${tab === 'configure' && html`<${Configure} status=${status} asking=${loading} /><${Now} status=${status} />`}
         ${tab === 'record' && html`<${RecordWizard} />`}
         ${tab === 'lists' && html`<${Lists} />`}
         ${tab === 'findings' &&
