@@ -330,6 +330,19 @@ def test_diagnostics(page, sipx, original):
     assert (sipx.folder / "elsewhere").is_dir()
 
 
+def test_all_is_not_well_while_log_files_cannot_be_written(page, sipx, original):
+    overview = turn_to(page, "overview").get_by_role("region", name="Health")
+    expect(overview).to_contain_text("All is well")
+    main = turn_to(page, "logs")
+    main.get_by_role("tab", name="Settings").click()
+    main.get_by_label("Log file directory").fill("tls/main.crt")
+    save(page)
+    turn_to(page, "overview")
+    expect(overview).to_contain_text("cannot be written")
+    expect(overview).to_contain_text("something wants to be looked at")
+    expect(overview).not_to_contain_text("All is well")
+
+
 def test_the_proxy_service_is_stopped_and_started(page, sipx, people):
     main = turn_to(page, "service")
     main.get_by_role("button", name="Stop", exact=True).click()

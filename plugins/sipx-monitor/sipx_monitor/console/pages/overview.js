@@ -35,9 +35,10 @@ function Verdict({status}) {
   const stopped = service.state !== 'running';
   const failures = problems.filter(({severity}) => severity === 'failure');
   const list = [...failures, ...problems.filter(({severity}) => severity !== 'failure')];
-  const kind = stopped ? 'bad' : !healthy ? 'bad' : list.length ? 'warn' : 'ok';
+  const noted = list.length + troubles.length > 0;
+  const kind = stopped ? 'bad' : !healthy ? 'bad' : noted ? 'warn' : 'ok';
   const words = stopped ? t('The proxy service does not run') : !healthy ? t('Something is broken')
-    : list.length ? t('It works, and something wants to be looked at') : t('All is well');
+    : noted ? t('It works, and something wants to be looked at') : t('All is well');
   const now = useNow(10);
   return html`<section class=${`verdict verdict-${kind}`} aria-label=${t('Health')}>
     <div class="verdict-head"><${Badge} kind=${kind} text=${words} />
@@ -105,7 +106,7 @@ function Charts({metrics}) {
       series=${seen(metrics).map(([label, kind]) => ({label, kind}))} /><//>
     <${Card} title=${t('Time to the final answer')} class="chart-card"><${Chart} label=${t('Time to the final answer')} height=${150} data=${data.times} format=${seconds}
       series=${[{label: t('half are faster (p50)'), kind: 'accent'}, {label: t('95 of 100 are (p95)'), kind: 'warn'}]} /><//>
-    <${Card} title=${t('Under way')} class="chart-card"><${Chart} label=${t('Under way')} height=${150} data=${data.load} format=${(value) => fmt.number(value)}
+    <${Card} title=${t('Under way')} class="chart-card"><${Chart} label=${t('Under way')} height=${150} data=${data.load} format=${fmt.rate}
       series=${[{label: t('transactions'), kind: 'accent', fill: true}, {label: t('connections'), kind: 'info'}]} /><//>
   </div>`;
 }
