@@ -102,6 +102,13 @@ def test_every_page_speaks_german(sipx, new_page, traffic):
         if found := ENGLISH.search(heading.inner_text()):
             english[name] = found[0]
     assert english == {}
+    main = page.get_by_role("main")
+    page.evaluate("location.hash = '#/config'")
+    main.get_by_role("tab", name="Alle Einstellungen").click()
+    row = main.get_by_role("row").filter(has_text="wan.public_address").first
+    expect(row).to_contain_text("Eine IP-Adresse, ein Hostname")
+    words = "import(new URL('console/parts/live/words.js', document.baseURI))"
+    assert page.evaluate(f"{words}.then(({{seconds}}) => seconds(1.5))") == "1,50 s"
     page.get_by_label("Sprache").select_option("en")
     expect(page.get_by_role("navigation", name="Pages")).to_contain_text("Overview")
 

@@ -113,8 +113,8 @@ function SettingsTab({wanted}) {
     [settings, edits, verdict.value]);
   if (!settings) return html`<${Busy} />`;
   const columns = [
-    {id: 'key', title: t('Key'), sort: true, wrap: true, text: ({key, help}) => `${key} ${help}`,
-      render: ({key, help}) => html`<span class="mono">${key}</span>${help && html`<span class="setting-help">${help}</span>`}`},
+    {id: 'key', title: t('Key'), sort: true, wrap: true, text: ({key, help}) => `${key} ${t(help)}`,
+      render: ({key, help}) => html`<span class="mono">${key}</span>${help && html`<span class="setting-help">${t(help)}</span>`}`},
     {id: 'now', title: t('Value'), mono: true, text: ({now}) => JSON.stringify(now ?? ''), render: ({now}) => shown(now)},
     {id: 'line', title: t('Origin'), sort: true, render: ({line, changed}) => (changed
       ? html`<span class="origin-draft">${t('changed')}</span>`

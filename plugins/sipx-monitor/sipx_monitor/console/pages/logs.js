@@ -36,7 +36,7 @@ function Levels() {
     });
   const allowed = needs('operator');
   return html`<${Card} title=${t('Levels now')}>
-    <div class="toolbar">
+    <div class="in-line">
       <span>${t('A change lasts')}</span>
       <${Select} label=${t('How long a change lasts')} value=${seconds} onChange=${setSeconds} options=${durations()} />
       <span class="muted">${t('The file is not changed.')}</span>

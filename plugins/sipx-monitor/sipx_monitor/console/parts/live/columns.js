@@ -33,7 +33,7 @@ const leg = m => html`<span class=${`live-leg l-${(m.leg ?? 0) % 6}`}
 export const COLUMNS = () => [
   {id: 'seq', title: '#', width: 54, rank: 6, align: 'end', render: m => m.seq},
   {id: 'time', title: t('Time'), width: 98, rank: 0, render: m => clock(m.time)},
-  {id: 'leg', title: t('Leg'), width: 40, rank: 3, render: leg},
+  {id: 'leg', title: t('Leg'), width: 46, rank: 3, render: leg},
   {id: 'what', title: t('Message'), width: 162, ideal: 172, grow: 0.6, rank: 0, render: what},
   {id: 'from', title: t('From'), width: 112, ideal: 170, grow: 2, rank: 1, render: m => uriShort(m.from_uri), tip: m => m.from_uri},
   {id: 'to', title: t('To'), width: 112, ideal: 170, grow: 2, rank: 1, render: m => uriShort(m.to_uri || m.uri), tip: m => m.to_uri || m.uri},

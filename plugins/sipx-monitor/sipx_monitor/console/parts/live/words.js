@@ -1,6 +1,6 @@
 // How a message is named and drawn, in one place for the list, the ladder and the text.
 
-import {t} from 'sipx';
+import {language, t} from 'sipx';
 
 const two = n => (n < 10 ? `0${n}` : `${n}`);
 
@@ -11,12 +11,17 @@ export function clock(time) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${ms}`;
 }
 
+const fixed = (value, digits) => {
+  const text = value.toFixed(digits);
+  return language.value === 'de' ? text.replace('.', ',') : text;
+};
+
 export function seconds(value) {
   if (value === null || value === undefined) return '';
   if (value === 0) return '0 s';
-  if (value < 0.001) return `${(value * 1e6).toFixed(0)} µs`;
-  if (value < 1) return `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} ms`;
-  if (value < 60) return `${value.toFixed(value < 10 ? 2 : 1)} s`;
+  if (value < 0.001) return `${fixed(value * 1e6, 0)} µs`;
+  if (value < 1) return `${fixed(value * 1000, value < 0.01 ? 1 : 0)} ms`;
+  if (value < 60) return `${fixed(value, value < 10 ? 2 : 1)} s`;
   return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
 }
 
