@@ -202,3 +202,17 @@ def test_nothing_is_cut_off_on_a_narrow_screen(sipx, new_page, traffic):
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Routes").click()
     expect(page.get_by_role("main").get_by_role("heading", level=1)).to_contain_text("outes")
     expect(page.get_by_role("button", name="Menu")).to_have_attribute("aria-expanded", "false")
+
+
+def test_menus_of_live_stay_on_a_narrow_screen(sipx, new_page, traffic):
+    page = entered(sipx, new_page, viewport=NARROW, has_touch=True, is_mobile=True)
+    page.evaluate("location.hash = '#/live'")
+    main = page.get_by_role("main")
+    for name in ("Export", "View", "Saved filters", "Recording"):
+        opens = main.get_by_role("button", name=name).first
+        opens.click()
+        box = main.locator(f"#{opens.get_attribute('aria-controls')}").bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= NARROW["width"], name
+        page.keyboard.press("Escape")
+        expect(opens).to_have_attribute("aria-expanded", "false")

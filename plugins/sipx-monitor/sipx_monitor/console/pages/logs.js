@@ -47,7 +47,7 @@ function Levels() {
       columns=${[
         {id: 'area', title: t('Area'), mono: true, sort: true, render: (one) => one.area},
         {
-          id: 'level', title: t('Level'), sort: (one) => LEVELS.indexOf(one.level),
+          id: 'level', title: t('Level'), width: '7rem', sort: (one) => LEVELS.indexOf(one.level),
           render: (one) => html`<${Select}
             label=${t('Level of {area}', {area: one.area})}
             value=${one.level}
@@ -58,7 +58,7 @@ function Levels() {
           />`,
         },
         {
-          id: 'by', title: t('Set by'),
+          id: 'by', hide: 'narrow', title: t('Set by'),
           render: (one) =>
             one.by === 'change'
               ? html`<${Badge} kind="info" text=${one.left === null ? t('a change') : t('a change, for {time}', {time: fmt.duration(Math.ceil(one.left))})} />`
