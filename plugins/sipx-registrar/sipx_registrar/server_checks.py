@@ -20,12 +20,15 @@ def findings(servers: Servers) -> Iterator[Finding]:
     servers.load()
     there = servers.ordered()
     if not servers.known.accounts:
-        yield Finding(
-            "SIPX-U001",
-            Severity.WARNING,
-            "there is no account that could log on",
-            "list the plugin lan and add [lan.server.NAME], or [lan] user and password",
-        )
+        # The shared user of [lan] has no account before a server has logged on as it: whether
+        # anybody can, lan says itself (SIPX-A001).
+        if not any(each.name == "lan" and each.enabled for each in servers.proxy.status().plugins):
+            yield Finding(
+                "SIPX-U001",
+                Severity.WARNING,
+                "there is no account that could log on",
+                "list the plugin lan and add [lan.server.NAME], or [lan] user and password",
+            )
         return
     yield from _shares(there)
     yield from _patterns(there)

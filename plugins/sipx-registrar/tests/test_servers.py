@@ -244,6 +244,14 @@ def found(site):
     return {finding.code: finding for finding in check.run()}
 
 
+async def test_a_shared_user_that_nobody_has_logged_on_as_yet_is_no_finding(
+    sipx_proxy, nursery, autojump_clock
+):
+    lan = {"user": "uc", "password": "forty-two secret letters", "bind": "10.0.0.1"}
+    proxy = await sipx_proxy(registrar={"store": "memory"}, lan=lan)
+    assert found(Site(proxy, nursery)) == {}
+
+
 async def test_findings(site, autojump_clock):
     assert set(found(site)) == {"SIPX-U001"}
     site.server("berlin", weight=0)
