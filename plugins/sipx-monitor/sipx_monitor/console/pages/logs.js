@@ -28,8 +28,8 @@ function Levels() {
       const state = await call('log.level', {area, level, seconds});
       toast(
         state.known === false
-          ? t('{area} is {level} now, but nothing logs there: is it spelt right?', {area: state.area, level})
-          : t('{area} is {level} now.', {area: state.area, level}),
+          ? t('{area} is at level {level} now, but nothing logs there: is it spelt right?', {area: state.area, level})
+          : t('{area} is at level {level} now.', {area: state.area, level}),
         {kind: state.known === false ? 'info' : 'ok'},
       );
       await reload();
@@ -47,7 +47,7 @@ function Levels() {
       columns=${[
         {id: 'area', title: t('Area'), mono: true, sort: true, render: (one) => one.area},
         {
-          id: 'level', title: t('Level'), width: '7rem', sort: (one) => LEVELS.indexOf(one.level),
+          id: 'level', title: t('Level'), width: '9rem', sort: (one) => LEVELS.indexOf(one.level),
           render: (one) => html`<${Select}
             label=${t('Level of {area}', {area: one.area})}
             value=${one.level}

@@ -23,7 +23,7 @@ export function Validity({certificate}) {
     return html`<${Badge} kind="off" text=${t('Not loaded')} />`;
   }
   if (days < 0) return html`<${Badge} kind="bad" text=${t('Has ended')} />`;
-  if (days === 0) return html`<${Badge} kind="bad" text=${t('Ends today')} />`;
+  if (days === 0) return html`<${Badge} kind="bad" text=${t('Less than a day left')} />`;
   if (days === 1) return html`<${Badge} kind="bad" text=${t('1 day left')} />`;
   const text = t('{days} days left', {days: fmt.number(days)});
   return html`<${Badge} kind=${days < LAST ? 'bad' : days < SOON ? 'warn' : 'ok'} text=${text} />`;
