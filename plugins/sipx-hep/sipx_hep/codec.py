@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAGIC: Final = b"HEP3"
 LARGEST: Final = 65_507
 """Bytes of a packet: what a UDP datagram can carry; the length field would allow 65,535."""
+LONGEST_CORRELATION: Final = 1024
+"""Bytes of a Call-ID: one of 64 KiB would leave the message no room."""
 
 # The numbers of the chunks, as the specification of HEP3 assigns them.
 FAMILY: Final = 1
@@ -90,14 +92,16 @@ def identity(capture_id: int, auth_key: bytes, node_name: bytes) -> bytes:
 
 
 def packet(time: float, fixed: Iterable[bytes], correlation: bytes, payload: bytes) -> bytes:
-    """A whole packet; ``fixed`` are chunks made before. What does not fit of the payload is cut."""
+    """A whole packet; ``fixed`` are chunks made before. What does not fit of the payload is cut,
+    and so is a Call-ID that would leave it no room.
+    """
     seconds, microseconds = divmod(round(time * 1_000_000), 1_000_000)
     head = b"".join(
         (
             *fixed,
             _U32.pack(0, SECONDS, 10, seconds),
             _U32.pack(0, MICROSECONDS, 10, microseconds),
-            chunk(CORRELATION, correlation),
+            chunk(CORRELATION, correlation[:LONGEST_CORRELATION]),
         )
     )
     room = LARGEST - len(MAGIC) - 2 - len(head) - 6

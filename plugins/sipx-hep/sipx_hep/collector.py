@@ -134,24 +134,31 @@ class Collector:
     async def _connect(self) -> trio.abc.Stream:
         config = self._config
         why = ""
+        context = await self._context() if config.protocol == "tls" else None
         for address in await self._addresses():
             try:
                 with trio.fail_after(PATIENCE):
                     stream = await opened(address, config.address.port)
-                    if config.protocol == "tcp":
+                    if context is None:
                         return stream
-                    return await self._secured(stream)
+                    return await self._secured(stream, context)
             except trio.TooSlowError:
                 why = f"no answer for {PATIENCE:.0f} s"
             except (OSError, trio.BrokenResourceError) as error:
                 why = words(error)
         raise Lost(why)
 
-    async def _secured(self, stream: trio.SocketStream) -> trio.abc.Stream:
-        config = self._config
-        context = ssl.create_default_context(cafile=config.ca_file)
+    async def _context(self) -> ssl.SSLContext:
+        """Whom to trust, as their file says now: read in a thread, those of the system are many."""
+        ca = self._config.ca_file
+        try:
+            return await trio.to_thread.run_sync(lambda: ssl.create_default_context(cafile=ca))
+        except OSError as error:
+            raise Lost(f"the authorities of hep.ca cannot be read: {words(error)}") from None
+
+    async def _secured(self, stream: trio.SocketStream, context: ssl.SSLContext) -> trio.abc.Stream:
         secured = trio.SSLStream(
-            stream, context, server_hostname=config.address.host, https_compatible=True
+            stream, context, server_hostname=self._config.address.host, https_compatible=True
         )
         try:
             await secured.do_handshake()

@@ -63,8 +63,12 @@ class Outbox:
         self._size -= sum(len(one.data) + OVERHEAD for one in taken)
         return taken
 
-    def take_over(self, old: Outbox) -> None:
-        """What waited before a reload, and what was counted."""
+    def take_over(self, old: Outbox, *, keep: bool = True) -> None:
+        """What waited before a reload, and what was counted. It is lost where nobody takes it."""
         self.lost += old.lost
-        for one in old.take(len(old)):
+        waited = old.take(len(old))
+        if not keep:
+            self.lost += len(waited)
+            return
+        for one in waited:
             self.put(one)

@@ -70,8 +70,8 @@ class Hep:
 
     @hookimpl
     def take_over(self, old: Hep) -> None:
-        """What waits, and what was counted."""
-        self._outbox.take_over(old._outbox)
+        """What waits, where it may still go, and what was counted."""
+        self._outbox.take_over(old._outbox, keep=self._put is not None)
         self._collector.sent += old._collector.sent
 
     @hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sipx_hep.codec import LARGEST, Place, endpoints, identity, packet
+from sipx_hep.codec import LARGEST, LONGEST_CORRELATION, Place, endpoints, identity, packet
 
 from .conftest import decoded
 
@@ -56,3 +56,12 @@ def test_a_packet_fits_a_datagram_and_begins_with_the_message(payload, correlati
     assert len(made) <= LARGEST
     assert payload.startswith(found.payload)
     assert found.payload == payload or len(made) == LARGEST
+
+
+def test_a_call_id_as_long_as_a_message_leaves_it_room():
+    call_id = b"i" * 65_400
+    made = packet(3, (SIX, WHO), call_id, b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: " + call_id)
+    found = decoded(made)
+    assert len(made) == LARGEST
+    assert found.correlation == call_id[:LONGEST_CORRELATION]
+    assert found.payload.startswith(b"OPTIONS ")

@@ -217,6 +217,26 @@ async def test_a_certificate_of_a_stranger_is_refused(
     assert plugin.state().error.startswith("its certificate is not taken: ")
 
 
+async def test_authorities_that_cannot_be_read_cost_no_connection(
+    sipx_on_loopback, tmp_path, eventually, nursery
+):
+    came = []
+
+    async def serve(stream):
+        came.append(stream)
+
+    (listener,) = await trio.open_tcp_listeners(0, host=HERE)
+    nursery.start_soon(trio.serve_listeners, serve, [listener])
+    server = f"{HERE}:{listener.socket.getsockname()[1]}"
+    (tmp_path / "ca.pem").write_text("renewed, and not yet whole")
+    table = {"server": server, "protocol": "tls", "ca": str(tmp_path / "ca.pem")}
+    proxy = await sipx_on_loopback(hep=table)
+    plugin = proxy.plugin("hep")
+    await eventually(lambda: plugin.state().state == "unreachable")
+    assert plugin.state().error.startswith("the authorities of hep.ca cannot be read: ")
+    assert not came
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """When a name server was asked that knows no name."""
@@ -246,5 +266,8 @@ async def test_a_reload_keeps_what_waits_and_what_was_counted(sipx_proxy, autoju
     await proxy.reload(hep={"server": "homer.invalid", "bodies": "all"})
     assert proxy.plugin("hep") is not old
     assert proxy.plugin("hep").state().waiting == 4
+    await proxy.reload(hep={})
+    state = proxy.plugin("hep").state()
+    assert (state.state, state.waiting, state.lost) == ("off", 0, 4)
     await proxy.reload(hep={"enabled": False})
     assert proxy.kernel.handle("x").status().troubles == ()
