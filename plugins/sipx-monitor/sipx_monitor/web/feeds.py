@@ -68,10 +68,14 @@ class StateFeed:
         self._poked = trio.Event()
 
     def add(self, taker: Taker, since: int | None) -> int:
-        """Let somebody have it, the newest state at once. Returns its number."""
+        """Let somebody have it, the newest state at once, or why there is none. Returns its
+        number.
+        """
         self.takers.add(taker)
         if self._shown is not None:
             taker.take_state(self.seq, self._shown)
+        elif self._error is not None:
+            taker.take_error(self.seq, self._error)
         else:
             self._poked.set()
         return self.seq
@@ -238,23 +242,23 @@ class Feeds:
     async def state(self, topic: StateTopic, params: Any, caller: Caller) -> StateFeed:
         """The feed of a state. Raises ControlError when there is none."""
         key = self._key(topic.name, params, caller)
-        known = self._feeds.get(key)
+        known = self._known(key)
         if known is None:
             feed = StateFeed(self._control, topic, params, caller)
             await feed.first()
-            known = self._feeds.get(key)  # another may have been faster
+            known = self._known(key)  # another may have been faster
             if known is None:
                 return self._begin(key, feed)
-        assert isinstance(known[0], StateFeed)
-        return known[0]
+        assert isinstance(known, StateFeed)
+        return known
 
     def stream(self, topic: StreamTopic, params: Any, caller: Caller) -> StreamFeed:
         """The feed of a stream. Raises ControlError for wrong parameters."""
         key = self._key(topic.name, params, caller)
-        known = self._feeds.get(key)
+        known = self._known(key)
         if known is not None:
-            assert isinstance(known[0], StreamFeed)
-            return known[0]
+            assert isinstance(known, StreamFeed)
+            return known
         # What was given out before is behind the first of this one: there is a gap between them.
         self._first += 1_000_000
         return self._begin(key, StreamFeed(self._control, topic, params, caller, self._first))
@@ -265,6 +269,11 @@ class Feeds:
 
     def _key(self, topic: str, params: Any, caller: Caller) -> tuple[str, str, str]:
         return topic, json.dumps(params, sort_keys=True), caller.role
+
+    def _known(self, key: tuple[str, str, str]) -> Feed | None:
+        """The feed that runs; one that is being ended takes nobody in, and may take a while."""
+        found = self._feeds.get(key)
+        return None if found is None or found[1].cancel_called else found[0]
 
     def _begin(self, key: tuple[str, str, str], feed: AnyFeed) -> AnyFeed:
         assert self._nursery is not None
@@ -289,7 +298,9 @@ class Feeds:
             self._log.error("internal error while %s was watched", key[0], exc_info=failure)
             feed.failed(ControlError("internal", "this failed; the log has the traceback"))
         finally:
-            del self._feeds[key]
+            found = self._feeds.get(key)
+            if found is not None and found[0] is feed:  # another may have begun meanwhile
+                del self._feeds[key]
 
 
 async def _until_idle(feed: Feed, scope: trio.CancelScope) -> None:

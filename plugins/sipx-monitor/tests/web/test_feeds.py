@@ -30,11 +30,15 @@ class Control:
         self.value: int | Exception = 1
         self.calls = 0
         self.takes = 0.0
+        self.stuck: trio.Event | None = None
         self.send, self.receive = trio.open_memory_channel[object](10_000)
 
     async def call(self, name, params, caller):
         self.calls += 1
         await trio.sleep(self.takes)
+        if self.stuck is not None:
+            with trio.CancelScope(shield=True):  # as a thread is, which nobody can end
+                await self.stuck.wait()
         if isinstance(self.value, Exception):
             raise self.value
         return Value(number=self.value)
@@ -85,6 +89,40 @@ async def test_a_state_that_fails_says_so_once_and_comes_back(lab, autojump_cloc
     await trio.sleep(5)
     assert taker.states == [(1, 1), (3, 1)]
     assert taker.errors == ["not now"]
+
+
+async def test_who_comes_while_a_state_fails_is_told_why(lab, autojump_clock):
+    control, feeds = lab
+    (await feeds.state(STATE, {}, CALLER)).add(Taker(), None)
+    control.value = ControlError("not now", "it restarts")
+    await trio.sleep(5)
+    late = Taker()
+    (await feeds.state(STATE, {}, CALLER)).add(late, None)
+    await trio.sleep(5)
+    assert late.errors == ["not now"]
+    control.value = 1
+    await trio.sleep(5)
+    assert late.states == [(3, 1)]
+
+
+async def test_who_comes_while_a_feed_ends_gets_another(lab, autojump_clock):
+    control, feeds = lab
+    old = await feeds.state(STATE, {}, CALLER)
+    control.stuck = trio.Event()
+    while not feeds._feeds[feeds._key("status", {}, CALLER)][1].cancel_called:
+        await trio.sleep(0.1)
+    stuck, control.stuck, control.value = control.stuck, None, 2
+    taker = Taker()
+    try:
+        new = await feeds.state(STATE, {}, CALLER)
+        new.add(taker, None)
+    finally:
+        stuck.set()
+    assert new is not old
+    control.value = 3
+    await trio.sleep(5)
+    assert taker.states == [(1, 2), (2, 3)]
+    assert await feeds.state(STATE, {}, CALLER) is new
 
 
 async def test_a_state_that_fails_at_first_is_an_answer(lab):
