@@ -145,6 +145,25 @@ def test_a_filter_finds(found, text, numbers):
     assert found(text) == numbers
 
 
+def test_a_partner_who_was_discovered_is_found_by_the_domain(recorder):
+    call = recorder.call()
+    call[0].transaction.targets = ("far.example (discovered)",)
+    for message in call:
+        if message.peer == "far.example":
+            message.peer = "far.example (discovered)"
+    for text, numbers in (
+        ("partner:far.example", [3, 4, 6, 9]),
+        ("partner:*.example", [3, 4, 6, 9]),
+        ('partner:"far.example (discovered)"', [3, 4, 6, 9]),
+        ("partner:example", []),
+        ("route:far.example", [1, 2, 3, 4, 5, 6, 7, 9]),
+        ("partner!=far.example", [1, 2, 5, 7, 8]),
+    ):
+        wanted = compile_filter(text)
+        found = [one.seq for one in recorder.store.between(1, 99) if wanted(one)]
+        assert found == numbers, text
+
+
 @pytest.mark.parametrize(
     ("text", "position", "said"),
     [

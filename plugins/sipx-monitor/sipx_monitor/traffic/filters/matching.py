@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sipx_monitor.traffic.filters import values
 from sipx_monitor.traffic.filters.errors import FilterError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Wanted = Callable[[Message], bool]
     Test = Callable[[str], bool]
+
+_DISCOVERED: Final = " (discovered)"
+"""What stands behind the domain in the name of a partner whom nobody has written down."""
 
 
 def compile_filter(
@@ -215,11 +218,24 @@ def _text(name: str, test: Test) -> Wanted:
     return lambda message: any(map(test, texts(message)))
 
 
+def _partners(message: Message) -> Iterable[str]:
+    """The name of the peer."""
+    yield from _spelt(message.peer)
+
+
 def _routes(message: Message) -> Iterable[str]:
     """The names of the targets in the decision trace, and of the peer."""
-    yield message.peer
+    yield from _partners(message)
     if message.transaction is not None:
-        yield from message.transaction.targets
+        for name in message.transaction.targets:
+            yield from _spelt(name)
+
+
+def _spelt(name: str) -> Iterable[str]:
+    """A name, and where it says "(discovered)" behind the domain, the domain."""
+    yield name
+    if name.endswith(_DISCOVERED):
+        yield name.removesuffix(_DISCOVERED)
 
 
 _TEXTS: dict[str, Callable[[Message], Iterable[str]]] = {
@@ -236,7 +252,7 @@ _TEXTS: dict[str, Callable[[Message], Iterable[str]]] = {
     "iface": lambda message: (message.way.interface,),
     "proto": lambda message: (message.way.transport,),
     "dir": lambda message: ("in" if message.inwards else "out",),
-    "partner": lambda message: (message.peer,),
+    "partner": _partners,
     "route": _routes,
     "body": lambda message: (_body(message),) if message.body else (),
     "note": lambda message: (message.note,),
