@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EVERY: Final = 0.5
 """Seconds between two writes."""
 MOST_WAITING: Final = 16 << 20
-"""Bytes that wait for a slow disk; what comes beyond is not written, and counted."""
+"""Bytes that wait for a slow disk; what comes beyond is not written, and told of."""
 TROUBLE: Final = "capture file"
 
 
@@ -35,13 +35,13 @@ class CaptureFile:
         self._streams = TcpStreams()
         self._writer = PcapngWriter(streams=self._streams)
         self._waiting = bytearray()
-        self.lost = 0
-        """Messages that were not written."""
+        self._lost = 0
+        """Messages that the disk was too slow for, since it was written to."""
 
     def add(self, message: Message) -> None:
         """Write a message, soon."""
         if len(self._waiting) > MOST_WAITING:
-            self.lost += 1
+            self._lost += 1
             return
         self._waiting += self._writer.packets(message)
 
@@ -64,12 +64,13 @@ class CaptureFile:
         try:
             await trio.to_thread.run_sync(self._write, writer.begin() + data)
         except OSError as error:
-            self.lost += 1
             self._proxy.note_trouble(
                 TROUBLE, str(self._path), f"{self._path} cannot be written: {error.strerror}"
             )
         else:
-            self._proxy.note_trouble(TROUBLE, str(self._path), "")
+            lost, self._lost = self._lost, 0
+            missing = f"{lost} messages are not in {self._path}: the disk is too slow"
+            self._proxy.note_trouble(TROUBLE, str(self._path), missing if lost else "")
 
     def _write(self, data: bytes) -> None:
         """In a thread. Others than the owner may not read it: it holds what people say."""

@@ -74,6 +74,20 @@ async def test_a_disk_that_refuses_is_told_of_and_tried_again(recorder, tmp_path
     assert EVERY > 0
 
 
+async def test_a_disk_that_is_too_slow_is_told_of_with_what_is_missing(
+    recorder, tmp_path, told, monkeypatch
+):
+    path = tmp_path / "sipx.pcapng"
+    file = CaptureFile(path, 1_000_000, 2, told)
+    with monkeypatch.context() as slow:
+        slow.setattr("sipx_monitor.traffic.rotation.MOST_WAITING", 1)
+        await written(file, recorder.call(0))
+    assert told.troubles == [f"8 messages are not in {path}: the disk is too slow"]
+    await written(file, recorder.call(1))
+    assert told.troubles[-1] == ""
+    assert len(read_capture(path.read_bytes()).store) == 10
+
+
 async def test_what_a_full_disk_took_a_part_of_is_taken_back(recorder, tmp_path, told, monkeypatch):
     path = tmp_path / "sipx.pcapng"
     await written(CaptureFile(path, 1_000_000, 2, told), recorder.call(0))
