@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,9 +11,18 @@ if TYPE_CHECKING:
 
 
 def begun(path: Path) -> IO[bytes]:
-    """The file, empty and open for writing. Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    return os.fdopen(os.open(path, flags, 0o600), "wb")
+    """The file, empty and open for writing; one that was there is for its owner only from now on.
+    Raises OSError.
+    """
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # and no pipe, and no terminal
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate()
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def write(path: Path, data: bytes) -> None:

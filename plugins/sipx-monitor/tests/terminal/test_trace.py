@@ -175,6 +175,15 @@ def test_export_into_a_file_that_can_be_opened_again(capture, tmp_path):
     assert len(alone("open", str(file)).stdout.splitlines()) == 4
 
 
+def test_a_file_that_others_could_read_is_for_its_owner_only_from_now_on(capture, tmp_path):
+    file = tmp_path / "again.txt"
+    file.write_text("x" * 100_000)
+    file.chmod(0o644)
+    assert alone("export", str(capture[0]), "--format", "text", "-o", str(file)).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "xxx" not in file.read_text()
+
+
 def test_a_file_from_stdin(capture):
     data = capture[0].read_bytes()
     result = CliRunner().invoke(trace, ["open", "-"], obj=CommandLine(), input=data)
