@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sipx_monitor.web.messages import Request
     from sipx_monitor.web.tokens import Tokens
 
-RANKS: Final = ("viewer", "operator", "admin")
 MOST_WAITING: Final = 4
 """Passwords that are looked at, or wait for that, at the same time."""
 LOOK: Final = 20.0
@@ -185,7 +184,11 @@ class Access:
                     )
                 await trio.to_thread.run_sync(fits, password, self._nobody, limiter=self._hashing)
                 return ""
-            kept = secret.current()
+            try:
+                kept = await trio.to_thread.run_sync(secret.current)
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "its file is no text"
+                raise Refused(503, f"the hash of a password cannot be read: {why}") from None
             right = await trio.to_thread.run_sync(fits, password, kept, limiter=self._hashing)
             return kept if right else ""
         finally:
@@ -224,7 +227,7 @@ def _is_still(kept: Secret, proof: str) -> bool:
         return True
     try:
         return proof == kept.current()
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return False
 
 

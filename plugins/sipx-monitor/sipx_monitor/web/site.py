@@ -47,7 +47,6 @@ class Site:
         self._guard = guard.Guard(config)
         self._files = Files()
         self._api = HttpApi(proxy.control, feeds, access, long)
-        self._openapi: bytes | None = None
 
     def admit(self, request: Request) -> bool:
         """Whether it came from a trusted proxy. Raises Refused for one that is not for us."""
@@ -134,7 +133,7 @@ class Site:
         try:
             token = await self._access.log_on(request, given)
         except Refused as refused:
-            if refused.status in (401, 429):
+            if refused.status in (401, 429, 503):
                 self._proxy.log.warning(
                     "console: an attempt to log on from %s has failed: %s",
                     request.address,

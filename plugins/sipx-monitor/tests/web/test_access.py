@@ -158,6 +158,32 @@ async def test_a_file_with_another_hash_counts_before_it_is_read_again(start_con
     assert (await console.ask("GET", "/session", cookie=answer.cookie)).status == 401
 
 
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda file: file.unlink(), "No such file or directory"),
+        (lambda file: file.write_bytes(b"\xff\xfe"), "its file is no text"),
+    ],
+)
+async def test_a_hash_that_cannot_be_read_lets_nobody_in_and_is_told(
+    start_console, tmp_path, caplog, spoil, why
+):
+    file = tmp_path / "anna.hash"
+    file.write_text(OTHER)
+    console = await start_console(
+        auth="password", user={"anna": {"password_hash": {"file": str(file)}}}
+    )
+    file.write_text(ANNA)
+    before = await log_on(console, "anna", "correct horse")
+    spoil(file)
+    answer = await log_on(console, "anna", "correct horse")
+    told = f"the hash of a password cannot be read: {why}"
+    assert (answer.status, answer.error["text"]) == (503, told)
+    assert f"an attempt to log on from 127.0.0.1 has failed: {told}" in caplog.text
+    assert (await console.ask("GET", "/session", cookie=before.cookie)).status == 401
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_reload_keeps_sessions_and_asks_the_new_users(console):
     answer = await log_on(console, "anna", "correct horse")
     link = await console.log_on()
