@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sipx_monitor.traffic.message import Message
 
-KINDS: Final = ("call", "chat", "presence", "registration", "options", "other")
 STATES: Final = ("trying", "ringing", "established", "ended", "failed", "answered")
 _KIND: Final = {
     "INVITE": "call",

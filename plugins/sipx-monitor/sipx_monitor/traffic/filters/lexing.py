@@ -10,7 +10,6 @@ from sipx_monitor.traffic.filters.errors import FilterError
 
 Kind = Literal["(", ")", "and", "or", "not", "term", "end"]
 
-OPERATORS: Final = (":", ">=", "<=", "!=", "=", ">", "<")
 _FIELD: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(\.[^\s:=<>!()\"'|&/]*)?(:|>=|<=|!=|=|>|<)")
 _SHORT: Final = re.compile(r"~([A-Za-z]*)")
 _BARE: Final = re.compile(r"[^\s()|&\"]+")

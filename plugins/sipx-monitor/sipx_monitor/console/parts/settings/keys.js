@@ -18,12 +18,6 @@ export function listOf(key) {
   return Array.isArray(value) ? value : [value];
 }
 
-/** Put an item to the end of a list, or take it out. */
-export function toggled(key, item, wanted) {
-  const rest = listOf(key).filter((each) => each !== item);
-  draft.set(key, wanted ? [...rest, item] : rest);
-}
-
 /** Seconds since 1970 of what the control API gives as a time: a number, or an ISO date. */
 export function seconds(value) {
   if (value === null || value === undefined || value === '') return null;
