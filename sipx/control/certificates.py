@@ -195,8 +195,9 @@ class CertificateMethods:
     async def self_signed(self, params: SelfSignedParams, caller: Caller) -> MadeCertificate:
         """Make a certificate without an authority, which partners pin by its key."""
         stem, names = self._stem(params.name), _domains(params.domains)
+        key = await trio.to_thread.run_sync(new_key, params.key_type)
         return await self._self_signed(
-            stem, names, new_key(params.key_type), params.days, caller, replace=params.replace
+            stem, names, key, params.days, caller, replace=params.replace
         )
 
     async def _self_signed(
@@ -209,7 +210,7 @@ class CertificateMethods:
         *,
         replace: bool,
     ) -> MadeCertificate:
-        leaf = self_signed(names, key, self._now(), days)
+        leaf = await trio.to_thread.run_sync(self_signed, names, key, self._now(), days)
         own = owned(stem, [leaf.certificate], key, Path(f"{stem}.key"))
         changed = await self._store(stem, leaf, caller, "made", replace=replace)
         return MadeCertificate(

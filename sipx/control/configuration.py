@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sipx.config.difference import changed_keys, difference
 from sipx.config.document import Document
-from sipx.config.effective import Setting, settings_of
+from sipx.config.effective import settings_of
 from sipx.config.errors import ConfigError
 from sipx.config.file import ConfigFile, ConflictError
 from sipx.config.hiding import hidden_text, restore_hidden, secrets_in
@@ -394,12 +394,6 @@ def _said(edit: Edit) -> str:
     """An edit for the history: the key, and never a value, which may be a secret."""
     words = {"set": "set", "unset": "unset", "add_table": "added", "remove_table": "removed"}
     return "another text" if edit.op == "text" else f"{words[edit.op]} {edit.key}"
-
-
-def _shown(setting: Setting) -> ShownSetting:
-    value = _json(setting.value)
-    key = dotted(setting.path)
-    return ShownSetting(key=key, value=value, line=setting.line, help=setting.help)
 
 
 def _json(value: Any) -> Any:

@@ -6,6 +6,7 @@ import base64
 import json
 import stat
 from datetime import UTC, datetime, timedelta
+from threading import current_thread, main_thread
 
 import pytest
 from cryptography import x509
@@ -241,6 +242,16 @@ async def test_what_is_no_domain_is_refused_beside_its_field(scene, domain):
     for method in ("request", "self_signed"):
         refused = await scene.refused(method, name="main", domains=[domain])
         assert refused.problems[0].key == "domains"
+
+
+@pytest.mark.parametrize("method", ["request", "self_signed"])
+async def test_a_key_of_rsa_is_made_beside_what_passes(scene, monkeypatch, method):
+    def made(kind):
+        assert current_thread() is not main_thread()  # it takes as long as hundreds of messages
+        return new_key(kind)
+
+    monkeypatch.setattr("sipx.control.certificates.new_key", made)
+    await scene.call(method, name="lab", domains=["lab.a.example"], key_type="rsa")
 
 
 async def test_a_self_signed_one_is_made_and_renewed_with_its_key(scene):
