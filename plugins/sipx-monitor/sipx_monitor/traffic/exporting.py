@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 
 from sipx import ControlError
 from sipx_monitor.slices import Slices
-from sipx_monitor.traffic.export.svg import as_svg
+from sipx_monitor.traffic.export.svg import svg_lines, svg_of
 from sipx_monitor.traffic.export.writing import TYPES, Format, writer_of
-from sipx_monitor.traffic.ladder import ladder_of
+from sipx_monitor.traffic.ladder import sliced_ladder
 from sipx_monitor.traffic.methods import select
 from sipx_monitor.traffic.models import FROZEN, LONGEST_FILTER, CaptureParams
 from sipx_monitor.traffic.search import newest
@@ -73,7 +73,7 @@ class ExportMethods:
             raise ControlError("not found", "no message is to be exported; widen the filter")
         ending, content_type = TYPES[params.format]
         if params.format == "svg":
-            data = as_svg(ladder_of(messages, directed=store.directed))
+            data = await _picture(messages, directed=store.directed)
         else:
             data = await self._written(messages, params.format, bodies=sees_bodies(caller))
         return ExportedFile(
@@ -89,8 +89,14 @@ class ExportMethods:
         wanted = self._traffic.wanted(params.filter, caller)
         if params.dialog or params.call_id or params.seqs:
             found = select(store, params.dialog, params.call_id, params.seqs)
+            kept = []
             with wrong_filters():
-                return [message for message in found if wanted(message)]
+                async with Slices() as slices:
+                    for message in found:
+                        if wanted(message):
+                            kept.append(message)
+                        await slices.next()
+            return kept
         with wrong_filters():
             return (await newest(store, wanted, store.most_messages))[0]
 
@@ -111,6 +117,16 @@ class ExportMethods:
                 parts.append(part)
                 await slices.next()
         return b"".join(parts)
+
+
+async def _picture(messages: Sequence[Message], *, directed: bool) -> bytes:
+    ladder = await sliced_ladder(messages, directed=directed)
+    lines = []
+    async with Slices() as slices:
+        for line in svg_lines(ladder):
+            lines.append(line)
+            await slices.next()
+    return svg_of(lines)
 
 
 def _name(first: Message, params: ExportParams) -> str:

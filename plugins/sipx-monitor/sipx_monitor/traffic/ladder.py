@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
+from sipx_monitor.slices import Slices
 from sipx_monitor.traffic.models import FROZEN, CaptureParams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sipx_monitor.traffic.message import Message
 
@@ -76,42 +77,68 @@ class Ladder(BaseModel):
 
 
 def ladder_of(messages: Sequence[Message], *, directed: bool = True) -> Ladder:
-    """The ladder of these messages, which are in order.
+    """The ladder of these messages, which are in order, at once.
 
     Where it is not ``directed``, nobody knows which end was the proxy: each address has a column.
     """
-    one_call = len({message.call_id for message in messages}) == 1
-    columns = _Columns(one_call=one_call, directed=directed)
-    steps: list[LadderStep] = []
-    before = begin = messages[0].wall if messages else 0.0
-    for message in messages:
-        source, target = columns.ends(message)
-        steps.append(
-            LadderStep(
-                seq=message.seq,
-                time=message.wall,
-                offset=max(0.0, message.wall - begin),
-                gap=max(0.0, message.wall - before),
-                source=source,
-                target=target,
-                label=label_of(message),
-                note=message.note or message.fault,
-                cls=class_of(message),
-                retransmission=message.retransmission,
-                sdp=message.sdp,
-                transport=message.way.transport,
-                leg=message.leg,
-                marked=message.marked,
-                twin=message.twin or None,
+    made = _Made(messages, directed=directed)
+    for _ in made:
+        pass
+    return made.ladder()
+
+
+async def sliced_ladder(messages: Sequence[Message], *, directed: bool = True) -> Ladder:
+    """The same, while others run: a picture of all that is kept takes as long as many messages."""
+    made = _Made(messages, directed=directed)
+    async with Slices() as slices:
+        for _ in made:
+            await slices.next()
+    return made.ladder()
+
+
+class _Made:
+    """A ladder that is made step by step: iterate over it, and ``ladder`` has it at the end."""
+
+    def __init__(self, messages: Sequence[Message], *, directed: bool) -> None:
+        self._messages = messages
+        self._one_call = len({message.call_id for message in messages}) == 1
+        self._columns = _Columns(one_call=self._one_call, directed=directed)
+        self._steps: list[LadderStep] = []
+
+    def __iter__(self) -> Iterator[None]:
+        before = begin = self._messages[0].wall if self._messages else 0.0
+        for message in self._messages:
+            source, target = self._columns.ends(message)
+            self._steps.append(
+                LadderStep(
+                    seq=message.seq,
+                    time=message.wall,
+                    offset=max(0.0, message.wall - begin),
+                    gap=max(0.0, message.wall - before),
+                    source=source,
+                    target=target,
+                    label=label_of(message),
+                    note=message.note or message.fault,
+                    cls=class_of(message),
+                    retransmission=message.retransmission,
+                    sdp=message.sdp,
+                    transport=message.way.transport,
+                    leg=message.leg,
+                    marked=message.marked,
+                    twin=message.twin or None,
+                )
             )
+            before = message.wall
+            yield
+
+    def ladder(self) -> Ladder:
+        """All of it."""
+        return Ladder(
+            title=_title(self._messages, one_call=self._one_call),
+            call_id=self._messages[0].call_id if self._one_call else "",
+            participants=tuple(self._columns.participants),
+            steps=tuple(self._steps),
         )
-        before = message.wall
-    return Ladder(
-        title=_title(messages, one_call=one_call),
-        call_id=messages[0].call_id if one_call else "",
-        participants=tuple(columns.participants),
-        steps=tuple(steps),
-    )
 
 
 class _Columns:

@@ -8,7 +8,7 @@ import trio
 
 from sipx import Caller, ControlError
 from sipx_monitor.slices import Slices
-from sipx_monitor.traffic.ladder import Ladder, LadderParams, ladder_of
+from sipx_monitor.traffic.ladder import Ladder, LadderParams, sliced_ladder
 from sipx_monitor.traffic.lines import Lines
 from sipx_monitor.traffic.live import TICK
 from sipx_monitor.traffic.models import (
@@ -161,7 +161,7 @@ class MessageMethods:
         """Who spoke to whom, for one dialog, one Call-ID, or some messages."""
         store = await self._traffic.store(params.capture)
         messages = select(store, params.dialog, params.call_id, params.seqs)
-        return ladder_of(messages, directed=store.directed)
+        return await sliced_ladder(messages, directed=store.directed)
 
     async def state(self, params: CaptureParams) -> RecordingState:
         """What is recorded, why, and what is kept."""

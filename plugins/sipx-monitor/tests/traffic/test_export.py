@@ -9,11 +9,14 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sipx_monitor.traffic.captures import CaptureError, read_capture
+from sipx_monitor.traffic.export import svg
 from sipx_monitor.traffic.export.plain import COLUMNS
 from sipx_monitor.traffic.export.writing import TYPES, write
+from sipx_monitor.traffic.ladder import label_of
 
 from sipx import ControlError
 
@@ -197,3 +200,35 @@ async def test_not_too_many_captures_are_open_at_once(ask):
         await ask("open", name=f"{number}.jsonl", data_base64=data)
     with pytest.raises(ControlError, match="4 captures are open; close one of "):
         await ask("open", name="5.jsonl", data_base64=data)
+
+
+async def test_a_picture_of_many_messages_gives_way_to_sip(ask, monkeypatch, nursery):
+    for number in range(5):
+        ask.recorder.call(number)
+    monkeypatch.setattr("sipx_monitor.slices.LONGEST", 0.0)
+    turns, made, drawn, real = [0], [], [], svg._arrow
+
+    async def sip():
+        while True:
+            turns[0] += 1
+            await trio.lowlevel.checkpoint()
+
+    def labelled(message):
+        made.append(turns[0])
+        return label_of(message)
+
+    def arrow(step, y):
+        drawn.append(turns[0])
+        return real(step, y)
+
+    monkeypatch.setattr("sipx_monitor.traffic.ladder.label_of", labelled)
+    monkeypatch.setattr(svg, "_arrow", arrow)
+    nursery.start_soon(sip)
+    await ask("export", format="svg")
+    for seen in (made, drawn):
+        # Two tasks of one turn run in any order: the other one had at least every second.
+        assert len(seen) == 45
+        assert all(before < after for before, after in zip(seen, seen[2:], strict=False))
+    made.clear()
+    await ask("ladder", seqs=list(range(1, 46)))
+    assert all(before < after for before, after in zip(made, made[2:], strict=False))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from sipx_monitor.traffic.ladder import Ladder, LadderStep
 
 MOST_STEPS: Final = 1000
@@ -31,31 +33,41 @@ _TEXT: Final = 'font-family="system-ui, sans-serif"'
 
 def as_svg(ladder: Ladder) -> bytes:
     """The picture. It holds no script and loads nothing."""
+    return svg_of(svg_lines(ladder))
+
+
+def svg_of(lines: Iterable[str]) -> bytes:
+    """The picture of its lines."""
+    return "\n".join((*lines, "")).encode("utf-8", "replace")
+
+
+def svg_lines(ladder: Ladder) -> Iterator[str]:
+    """Its lines, one by one."""
     steps = ladder.steps[:MOST_STEPS]
     columns = max(2, len(ladder.participants))
     width = 2 * _MARGIN + (columns - 1) * _COLUMN + 90
     left = len(ladder.steps) - len(steps)
     height = _TOP + len(steps) * _ROW + (60 if left else 30)
-    parts = [
+    yield from (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img">',
         f"<title>{_safe(ladder.title)}</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _label(20, 26, ladder.title, 15, "#111827", weight="600"),
         _label(20, 46, ladder.call_id, 11, "#4b5563"),
-    ]
+    )
     for at, one in enumerate(ladder.participants):
         x = _x(at)
-        parts += [
+        yield from (
             _label(x, 76, one.label, 13, "#111827", anchor="middle", weight="600"),
             _label(x, 92, one.address, 11, "#4b5563", anchor="middle"),
             f'<line x1="{x}" y1="{_TOP - 10}" x2="{x}" y2="{height - 20}" stroke="#9ca3af"/>',
-        ]
+        )
     for at, step in enumerate(steps):
-        parts += _arrow(step, _TOP + 24 + at * _ROW)
+        yield from _arrow(step, _TOP + 24 + at * _ROW)
     if left:
-        parts.append(_label(20, height - 28, f"{left} more messages", 12, "#4b5563"))
-    return "\n".join((*parts, "</svg>", "")).encode("utf-8", "replace")
+        yield _label(20, height - 28, f"{left} more messages", 12, "#4b5563")
+    yield "</svg>"
 
 
 def _arrow(step: LadderStep, y: int) -> list[str]:
