@@ -21,6 +21,10 @@ _WAITING: Final = 32
 """Responses of one transaction that wait for their twins."""
 _LOOKED_AT: Final = 100
 """The first messages of a transaction, with which the others are compared."""
+MOST_KEYS: Final = 200
+"""Copies of one request that responses find back to: who begins anew with the same branch for
+days has many.
+"""
 MOST_STEPS: Final = 200
 """Decisions kept for one transaction."""
 _COOKIE: Final = b"z9hG4bK"
@@ -50,7 +54,6 @@ class Transaction:
         "first",
         "id",
         "keys",
-        "live",
         "method",
         "name",
         "peers",
@@ -68,6 +71,7 @@ class Transaction:
         self.keys = [key]
         self.first = first
         self.seqs: list[int] = []
+        """Messages of it that are kept."""
         self.request = 0
         """The request that came in; where none did, 0."""
         self.steps: list[Step] = []
@@ -78,8 +82,6 @@ class Transaction:
         self.trusted: bool | None = None
         self.done = False
         """Whether its final response has left."""
-        self.live = 0
-        """Messages of it that are kept."""
         self._answers: list[tuple[int, str, int]] = []
 
     def came(self, message: Message) -> None:
@@ -165,7 +167,6 @@ class Transactions:
         message.transaction = transaction
         if not message.peer:
             message.peer = transaction.peers.get(message.branch, "")
-        transaction.live += 1
         self._compare(transaction, message)
         if not message.status:
             self._pair_request(transaction, message)
@@ -194,8 +195,8 @@ class Transactions:
         transaction = message.transaction
         if transaction is None:
             return
-        transaction.live -= 1
-        if not transaction.live:
+        del transaction.seqs[0]  # it is the oldest of all
+        if not transaction.seqs:
             del self._by_id[transaction.id]
             for key in transaction.keys:
                 if self._by_key.get(key) is transaction:
@@ -227,6 +228,10 @@ class Transactions:
         elif key not in self._by_key:
             self._by_key[key] = found
             found.keys.append(key)
+            if len(found.keys) > MOST_KEYS:
+                gone = found.keys.pop(1)
+                if self._by_key.get(gone) is found:
+                    del self._by_key[gone]
         return found
 
     def _before(self, message: Message, head: Head, key: Key) -> Transaction | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from sipx_monitor.traffic.store import Store
+from sipx_monitor.traffic.transactions import MOST_KEYS
 
 
 def test_all_messages_of_an_invite_on_both_sides_are_one_transaction(recorder, lines):
@@ -110,3 +112,25 @@ def test_a_transaction_is_found_by_its_id_and_by_any_branch(recorder):
     for name in (found.id, "z9hG4bKa1", "z9hG4bKp1"):
         assert transactions.get(name) is found
     assert transactions.get("z9hG4bKx") is None
+
+
+def test_one_branch_for_days_takes_no_more_memory_than_is_kept(recorder, lines):
+    """As of a client that never changes it: its transaction never ends."""
+    recorder.store = Store(20, 10_000_000, "all")
+    for number in range(500):
+        came = recorder.add(lines.request("OPTIONS", branch="same", cseq=number))
+        left = recorder.add(
+            lines.request("OPTIONS", branch=f"p{number}", below="same", cseq=number), inwards=False
+        )
+        recorder.add(lines.response(200, method="OPTIONS", branch=f"p{number}", below="same"))
+        assert left.transaction is came.transaction
+    transactions = recorder.store.transactions
+    assert len(transactions) == 1
+    assert len(came.transaction.seqs) == 20
+    assert len(came.transaction.keys) <= MOST_KEYS
+    assert len(transactions._by_key) <= MOST_KEYS
+    last = recorder.add(lines.response(200, method="OPTIONS", branch="same"), inwards=False)
+    assert last.twin == came.seq + 2
+    for number in range(20):
+        recorder.add(lines.request("MESSAGE", branch=f"other{number}"))
+    assert len(transactions._by_key) == 20
