@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sipx_monitor.traffic.filters import FilterError, compile_filter
 from sipx_monitor.traffic.filters.fields import BY_NAME, FIELDS, OTHER_NAMES
 from sipx_monitor.traffic.filters.parsing import All, AnyOf, Not, Term, parse
-from sipx_monitor.traffic.filters.regex import compile_regex
+from sipx_monitor.traffic.filters.regex import Effort, compile_regex
 from sipx_monitor.traffic.filters.suggesting import suggest
 
 from sipx import ControlError
@@ -296,7 +296,7 @@ pieces = st.recursive(
 def test_regular_expressions_mean_what_they_mean_in_python(pattern, text):
     with contextlib.suppress(FilterError):  # too large
         expected = re.search(pattern, text, re.IGNORECASE | re.MULTILINE) is not None
-        assert compile_regex(pattern, 0)(text) == expected
+        assert compile_regex(pattern, 0, Effort())(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -305,10 +305,10 @@ def test_regular_expressions_mean_what_they_mean_in_python(pattern, text):
 def test_no_regular_expression_is_slow(pattern):
     """Python's own would not come back from these. Each character leads to a state that is known:
     their number is what bounds the time."""
-    search = compile_regex(pattern, 0)
+    search = compile_regex(pattern, 0, Effort())
     assert search("a" * 50_000) in (True, False)
     known = search.__self__._known
-    assert len(known) <= 501
+    assert len(known) <= 101
     assert all(len(one.next) <= 3 for one in known.values())
 
 
@@ -317,10 +317,41 @@ AT_RANDOM = "".join(random.Random(1).choices("ab", k=3000))
 
 
 def test_one_that_would_need_too_many_states_is_given_up():
-    search = compile_regex(NEEDS_MANY_STATES, 7)
+    effort = Effort()
+    search = compile_regex(NEEDS_MANY_STATES, 7, effort)
     with pytest.raises(FilterError, match="takes too long; write a simpler one"):
         search(AT_RANDOM)
+    effort.work = 0
     assert search("abc") is False
+
+
+MANY = " or ".join(f"/x.{{5}}.{{5}}[{chr(97 + i)}z]q/" for i in range(16))
+
+
+def test_all_that_a_filter_does_with_a_message_is_bounded(recorder, lines):
+    """A hundred patterns, each of them quick enough, would keep SIP waiting."""
+    at_random = random.Random(1)
+    message, long = (
+        recorder.add(lines.request(headers=("Subject: " + "".join(at_random.choices("xab", k=k)),)))
+        for k in (100, 5000)
+    )
+    wanted = compile_filter(MANY)
+    for _ in range(3):
+        assert wanted(message) is False  # each has its own time
+    with pytest.raises(FilterError, match="takes too long"):
+        wanted(long)
+    with pytest.raises(FilterError, match="too large together"):
+        compile_filter(" or ".join(f"/x.{{49}}.{{49}}.{{{i}}}y/" for i in range(20, 30)))
+
+
+def test_what_is_remembered_of_characters_is_bounded():
+    effort = Effort()
+    search = compile_regex("q.*y", 0, effort)
+    for begin in range(0x4E00, 0xAC00, 1000):
+        effort.work = 0
+        search("q" + "".join(map(chr, range(begin, begin + 1000))))
+    known = search.__self__._known
+    assert sum(len(one.next) for one in known.values()) <= 10_000
 
 
 async def test_a_filter_that_takes_too_long_is_a_wrong_parameter(ask, lines):

@@ -10,6 +10,7 @@ from sipx_monitor.traffic.filters import values
 from sipx_monitor.traffic.filters.errors import FilterError
 from sipx_monitor.traffic.filters.fields import BY_NAME, COMPACT, FIELDS, OTHER_NAMES
 from sipx_monitor.traffic.filters.parsing import All, AnyOf, Not, Term, parse
+from sipx_monitor.traffic.filters.regex import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,11 +36,21 @@ def compile_filter(
     node = parse(text)
     if node is None:
         return lambda _: True
-    return _Compiler(bodies=bodies, now=now).compile(node)
+    effort = Effort()
+    wanted = _Compiler(effort, bodies=bodies, now=now).compile(node)
+    if not effort.states:
+        return wanted
+
+    def bounded(message: Message) -> bool:
+        effort.work = 0
+        return wanted(message)
+
+    return bounded
 
 
 class _Compiler:
-    def __init__(self, *, bodies: bool, now: Callable[[], float]) -> None:
+    def __init__(self, effort: Effort, *, bodies: bool, now: Callable[[], float]) -> None:
+        self._effort = effort
         self._bodies = bodies
         self._now = now
 
@@ -66,7 +77,7 @@ class _Compiler:
         return self._field(term, term.operator)
 
     def _anywhere(self, value: Value) -> Wanted:
-        test = values.contains(value)
+        test = values.contains(value, self._effort)
         bodies = self._bodies
 
         def wanted(message: Message) -> bool:
@@ -110,16 +121,17 @@ class _Compiler:
         if kind == "flag":
             return _flag(field.name, values.truth(value))
         if kind == "mark":
-            return _mark(value)
+            return _mark(value, self._effort)
         if kind == "since":
             begin = values.since(value, self._now)
             return lambda message: message.wall >= begin()
         if kind == "address":
-            return _address(field.name, values.addresses(value))
+            return _address(field.name, values.addresses(value, self._effort))
         if field.name == "body" and not self._bodies:
             raise FilterError(value.position, "bodies are not shown to viewers")
         exactly = kind == "word" or operator == "="
-        test = values.is_exactly(value) if exactly else values.contains(value)
+        read = values.is_exactly if exactly else values.contains
+        test = read(value, self._effort)
         return _text(field.name, test)
 
     def _header(self, name: str, value: Value, operator: str, term: Term) -> Wanted:
@@ -127,7 +139,8 @@ class _Compiler:
             raise FilterError(
                 term.position, f"a header has no order; write ':' in place of '{operator}'"
             )
-        test = values.is_exactly(value) if operator == "=" else values.contains(value)
+        read = values.is_exactly if operator == "=" else values.contains
+        test = read(value, self._effort)
         wanted = COMPACT.get(name, name)
 
         def found(message: Message) -> bool:
@@ -191,13 +204,13 @@ def _flag(name: str, wanted: bool) -> Wanted:  # what the flag has to be
     return lambda message: bool(message.fault) is wanted
 
 
-def _mark(value: Value) -> Wanted:
+def _mark(value: Value, effort: Effort) -> Wanted:
     text = value.text.lower()
     if text in ("yes", "true", "1", "*"):
         return _is_marked
     if text in ("no", "false", "0"):
         return lambda message: not message.marked
-    test = values.is_exactly(value)
+    test = values.is_exactly(value, effort)
     return lambda message: bool(message.marked) and test(message.marked)
 
 

@@ -24,23 +24,44 @@ if TYPE_CHECKING:
 
 MOST_STATES: Final = 200
 """Of a pattern: so much is looked at for a character that is met in a new place."""
-MOST_WORK: Final = 30_000
-"""States that are followed in one text for the first time: some hundredths of a second."""
+MOST_TOGETHER: Final = 400
+"""Of all patterns of a filter: what is remembered of them grows with it."""
+MOST_WORK: Final = 60_000
+"""States that all patterns of a filter follow for the first time in one message, and CHEAP
+characters: some hundredths of a second.
+"""
+CHEAP: Final = 8
+"""Characters that take as long as a state: they lead where they led before."""
 MOST_COUNT: Final = 50
-_MOST_KNOWN: Final = 500
+_MOST_KNOWN: Final = 100
+_MOST_MET: Final = 10_000
+"""What is remembered of a pattern: where one can be in it, and which characters were met there."""
 _SPECIAL: Final = frozenset(r"\.[](){}*+?|^$")
 _LINE_END: Final = "\r\n"
 _CHARACTERS: Final = {"t": "\t", "n": "\n", "r": "\r"}
 
 
-def compile_regex(pattern: str, position: int) -> Test:
+class Effort:
+    """What the patterns of one filter take together: ``states``, and ``work`` for one message."""
+
+    __slots__ = ("states", "work")
+
+    def __init__(self) -> None:
+        self.states = self.work = 0
+
+
+def compile_regex(pattern: str, position: int, effort: Effort) -> Test:
     """What tells whether the pattern is somewhere in a text. ``position`` is where it begins in
     the filter, its first slash. Raises FilterError.
     """
     lowered = pattern.lower()
     if _SPECIAL.isdisjoint(pattern):
         return lambda text: lowered in text.lower()
-    return _Automaton(_Parser(pattern, position + 1).whole(), position).search
+    parsed = _Parser(pattern, position + 1).whole()
+    effort.states += len(parsed.states)
+    if effort.states > MOST_TOGETHER:
+        raise FilterError(position, "the regular expressions of this filter are too large together")
+    return _Automaton(parsed, position, effort).search
 
 
 # ---------------------------------------------------------------- the pattern as states
@@ -311,17 +332,18 @@ class _Known:
 
 
 class _Automaton:
-    def __init__(self, parsed: _Parser, position: int) -> None:
+    def __init__(self, parsed: _Parser, position: int, effort: Effort) -> None:
         self._position = position
-        self._work = 0
+        self._effort = effort
         self._states = parsed.states
         self._begin = parsed.begin
         self._end = parsed.end
         self._known: dict[tuple[frozenset[int], bool], _Known] = {}
+        self._met = 0
 
     def search(self, text: str) -> bool:
         """Whether the pattern is somewhere in a text. Raises FilterError where that takes long."""
-        self._work = 0
+        self._worked(len(text) // CHEAP)
         here = self._at(frozenset((self._begin,)), begin=True)
         for char in text.lower():
             if here.found:
@@ -332,11 +354,7 @@ class _Automaton:
 
     def _step(self, here: _Known, char: str) -> _Known:
         items = here.items
-        self._work += len(items)
-        if self._work > MOST_WORK:
-            raise FilterError(
-                self._position, "this regular expression takes too long; write a simpler one"
-            )
+        self._worked(len(items))
         if char in _LINE_END:
             items = self._reached(items, begin=here.begin, end=True)
             if self._end in items:
@@ -347,10 +365,19 @@ class _Automaton:
             state = self._states[item]
             if state.test is not None and state.test(char):
                 moved.update(state.to)
-        if len(self._known) > _MOST_KNOWN:
+        self._met += 1
+        if len(self._known) > _MOST_KNOWN or self._met > _MOST_MET:
             self._known.clear()
+            self._met = 0
         there = here.next[char] = self._at(frozenset(moved), begin=char == "\n")
         return there
+
+    def _worked(self, much: int) -> None:
+        self._effort.work += much
+        if self._effort.work > MOST_WORK:
+            raise FilterError(
+                self._position, "this regular expression takes too long; write a simpler one"
+            )
 
     def _at(self, items: frozenset[int], *, begin: bool) -> _Known:
         return self._known_as(self._reached(items, begin=begin, end=False), begin=begin)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sipx_monitor.traffic.filters.errors import FilterError
-from sipx_monitor.traffic.filters.regex import compile_regex
+from sipx_monitor.traffic.filters.regex import Effort, compile_regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,10 @@ _YES: Final = ("yes", "true", "1", "on", "*")
 _NO: Final = ("no", "false", "0", "off")
 
 
-def contains(value: Value) -> Test:
+def contains(value: Value, effort: Effort) -> Test:
     """Text that is somewhere in a value; ``*`` stands for anything between."""
     if value.regex:
-        return compile_regex(value.text, value.position)
+        return compile_regex(value.text, value.position, effort)
     wanted = value.text.lower()
     if value.quoted or "*" not in wanted:
         return lambda text: wanted in text.lower()
@@ -55,10 +55,10 @@ def contains(value: Value) -> Test:
     return in_order
 
 
-def is_exactly(value: Value) -> Test:
+def is_exactly(value: Value, effort: Effort) -> Test:
     """The whole of a value; ``*`` stands for anything, and a comma between several."""
     if value.regex:
-        return compile_regex(value.text, value.position)
+        return compile_regex(value.text, value.position, effort)
     if value.quoted:
         wanted = value.text.lower()
         return lambda text: text.lower() == wanted
@@ -159,10 +159,10 @@ def truth(value: Value) -> bool:
     raise FilterError(value.position, f"'{value.text}' is neither yes nor no")
 
 
-def addresses(value: Value) -> Test:
+def addresses(value: Value, effort: Effort) -> Test:
     """A test of ``address:port``: an address, a network, an address with its port, a pattern."""
     if value.regex:
-        return compile_regex(value.text, value.position)
+        return compile_regex(value.text, value.position, effort)
     tests = [_address(one, value.position) for one in value.text.split(",")]
     return lambda text: any(test(text) for test in tests)
 
