@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -29,7 +30,7 @@ from sipx_monitor.traffic.search import newest, oldest
 from sipx_monitor.traffic.traffic import sees_bodies, wrong_filters
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from sipx_monitor.traffic.dialogs import Dialog
     from sipx_monitor.traffic.message import Message
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 MOST_IN_BATCH: Final = 500
 MOST_IN_LADDER: Final = 2000
+MOST_FOLLOWERS: Final = 200
+"""Each looks at every message; of viewers there are half as many at most."""
 
 
 class MessageMethods:
@@ -46,6 +49,7 @@ class MessageMethods:
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
         self._lines = Lines()
+        self._followers = self._viewers = 0
         # A list is many times as large while it is made as when it is written down: one at a time.
         self._listing, self._batching, self._looking = trio.Lock(), trio.Lock(), trio.Lock()
 
@@ -89,7 +93,7 @@ class MessageMethods:
         wanted = self._traffic.wanted(params.filter, caller)
         viewer = not sees_bodies(caller)
         live = self._traffic.live
-        with live.watching():
+        with self._following(viewer=viewer), live.watching():
             await live.settle()
             store = live.store
             at = store.last if params.since is None else params.since
@@ -108,6 +112,18 @@ class MessageMethods:
                 if at >= store.last:
                     await news.wait()
                 await trio.sleep(TICK)
+
+    @contextmanager
+    def _following(self, *, viewer: bool) -> Iterator[None]:
+        if self._followers >= MOST_FOLLOWERS or (viewer and self._viewers >= MOST_FOLLOWERS // 2):
+            raise ControlError("busy", f"{self._followers} follow the messages already; try later")
+        self._followers += 1
+        self._viewers += viewer
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            self._viewers -= viewer
 
     async def _next(
         self, store: Store, wanted: Wanted, at: int, *, viewer: bool

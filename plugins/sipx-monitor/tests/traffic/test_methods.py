@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, aclosing
+
 import pytest
 import trio
 from sipx_monitor import slices
+from sipx_monitor.traffic import methods
 from sipx_monitor.traffic.live import TICK
 from sipx_monitor.traffic.methods import MOST_IN_BATCH
 from sipx_monitor.traffic.showing import Shower
@@ -247,3 +250,23 @@ async def test_lists_are_made_one_behind_the_other(ask, monkeypatch):
             nursery.start_soon(ask, "messages")
     assert len(made) == 3 * 45
     assert made == sorted(made, key=made.index)
+
+
+async def test_not_everybody_may_follow_and_viewers_leave_room(ask, monkeypatch):
+    """Each of them looks at every message that passes, with a filter of its own."""
+    monkeypatch.setattr(methods, "MOST_FOLLOWERS", 4)
+    async with AsyncExitStack() as stack:
+
+        async def follow(role):
+            events = await stack.enter_async_context(aclosing(ask.follow(role=role)))
+            return await anext(events)
+
+        for role in ("viewer", "viewer", "admin"):
+            await follow(role)
+        with pytest.raises(ControlError, match="3 follow the messages already"):
+            await follow("viewer")
+        await follow("operator")
+        with pytest.raises(ControlError, match="4 follow"):
+            await follow("admin")
+    async with aclosing(ask.follow(role="viewer")) as events:
+        await anext(events)
