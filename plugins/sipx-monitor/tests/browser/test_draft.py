@@ -152,6 +152,23 @@ def test_an_editor_that_changes_the_file_meanwhile_wins_where_mine_is_discarded(
     assert changed(original, sipx.text) == ["-public_port = 5061", f"+{THEIRS}"]
 
 
+def test_a_file_that_was_broken_for_a_moment_is_still_watched(page, sipx, original):
+    main = turn_to(page, "wan")
+    turn(main.get_by_label("Use other public address"))
+    main.get_by_label("Public port", exact=True).fill("5071")
+    bar = draft_bar(page)
+    expect(bar).to_contain_text(re.compile("valid|rebinds"))
+    with page.expect_console_message(lambda said: "The file is not watched" in said.text):
+        sipx.file.write_text(f"{original}\nhalf = [\n", encoding="utf-8")
+    sipx.file.write_text(original.replace("public_port = 5061", THEIRS), encoding="utf-8")
+    expect(bar).to_contain_text("changed meanwhile")
+    bar.get_by_role("button", name="Discard mine").click()
+    page.get_by_role("dialog", name="Discard your draft?").get_by_role(
+        "button", name="Discard"
+    ).click()
+    expect(main.get_by_label("Public port", exact=True)).to_have_value("5081")
+
+
 def test_an_editor_that_changes_the_file_meanwhile_keeps_what_is_not_mine(page, sipx, original):
     main = turn_to(page, "wan")
     turn(main.get_by_label("Use other public address"))

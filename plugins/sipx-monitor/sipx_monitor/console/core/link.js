@@ -204,6 +204,11 @@ class Subscription {
   }
 
   event(message) {
+    if (message.error && !BATCHES.has(this.topic)) { // a state that there is not now may be there again
+      this.last = null;
+      this.fail(errorOf(message.error));
+      return;
+    }
     if (message.error || message.end) {
       byServer.delete(this.server);
       this.server = null;
@@ -212,6 +217,7 @@ class Subscription {
       return;
     }
     this.seq = message.seq ?? this.seq;
+    this.error = null;
     if (!BATCHES.has(this.topic)) this.last = message;
     this.tell(message);
   }
