@@ -162,7 +162,9 @@ class Registry:
         known = sorted(self._entries)
         have = f"installed: {', '.join(known)}" if known else "no plugin is installed"
         meant = did_you_mean(name, known)
-        return f"{have}; {meant or f'try: pip install sipx-{name}'}"
+        # What is installed is read once: a process that runs does not see what came later.
+        remedy = f"try: pip install sipx-{name}; a sipx that runs has to be started anew for it"
+        return f"{have}; {meant or remedy}"
 
 
 class _Refused(Exception):  # noqa: N818  # carries (wrong, remedy) a few lines up, no further

@@ -77,7 +77,8 @@ def test_a_plugin_that_nothing_resembles_is_told_how_to_be_installed():
     with pytest.raises(PluginError) as caught:
         Registry([]).load(["zebra"])
     assert str(caught.value) == (
-        "plugin 'zebra': not installed; no plugin is installed; try: pip install sipx-zebra"
+        "plugin 'zebra': not installed; no plugin is installed; try: pip install sipx-zebra; "
+        "a sipx that runs has to be started anew for it"
     )
 
 
