@@ -2,7 +2,7 @@
 
 import {Icon, hooks, html, useId} from 'sipx';
 
-const {useEffect, useRef, useState} = hooks;
+const {useLayoutEffect, useRef, useState} = hooks;
 
 export function Menu({label, icon, text, kind = 'plain', title, align = 'end', disabled, children, wide, onOpen, openRef}) {
   const [open, setOpen] = useState(false);
@@ -14,7 +14,8 @@ export function Menu({label, icon, text, kind = 'plain', title, align = 'end', d
   };
   if (openRef) openRef.current = () => setOpen(true);
 
-  useEffect(() => {
+  // Before it is painted: whoever sees the menu can leave it.
+  useLayoutEffect(() => {
     if (!open) return undefined;
     onOpen?.();
     const away = event => { if (!box.current?.contains(event.target)) close(false); };
