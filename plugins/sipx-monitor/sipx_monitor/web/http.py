@@ -90,6 +90,9 @@ class HttpConnection:
                 headers[name] += ("; " if name == "cookie" else ", ") + value
             else:
                 headers[name] = value
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # What is in front may have believed the other (RFC 9112, 6.1).
+            raise Refused(400, "the request says twice how long its body is", connection="close")
         return Request(
             method=event.method.decode("ascii"),
             target=event.target.decode("ascii"),

@@ -58,6 +58,14 @@ async def test_what_is_no_request_is_refused_and_ends_the_connection(console, da
     assert (await console.ask("GET", "/livez")).status == 200
 
 
+async def test_a_body_with_two_lengths_ends_the_connection(console):
+    """RFC 9112, 6.1: what one server takes for its end is to another the next request."""
+    head = b"GET /livez HTTP/1.1\r\nHost: " + HOST + b"\r\n"
+    lengths = b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
+    said = await console.raw(head + lengths + b"0\r\n\r\n" + GET)
+    assert statuses(said) == [400]
+
+
 @pytest.mark.parametrize("behind", [b"ab", b"\x00\x00", b"\r\n", b"GET / HTTP/1.1\r\n\r\n"])
 @pytest.mark.parametrize("logged_on", [True, False])
 async def test_an_upgrade_with_bytes_behind_its_head(console, behind, logged_on):
