@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from sipx.errors import SipxError
 from sipx.logs import said_by
 
 if TYPE_CHECKING:
@@ -148,12 +149,14 @@ async def supervise(
             # is no Exception and passes.
             state.status = "failed"
             state.error = describe(error)
+            expected = isinstance(_innermost(error), SipxError)
             log.error(
-                "service %s of plugin %s failed; next try in %g s",
+                "service %s of plugin %s failed%s; next try in %g s",
                 state.name,
                 state.plugin,
+                f": {state.error}" if expected else "",
                 wait,
-                exc_info=error,
+                exc_info=None if expected else error,  # a sentence, or else a traceback
             )
             on_failure(state, error)
         tried.set()
@@ -166,6 +169,10 @@ async def supervise(
 
 def describe(error: BaseException) -> str:
     """The innermost reason of an exception (group), in one line, without bodies and secrets."""
+    return said_by(_innermost(error))
+
+
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
-    return said_by(error)
+    return error

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import trio
 
+from sipx.errors import StartError
 from sipx.hooks import Contribution
 from sipx.plugin import hookimpl
 from sipx.supervision import END_PATIENCE, Services, ServiceState, describe, supervise
@@ -102,6 +103,29 @@ async def test_a_service_that_is_cancelled_does_not_come_back(autojump_clock):
         await watch(nursery, service)
         nursery.cancel_scope.cancel()
     assert len(service.starts) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "traceback"),
+    [
+        (
+            StartError("port 80 is taken; set lab.port"),
+            "failed: StartError: port 80 is taken",
+            False,
+        ),
+        (ConnectionError("no database"), "failed; next try in 1 s", True),
+    ],
+)
+async def test_what_the_operator_can_mend_is_a_sentence_and_no_traceback(
+    nursery, autojump_clock, caplog, error, line, traceback
+):
+    async def refused(*, task_status=trio.TASK_STATUS_IGNORED):
+        async with trio.open_nursery():
+            raise error
+
+    await watch(nursery, refused)
+    assert line in caplog.text
+    assert ("Traceback" in caplog.text) is traceback
 
 
 def test_the_reason_is_the_innermost_one_in_a_line():
