@@ -89,8 +89,7 @@ def record(
         form, seconds = form_of(file), seconds_of(duration)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    if file.exists() and not force:
-        raise line.failed(f"{file} is there already; --force replaces it")
+    _may_replace(line, file, force)
     source = source_of(line, url, token, cacert)
     recording = Recording(line, source, file, form)
     try:
@@ -135,10 +134,17 @@ def open_(
 @filter_option
 @click.option("--ladder", "call_id", metavar="CALL-ID", help="Only this dialog.")
 @click.option("-o", "--output", type=_FILE, default=Path("-"), help="Where to; stdout without it.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
 @command_options
 @click.pass_obj
 def export(
-    line: CommandLine, file: Path, form: str, wanted: str, call_id: str | None, output: Path
+    line: CommandLine,
+    file: Path,
+    form: str,
+    wanted: str,
+    call_id: str | None,
+    output: Path,
+    force: bool,
 ) -> None:
     """Write a capture in another form: text, JSON lines, a ladder as SVG, CSV, pcapng."""
     from sipx_monitor.traffic.exporting import ExportedFile, ExportParams
@@ -146,6 +152,7 @@ def export(
     check_filter(wanted)
     if form == "pcapng" and str(output) == "-" and sys.stdout.isatty():
         raise click.UsageError("pcapng is nothing to read: give --output FILE, or a pipe")
+    _may_replace(line, output, force)
     source = _file(line, file)
     asked = {"format": form, "filter": wanted, "call_id": call_id or ""}
 
@@ -190,6 +197,11 @@ def _file(line: CommandLine, path: Path) -> Source:
     from sipx_monitor.terminal.trace_files import FileSource
 
     return FileSource(line, path)
+
+
+def _may_replace(line: CommandLine, path: Path, force: bool) -> None:
+    if path.is_file() and not force:  # "-" is none, nor is a pipe
+        raise line.failed(f"{path} is there already; --force replaces it")
 
 
 def _write(line: CommandLine, path: Path, data: bytes) -> None:

@@ -179,7 +179,12 @@ def test_a_file_that_others_could_read_is_for_its_owner_only_from_now_on(capture
     file = tmp_path / "again.txt"
     file.write_text("x" * 100_000)
     file.chmod(0o644)
-    assert alone("export", str(capture[0]), "--format", "text", "-o", str(file)).exit_code == 0
+    words = ("export", str(capture[0]), "--format", "text", "-o", str(file))
+    kept = alone(*words)
+    assert kept.exit_code == 1
+    assert f"{file} is there already; --force replaces it" in kept.stderr
+    assert file.read_text() == "x" * 100_000
+    assert alone(*words, "--force").exit_code == 0
     assert file.stat().st_mode & 0o777 == 0o600
     assert "xxx" not in file.read_text()
 
