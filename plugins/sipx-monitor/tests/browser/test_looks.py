@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from .conftest import NARROW
 from .console import PAGES, draft_bar, turn, turn_to
+from .proxy import Sipx
 
 ENGLISH = re.compile(r"\b(the|and|is|are|was|not yet|settings)\b")
 """Words that no German page has."""
@@ -60,6 +61,32 @@ def test_axe_finds_nothing_on_any_page(sipx, new_page, traffic, scheme):
 def settled(page):
     """Wait until a page shows what it asked for."""
     expect(page.get_by_role("main").locator(".busy")).to_have_count(0)
+
+
+EMPTY = """
+domains = ["example.com"]
+plugins = ["udp", "static-routes", "lan", "registrar", "stun", "monitor"]
+
+[interface.only]
+bind = "127.0.0.1"
+port = 0
+protocol = "udp"
+
+[monitor]
+port = 0
+"""
+
+
+def test_axe_finds_nothing_where_there_is_nothing(browser, tmp_path, new_page):
+    """Neither a route nor a certificate nor a message: headings stay in order."""
+    with Sipx(tmp_path, EMPTY).running() as bare:
+        page = entered(bare, new_page)
+        found = {}
+        for name in PAGES:
+            turn_to(page, name)
+            settled(page)
+            found[name] = violations(page)
+        assert told(found) == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -136,7 +163,7 @@ def test_everything_can_be_done_with_the_keyboard(sipx, new_page, people, traffi
     page.keyboard.press("Control+k")
     page.keyboard.type("live")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1, name="Live")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="Live")).to_be_focused()
     call_id = people.call()
     page.keyboard.press("/")
     page.keyboard.type(f"callid:{call_id}")

@@ -18,7 +18,7 @@ import {Empty} from '../parts/empty.js';
 import {Dialogs} from '../parts/dialog.js';
 import {Toasts} from '../parts/toast.js';
 
-const {useEffect, useState} = hooks;
+const {useEffect, useLayoutEffect, useState} = hooks;
 
 export function Shell() {
   const [menu, setMenu] = useState(false);
@@ -28,7 +28,7 @@ export function Shell() {
     document.querySelector('.main')?.scrollTo(0, 0);
     requestAnimationFrame(() => document.querySelector('#main h1')?.focus({preventScroll: true}));
   }), []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const bound = ordered().slice(0, 9).map(({id}, index) => keys.bind(`Alt+${index + 1}`,
       () => navigate(id), {hidden: true}));
     bound.push(keys.bind('F1', help, {label: t('Help')}));

@@ -12,12 +12,12 @@ import {theme} from './theme.js';
 import {Button} from '../parts/button.js';
 import {Icon} from '../parts/icon.js';
 
-const {useEffect, useState} = hooks;
+const {useLayoutEffect, useState} = hooks;
 
 export function Topbar({menu, onMenu}) {
   const [jump, setJump] = useState(false);
   const [own, setOwn] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const bound = [
       keys.bind('Ctrl+k', () => setJump(true), {label: t('Jump')}),
       keys.bind('t', toggleTheme, {label: t('Theme')}),

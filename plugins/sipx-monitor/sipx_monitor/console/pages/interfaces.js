@@ -266,7 +266,7 @@ function Interfaces() {
   hooks.useEffect(() => {
     if (wanted) setOpen(wanted);
   }, [wanted]);
-  hooks.useEffect(
+  hooks.useLayoutEffect(
     () => (mayAdd ? keys.bind('n', () => setAdding(true), {page: 'interfaces', label: t('Add')}) : undefined),
     [mayAdd],
   );

@@ -139,7 +139,7 @@ function List() {
   hooks.useEffect(() => {
     if (wanted) setOpen(wanted);
   }, [wanted]);
-  hooks.useEffect(
+  hooks.useLayoutEffect(
     () => (mayAdd ? keys.bind('n', () => setAdding(true), {page: 'routes', label: t('Add')}) : undefined),
     [mayAdd],
   );

@@ -3,9 +3,9 @@ import {html} from '../core/base.js';
 import {t} from '../core/i18n.js';
 import {Icon} from './icon.js';
 
-/** Nothing here: why, and what to do about it. */
-export function Empty({title, text, action, icon, level = 3}) {
-  const heading = `h${level}`;
+/** Nothing here: why, and what to do about it. A heading only with `level`, where nothing else is one. */
+export function Empty({title, text, action, icon, level}) {
+  const heading = level ? `h${level}` : 'p';
   return html`<div class="empty">
     ${icon && html`<${Icon} name=${icon} size="28" />`}
     <${heading} class="empty-title" tabindex=${level === '1' ? '-1' : undefined}>${title}<//>

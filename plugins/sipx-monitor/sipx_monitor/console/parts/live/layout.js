@@ -28,11 +28,12 @@ export function useKept(key, first) {
 const SHARED = new Set([' ', 'Enter', 'ArrowUp', 'ArrowDown']);
 const TAKEN = 'button, a, summary, label, input, select, [role=tab], [role=separator], .live-menu';
 
-// Keys are bound once; what they do is always what the page would do now.
+// Keys are bound once, before the page is painted: whoever sees it can use them. What they do is
+// always what the page would do now.
 export function useKeys(page, bindings) {
   const now = useRef(bindings);
   now.current = bindings;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const bound = bindings.map(([key, label], index) => keys.bind(key, event => {
       if (SHARED.has(key) && event?.target?.closest?.(TAKEN)) return false;
       now.current[index][2](event);

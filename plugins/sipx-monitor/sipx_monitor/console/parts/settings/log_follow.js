@@ -113,7 +113,7 @@ export function Follow() {
   };
   const latest = hooks.useRef(toggle);
   latest.current = toggle;
-  hooks.useEffect(() => {
+  hooks.useLayoutEffect(() => {
     const bound = [
       keys.bind('p', () => latest.current(), {page: 'logs', label: t('Pause')}),
       keys.bind('/', () => box.current?.focus(), {page: 'logs', label: t('Filter')}),
