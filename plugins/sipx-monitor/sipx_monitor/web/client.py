@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed
 from sipx import ControlError
 from sipx_monitor.slices import Slices
 from sipx_monitor.web.encoding import encoded
-from sipx_monitor.web.messages import Refused, control_object, error_object
+from sipx_monitor.web.messages import OUR_FAULT, Refused, control_object, error_object
 from sipx_monitor.web.outbox import Outbox
 from sipx_monitor.web.topics import MESSAGES, TOPICS, StateTopic
 
@@ -169,8 +169,7 @@ class Client:
             kind, told = b"error", json.dumps(control_object(error)).encode()
         except Exception:
             self._log.exception("internal error with a request of the console")
-            text = "this failed; the log has the traceback"
-            kind, told = b"error", json.dumps(error_object("internal", text)).encode()
+            kind, told = b"error", json.dumps(error_object("internal", OUR_FAULT)).encode()
         return b'{"id":%s,"%s":%s}' % (json.dumps(number).encode(), kind, told)
 
     async def _do(self, request: dict[str, Any], held: ExitStack) -> bytes:
@@ -257,8 +256,8 @@ class Client:
                 subscription.take_error(0, json.dumps(control_object(error)).encode())
             except Exception:
                 self._log.exception("internal error while messages were followed")
-                text = "this failed; the log has the traceback"
-                subscription.take_error(0, json.dumps(error_object("internal", text)).encode())
+                told = json.dumps(error_object("internal", OUR_FAULT)).encode()
+                subscription.take_error(0, told)
 
     def _unsubscribe(self, params: dict[str, Any]) -> dict[str, str]:
         number = params.get("subscription")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import trio
 
 from sipx import Caller, ControlError
-from sipx_monitor.web.messages import control_object
+from sipx_monitor.web.messages import OUR_FAULT, control_object
 
 if TYPE_CHECKING:
     import logging
@@ -296,7 +296,7 @@ class Feeds:
                     nursery.cancel_scope.cancel()
         except* Exception as failure:
             self._log.error("internal error while %s was watched", key[0], exc_info=failure)
-            feed.failed(ControlError("internal", "this failed; the log has the traceback"))
+            feed.failed(ControlError("internal", OUR_FAULT))
         finally:
             found = self._feeds.get(key)
             if found is not None and found[0] is feed:  # another may have begun meanwhile

@@ -16,7 +16,7 @@ import trio
 
 from sipx_monitor.slices import Slices
 from sipx_monitor.web.guard import protect
-from sipx_monitor.web.messages import Refused, Request, Response, error_response
+from sipx_monitor.web.messages import OUR_FAULT, Refused, Request, Response, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -283,4 +283,4 @@ async def requests(
 
 def internal_error() -> Response:
     """What is said of a fault of ours."""
-    return error_response(500, "internal", "this failed; the log has the traceback")
+    return error_response(500, "internal", OUR_FAULT)

@@ -122,6 +122,9 @@ _KINDS: Final = {
     503: "unavailable",
 }
 
+OUR_FAULT: Final = "this failed; the log has the traceback"
+"""What is said of an internal error."""
+
 
 def json_response(value: object, status: int = 200) -> Response:
     """An object as JSON, in ASCII: an error may quote what no UTF-8 can say."""

@@ -1,6 +1,6 @@
 // Network interfaces: where SIP is listened for. Activate, Add, Remove, Properties.
 import {
-  Badge, Button, Card, Dialog, Icon, Page, Setting, Switch, Table, Tabs, draft, fmt, hooks, html,
+  Badge, Button, Card, Dialog, Icon, Page, Setting, Table, Tabs, draft, fmt, hooks, html,
   keys, navigate, registerPage, route, t, useCall, useTopic,
 } from 'sipx';
 import {needs} from '../parts/settings/acting.js';
@@ -9,25 +9,11 @@ import {AddDialog, filled, numberOf} from '../parts/settings/adding.js';
 import {place, table} from '../parts/settings/keys.js';
 import {ListenerSettings} from '../parts/settings/listener.js';
 import {removeTable} from '../parts/settings/removing.js';
+import {activeColumn, tableRows} from '../parts/settings/rows.js';
 import {InterfaceState, protocolOptions, protocolText, roleOptions, secured} from '../parts/settings/states.js';
 
 const COMMAND = 'sipx interfaces list';
 const PAGE_OF = {'open-federation': 'federation', lan: 'lan'};
-
-/** Each interface of the draft with its state, then those that plugins bring or that are gone. */
-function rowsOf(live) {
-  const known = new Map(live.map((one) => [one.name, one]));
-  const mine = draft.tables('interface');
-  const rows = mine.map((name) => ({
-    name, key: table('interface', name), live: known.get(name), own: true,
-  }));
-  for (const one of live) {
-    if (mine.includes(one.name)) continue;
-    const key = table('interface', one.name);
-    rows.push({name: one.name, key, live: one, own: false, removed: draft.isRemoved(key)});
-  }
-  return rows;
-}
 
 /** What a key of a row is: drafted, or what runs where the interface is a plugin's. */
 function valueOf(row, key, running) {
@@ -36,19 +22,7 @@ function valueOf(row, key, running) {
 
 function columnsOf({properties, remove}) {
   return [
-    {
-      id: 'enabled', title: t('Active'), width: '4.5rem',
-      render: (row) =>
-        row.own
-          ? html`<${Switch}
-              checked=${draft.value(`${row.key}.enabled`) !== false}
-              onChange=${(on) => draft.set(`${row.key}.enabled`, on)}
-              label=${t('Activate {name}', {name: row.name})}
-              hideLabel
-              ...${needs('admin')}
-            />`
-          : html`<span class="muted">–</span>`,
-    },
+    activeColumn(),
     {
       id: 'name', title: t('Name'), sort: (row) => row.name,
       render: (row) => html`<span class=${row.removed ? 'removed' : ''}>${row.name}</span>${' '}
@@ -260,7 +234,7 @@ function Interfaces() {
   const {state, error} = useTopic('interfaces', {});
   const [open, setOpen] = hooks.useState('');
   const [adding, setAdding] = hooks.useState(false);
-  const rows = rowsOf(state?.interfaces ?? []);
+  const rows = tableRows('interface', state?.interfaces ?? []);
   const wanted = route.value.params?.name;
   const mayAdd = !needs('admin').disabled;
   hooks.useEffect(() => {

@@ -1,14 +1,14 @@
 // LAN settings: with what UC servers log on, and where; who has; who is banned.
 import {
-  Badge, Button, Card, Icon, Page, Setting, Switch, Table, Tabs, call, draft, fmt, hooks, html,
+  Badge, Button, Card, Icon, Page, Setting, Table, Tabs, call, draft, fmt, hooks, html,
   registerPage, t, toast, useCall, useTopic,
 } from 'sipx';
 import {needs, useAction} from '../parts/settings/acting.js';
 import {AccountProperties, AddAccount} from '../parts/settings/account.js';
-import {table} from '../parts/settings/keys.js';
 import {ListenerSettings} from '../parts/settings/listener.js';
 import {WithPlugin} from '../parts/settings/plugin.js';
 import {removeTable} from '../parts/settings/removing.js';
+import {activeColumn, tableRows} from '../parts/settings/rows.js';
 import {InterfaceState, NotThere, proofText, protocolText} from '../parts/settings/states.js';
 
 const COMMAND = 'sipx config show lan';
@@ -60,21 +60,6 @@ const KINDS = () => ({
   partner: t('Partner'),
 });
 
-/** The accounts of the draft, with who has logged on; then the servers of the shared user. */
-function accountRows(live) {
-  const known = new Map(live.map((one) => [one.name, one]));
-  const mine = draft.tables('lan.server');
-  const rows = mine.map((name) => ({
-    name, key: table('lan.server', name), live: known.get(name), own: true,
-  }));
-  for (const one of live) {
-    if (mine.includes(one.name)) continue;
-    const key = table('lan.server', one.name);
-    rows.push({name: one.name, key, live: one, own: false, removed: draft.isRemoved(key)});
-  }
-  return rows;
-}
-
 function LoggedOn({row}) {
   if (row.removed) return html`<${Badge} kind="warn" text=${t('Removed in the draft')} />`;
   if (!row.live) return html`<${NotThere} k=${row.key} />`;
@@ -96,19 +81,7 @@ function LoggedOn({row}) {
 function accountColumns({open, remove}) {
   const kinds = KINDS();
   return [
-    {
-      id: 'enabled', title: t('Active'), width: '4.5rem',
-      render: (row) =>
-        row.own
-          ? html`<${Switch}
-              checked=${draft.value(`${row.key}.enabled`) !== false}
-              onChange=${(on) => draft.set(`${row.key}.enabled`, on)}
-              label=${t('Activate {name}', {name: row.name})}
-              hideLabel
-              ...${needs('admin')}
-            />`
-          : html`<span class="muted">–</span>`,
-    },
+    activeColumn(),
     {
       id: 'name', title: t('Account'), sort: (row) => row.name,
       render: (row) => html`<span class=${row.removed ? 'removed' : ''}>${row.name}</span>`,
@@ -152,7 +125,7 @@ function Accounts() {
   const {state, error} = useTopic('accounts', {});
   const [open, setOpen] = hooks.useState('');
   const [adding, setAdding] = hooks.useState(false);
-  const rows = accountRows(state?.accounts ?? []);
+  const rows = tableRows('lan.server', state?.accounts ?? []);
   const opened = rows.find((row) => row.name === open && row.own);
   const remove = (row) =>
     removeTable(row.key, t('account {name}', {name: row.name}),
